@@ -1,0 +1,234 @@
+import { z } from 'zod';
+import { COMPONENTS, parseQuantity } from './component.js';
+import { parseDuration, parseTime } from './time.js';
+
+/*
+ * The account file: what an operator writes, and (after parsing) the policy that every other part reads. Amounts
+ * become numbers in the units of `component.ts`, durations seconds, times epoch seconds. Unknown fields are refused
+ * everywhere, since a misspelt limit is a limit that does not hold.
+ */
+
+/** Runs a reader that throws RangeError, and turns what it says into a schema issue at the field. */
+const read =
+  <In, Out>(reader: (value: In) => Out) =>
+  (value: In, context: z.core.$RefinementCtx): Out => {
+    try {
+      return reader(value);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
+      return z.NEVER;
+    }
+  };
+
+const duration = z
+  .string()
+  .meta({ description: 'A duration: 90s, 5m, 1h30m, 2d, 1w', examples: ['5m', '2h'] })
+  .transform(read(parseDuration));
+const time = z
+  .union([z.string(), z.number()])
+  .meta({ description: 'A time: ISO-8601 with a zone, or epoch seconds', examples: ['2026-05-01T12:00:00Z'] })
+  .transform(read((value: string | number) => parseTime(String(value))));
+const quantity = z
+  .union([z.string(), z.number()])
+  .meta({ description: 'An amount: 500m, 1.5, 16Gi', examples: ['500m', '16Gi'] })
+  .transform(read(parseQuantity))
+  .refine((value) => value >= 0, 'must not be negative');
+const name = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be lower-case letters, digits, "-" and ".", as a Kubernetes name')
+  .max(63);
+const levelSchema = z
+  .number()
+  .min(0.5)
+  .max(0.9999)
+  .meta({ description: 'The share of bins whose demand the capacity covers, as 0.99' });
+const share = z.number().min(0).max(1);
+const component = z.enum(COMPONENTS);
+const resources = z.partialRecord(component, quantity);
+
+const timeZone = z.string().refine((zone) => {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}, 'is not an IANA time zone; write for example Europe/Berlin or UTC');
+
+export const CAPACITY_TYPES = ['reserved', 'on-demand', 'spot'] as const;
+export const MODES = ['observe', 'recommend', 'approve', 'auto'] as const;
+export const CRITICALITIES = ['low', 'normal', 'high', 'critical'] as const;
+
+const checkSchema = z.strictObject({
+  metric: z
+    .string()
+    .min(1)
+    .describe('latency_p99, error_rate, saturation, or any metric that the telemetry has for the workload'),
+  max: z.number().describe('The check fails where the metric, averaged over the bins since the change, is above'),
+});
+
+const verificationSchema = z.strictObject({
+  for: duration.default(600).describe('How long the checks must hold before a change is kept'),
+  every: duration.default(60).describe('How often they are read meanwhile'),
+  failAfter: z.int().min(1).max(100).default(2).describe('Failed readings in a row that roll a change back'),
+  checks: z.array(checkSchema).default([]),
+});
+
+const hookSchema = z.strictObject({
+  name,
+  url: z.url().describe('POSTed to with the plan’s id and the workload before capacity is needed'),
+  ahead: duration.default(600),
+});
+
+const componentSchema = z
+  .strictObject({
+    request: quantity.describe('What one replica asks for now, and the default of the grid'),
+    grid: z.array(quantity).min(1).max(16).optional().describe('Request sizes that the plan may choose from'),
+    level: levelSchema.optional().describe('A level of its own, instead of the workload’s'),
+    utilization: z
+      .number()
+      .gt(0)
+      .max(1)
+      .default(1)
+      .describe('Share of a request that may be used at the level; below 1 keeps room for uneven load'),
+  })
+  .meta({ id: 'Component' });
+
+const workloadSchema = z
+  .strictObject({
+    name,
+    target: z
+      .strictObject({
+        kind: z.enum(['Deployment', 'StatefulSet']).default('Deployment'),
+        namespace: name.optional().describe('Default: the account’s name'),
+        name: name.optional().describe('Default: the workload’s name'),
+        cluster: name.default('main'),
+      })
+      .prefault({}),
+    criticality: z.enum(CRITICALITIES).default('normal'),
+    components: z.partialRecord(component, componentSchema),
+    replicas: z.strictObject({
+      min: z.int().min(0),
+      max: z.int().min(0),
+      stepUp: z.int().min(1).optional().describe('At most so many more replicas in one change'),
+      stepDown: z.int().min(1).optional().describe('At most so many fewer replicas in one change'),
+    }),
+    level: levelSchema.optional().describe('Instead of the account’s'),
+    window: duration
+      .optional()
+      .describe('Ask for the level over a window of this length jointly, instead of for each bin'),
+    ownership: z.enum(['floor', 'own']).optional().describe('Instead of the account’s'),
+    takeOwnership: z
+      .boolean()
+      .default(false)
+      .describe('Consent to take a field that someone else owns; it is given back with its old value'),
+    pools: z.array(name).min(1).optional().describe('Pools that it may run on; default: all'),
+    leadTime: duration.default(120).describe('First guess of the time from a change to ready replicas; measured later'),
+    verification: verificationSchema.optional().describe('Instead of the account’s'),
+    prefetch: z.array(hookSchema).default([]),
+    prestage: z.array(hookSchema).default([]),
+  })
+  .meta({ id: 'Workload' });
+
+const poolSchema = z
+  .strictObject({
+    name,
+    capacityType: z.enum(CAPACITY_TYPES).default('on-demand'),
+    pricePerHour: z.number().min(0).max(1e6).describe('Of one node, in the account’s currency'),
+    node: resources.describe('What one node offers to workloads'),
+    size: z.enum(['fixed', 'variable']).default('variable'),
+    min: z.int().min(0).default(0),
+    max: z.int().min(0).default(1000),
+    provider: z.string().min(1).optional(),
+    zone: z.string().min(1).optional(),
+    leadTime: duration.default(180).describe('First guess of the time to a ready node; measured later'),
+    interruptionsPerHour: z.number().min(0).default(0).describe('Expected interruptions of one spot node in an hour'),
+  })
+  .meta({ id: 'Pool' });
+
+const taskSchema = z
+  .strictObject({
+    name,
+    workload: name,
+    cron: z.string().min(1).describe('Five fields, in the account’s time zone'),
+    duration,
+    demand: resources,
+    earlier: duration.default(0).describe('How far it may be moved forward'),
+    later: duration.default(0).describe('How far it may be put off'),
+  })
+  .meta({ id: 'Task' });
+
+const eventSchema = z
+  .strictObject({
+    name,
+    from: time,
+    to: time,
+    workloads: z.array(name).optional(),
+    multiplier: z.number().min(0).max(1000).optional().describe('Expected demand as a multiple of the forecast'),
+    demand: resources.optional().describe('Expected demand, absolute'),
+    uncertainty: z.number().min(0).max(5).default(0.2).describe('Relative half-width of a 90 % interval'),
+  })
+  .meta({ id: 'Event' });
+
+const blackoutSchema = z
+  .strictObject({
+    name,
+    cron: z.string().min(1).optional().describe('When it begins, five fields, in the account’s time zone'),
+    duration: duration.optional(),
+    from: time.optional(),
+    to: time.optional(),
+    reason: z.string().min(1),
+  })
+  .meta({ id: 'Blackout' });
+
+export const accountFileSchema = z
+  .strictObject({
+    version: z.literal('headroom/v1'),
+    account: name,
+    mode: z.enum(MODES).default('recommend'),
+    ownership: z.enum(['floor', 'own']).default('floor'),
+    timeZone: timeZone.default('UTC'),
+    currency: z
+      .string()
+      .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code, as EUR')
+      .default('USD'),
+    cycle: duration.default(300).describe('How often the account goes through its cycle'),
+    step: duration.default(300).describe('The grid of its series'),
+    history: duration.default(28 * 86_400).describe('How much of the past the models are fitted on'),
+    horizons: z
+      .array(duration)
+      .min(1)
+      .default([7200, 86_400, 604_800])
+      .describe('How far ahead: up to 2h in steps, beyond that in hours'),
+    level: levelSchema.default(0.99),
+    staleAfter: duration.default(900).describe('Telemetry older than this is stale: hold, never scale down on it'),
+    whenPaused: z.enum(['finish', 'roll-back']).default('finish').describe('What a running change does on a pause'),
+    approvalWithin: duration.default(3600).describe('An approval that does not come within this is a rejection'),
+    hysteresis: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.05)
+      .describe('A reduction that saves less than this share of the cost is not worth a change'),
+    coolDown: duration.default(1800).describe('After a change was rolled back, none is begun for so long'),
+    budget: z.strictObject({ perHour: z.number().min(0) }).optional(),
+    spotMaxShare: share.default(1).describe('At most this share of a workload’s replicas on spot'),
+    guaranteedShare: resources.optional().describe('What the account has even where the fleet is silent'),
+    workloads: z.array(workloadSchema).min(1).max(5000),
+    pools: z.array(poolSchema).min(1),
+    tasks: z.array(taskSchema).default([]),
+    events: z.array(eventSchema).default([]),
+    blackouts: z.array(blackoutSchema).default([]),
+    verification: verificationSchema.prefault({}),
+  })
+  .meta({ id: 'Account', title: 'Headroom account file' });
+
+/** What an operator writes. */
+export type AccountFile = z.input<typeof accountFileSchema>;
+/** The file with every default filled in and every amount a number. Plain JSON: it travels with the workflow. */
+export type AccountPolicy = z.output<typeof accountFileSchema>;
+export type WorkloadPolicy = AccountPolicy['workloads'][number];
+export type PoolPolicy = AccountPolicy['pools'][number];
+export type TaskPolicy = AccountPolicy['tasks'][number];
+export type VerificationPolicy = AccountPolicy['verification'];
+export type Mode = AccountPolicy['mode'];

@@ -1,0 +1,154 @@
+import type { Component, Resources } from './component.js';
+import type { FieldOwner, FieldTarget, Mutation } from './cluster.js';
+import type { EpochSeconds } from './time.js';
+
+/** Why a cycle changes nothing. */
+export const HOLD_REASONS = [
+  'steady', // what is there is what the plan wants, within hysteresis
+  'mode', // observe or recommend: the plan is shown, nothing is touched
+  'paused',
+  'frozen',
+  'blackout',
+  'missing-data',
+  'stale-data',
+  'coverage', // the gate is closed: the account is reactive
+  'infeasible',
+  'awaiting-approval',
+  'rejected',
+  'change-running',
+  'workload-missing',
+  'cooling-down', // the last change was rolled back or went stale
+] as const;
+export type HoldReason = (typeof HOLD_REASONS)[number];
+
+export type Verdict =
+  | { kind: 'hold'; reason: HoldReason; detail: string }
+  /** `source` says what asked for it: the forecast's plan, or the reactive guard beneath it. */
+  | { kind: 'act'; source: 'forecast' | 'guard'; detail: string };
+
+/** One number of a plan, and why it is that number. */
+export interface NumberReason {
+  /** `web.replicas`, `web.request.cpu`, `general.nodes`, `nightly.start`. */
+  number: string;
+  /** The block that it holds for. */
+  from: EpochSeconds;
+  to: EpochSeconds;
+  value: number;
+  unit: string;
+  /** The forecast interval behind it: the component that drove it, at the account's level. */
+  interval?: { component: Component; level: number; lower: number; median: number; upper: number };
+  /** The constraint that bound it. `pricePerHour` is its dual: money per hour that one unit less of it would save. */
+  binding: { constraint: string; words: string; pricePerHour: number | null; unit: string };
+  /** Alternatives that were looked at and not taken. `costPerHour` is the difference to what was taken. */
+  rejected: { alternative: string; why: string; costPerHour: number | null }[];
+}
+
+export interface PlannedWorkload {
+  workload: string;
+  replicas: number;
+  /** Requests of one replica. */
+  request: Resources;
+  /** Replicas by pool. */
+  pools: Record<string, number>;
+  /** Demand beyond capacity that is expected, by component (component's unit). */
+  shortfall: Resources;
+}
+
+export interface PlanBlock {
+  from: EpochSeconds;
+  to: EpochSeconds;
+  workloads: PlannedWorkload[];
+  nodes: Record<string, number>;
+  costPerHour: number;
+}
+
+/** Where a movable task was put. */
+export interface TaskPlacement {
+  task: string;
+  scheduled: EpochSeconds;
+  start: EpochSeconds;
+  reason: string;
+}
+
+/** A constraint named in words; `set` is irreducible: leave any of them out and the rest can be met. */
+export interface Conflict {
+  set: { constraint: string; words: string }[];
+  /** What the least bad plan gives up. */
+  gaveUp: string;
+}
+
+/** One field that the plan wants to be different now. */
+export interface PlannedField {
+  target: FieldTarget;
+  /** What was seen when the plan was made. */
+  seen: { value: number; owner: FieldOwner };
+  reason: string;
+}
+
+export interface Plan {
+  id: string;
+  account: string;
+  at: EpochSeconds;
+  snapshotId: string;
+  forecastId: string;
+  verdict: Verdict;
+  /** What to write now; empty on a hold that wants nothing. A hold by mode or pause still shows what it would do. */
+  fields: PlannedField[];
+  blocks: PlanBlock[];
+  placements: TaskPlacement[];
+  reasons: NumberReason[];
+  conflict: Conflict | null;
+  /** Money per hour over the first block that can still be decided, in `currency`. */
+  costPerHour: number;
+  currency: string;
+  solver: { iterations: number; objective: number; gap: number; warm: boolean; status: string };
+}
+
+/** The reverse plan, written down before anything is touched. */
+export interface Contingency {
+  changeId: string;
+  recordedAt: EpochSeconds;
+  /** In the order in which to write them. */
+  reverse: { target: FieldTarget; owner: FieldOwner }[];
+  /** What to do where the reverse itself fails. */
+  fallbacks: { trigger: string; answer: string }[];
+}
+
+/** A change as it is handed to its workflow. */
+export interface ChangeOrder {
+  changeId: string;
+  account: string;
+  planId: string;
+  mutations: Mutation[];
+  contingency: Contingency;
+  /** Seconds to wait for ready capacity before it counts as failed. */
+  leadTimeLimit: number;
+}
+
+export const CHANGE_RESULTS = ['kept', 'rolled-back', 'stale', 'stopped', 'failed'] as const;
+export type ChangeResult = (typeof CHANGE_RESULTS)[number];
+
+export interface CheckResult {
+  workload: string;
+  metric: string;
+  /** Null where it could not be read: that is no pass. */
+  value: number | null;
+  limit: number;
+  passed: boolean;
+}
+
+/** What a change did. */
+export interface ChangeOutcome {
+  changeId: string;
+  planId: string;
+  result: ChangeResult;
+  detail: string;
+  startedAt: EpochSeconds;
+  endedAt: EpochSeconds;
+  /** Seconds from the first write to ready capacity; null where it never got ready. */
+  leadTime: number | null;
+  applied: number;
+  checks: CheckResult[];
+  /** False where even the way back did not end in the last known good: the account says `needs-attention`. */
+  restored: boolean;
+}

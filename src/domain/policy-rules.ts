@@ -1,0 +1,87 @@
+import type { AccountPolicy, WorkloadPolicy } from './account.js';
+
+/*
+ * Rules over a whole policy. Types alone are imported, no schema library: the account workflow runs this to refuse an
+ * update, and what a workflow runs is versioned by replay.
+ */
+
+export interface PolicyProblem {
+  /** Where in the file: `workloads[0].replicas`. */
+  path: (string | number)[];
+  problem: string;
+}
+
+/**
+ * What a schema cannot say: contradictions between fields. Pure and small, since the account workflow runs it to
+ * refuse an update, and replay versions it.
+ */
+export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
+  const problems: PolicyProblem[] = [];
+  const say = (path: (string | number)[], problem: string) => problems.push({ path, problem });
+  const pools = new Set<string>();
+  policy.pools.forEach((pool, index) => {
+    if (pools.has(pool.name)) say(['pools', index, 'name'], `pool "${pool.name}" is named twice`);
+    pools.add(pool.name);
+    if (pool.min > pool.max) say(['pools', index, 'min'], `minimum ${pool.min} is above maximum ${pool.max}`);
+  });
+  const workloads = new Set<string>();
+  policy.workloads.forEach((workload, index) => {
+    const at = ['workloads', index];
+    if (workloads.has(workload.name)) say([...at, 'name'], `workload "${workload.name}" is named twice`);
+    workloads.add(workload.name);
+    if (workload.replicas.min > workload.replicas.max) {
+      say(
+        [...at, 'replicas', 'min'],
+        `minimum ${workload.replicas.min} is above maximum ${workload.replicas.max}`,
+      );
+    }
+    const components = Object.entries(workload.components);
+    if (components.length === 0) say([...at, 'components'], 'names no component; name at least one, as cpu');
+    for (const [component, settings] of components) {
+      if (settings.request <= 0) say([...at, 'components', component, 'request'], 'must be above 0');
+      if (settings.grid?.some((size) => size <= 0)) say([...at, 'components', component, 'grid'], 'must be above 0');
+    }
+    for (const pool of workload.pools ?? []) {
+      if (!pools.has(pool)) say([...at, 'pools'], `pool "${pool}" is not defined under pools`);
+    }
+  });
+  policy.tasks.forEach((task, index) => {
+    if (!workloads.has(task.workload)) {
+      say(['tasks', index, 'workload'], `workload "${task.workload}" is not defined under workloads`);
+    }
+  });
+  policy.events.forEach((event, index) => {
+    if (event.to <= event.from) say(['events', index, 'to'], 'must be after from');
+    if ((event.multiplier === undefined) === (event.demand === undefined)) {
+      say(['events', index], 'needs either multiplier or demand, and not both');
+    }
+    for (const workload of event.workloads ?? []) {
+      if (!workloads.has(workload)) say(['events', index, 'workloads'], `workload "${workload}" is not defined`);
+    }
+  });
+  policy.blackouts.forEach((blackout, index) => {
+    const recurring = blackout.cron !== undefined && blackout.duration !== undefined;
+    const once = blackout.from !== undefined && blackout.to !== undefined;
+    if (recurring === once) say(['blackouts', index], 'needs either cron with duration, or from with to');
+    if (once && (blackout.to ?? 0) <= (blackout.from ?? 0)) say(['blackouts', index, 'to'], 'must be after from');
+  });
+  if (policy.cycle < policy.step) {
+    say(['cycle'], `a cycle of ${policy.cycle}s is shorter than the step of ${policy.step}s: nothing new would be known`);
+  }
+  return problems;
+}
+
+/** The level that a component of a workload is planned at. */
+export const levelOf = (
+  policy: AccountPolicy,
+  workload: WorkloadPolicy,
+  component: keyof WorkloadPolicy['components'],
+): number => workload.components[component]?.level ?? workload.level ?? policy.level;
+
+/** What a unit of demand that goes unserved for an hour is worth avoiding, as a multiple of what serving it costs. */
+export const CRITICALITY_WEIGHT: Record<WorkloadPolicy['criticality'], number> = {
+  low: 5,
+  normal: 20,
+  high: 80,
+  critical: 400,
+};

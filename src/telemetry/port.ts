@@ -1,0 +1,119 @@
+import type { Component } from '../domain/component.js';
+import type { Sample, Series } from '../domain/series.js';
+import type { EpochSeconds } from '../domain/time.js';
+
+/** One component of one workload of one account. */
+export interface SeriesKey {
+  account: string;
+  workload: string;
+  component: Component;
+}
+
+export interface UsageQuery {
+  account: string;
+  series: { workload: string; component: Component }[];
+  /** Bins labelled from (inclusive) to (exclusive); both are aligned down to the step. */
+  from: EpochSeconds;
+  to: EpochSeconds;
+  /** Seconds; a step finer than the source's own interval is refused. */
+  step: number;
+}
+
+/**
+ * How a series stood when it was read. `stale`: it has data, but the last known bin is older than the policy allows.
+ * There is no variant that reads as zero.
+ */
+export type Freshness =
+  | { kind: 'fresh'; lastBin: EpochSeconds }
+  | { kind: 'stale'; lastBin: EpochSeconds; age: number }
+  | { kind: 'missing' };
+
+export interface UsageSeries {
+  workload: string;
+  component: Component;
+  series: Series;
+}
+
+export interface UsageWindow {
+  account: string;
+  from: EpochSeconds;
+  to: EpochSeconds;
+  step: number;
+  /** One entry for each series asked for, in that order; one without any data has only missing bins. */
+  series: UsageSeries[];
+}
+
+export interface MetricQuery {
+  account: string;
+  workload: string;
+  /** `latency_p99` (seconds), `error_rate` (share), `saturation` (share), or any that the source has. */
+  metric: string;
+  from: EpochSeconds;
+  to: EpochSeconds;
+}
+
+/** Reads usage: the embedded store, a CSV file, InfluxDB, Prometheus. */
+export interface UsageSource {
+  readonly name: string;
+  /**
+   * @throws HeadroomError `unavailable` where the source is down, slow or cut off in the middle: never a partial
+   * window, never zeros; `invalid-input` where the step is finer than the data.
+   */
+  readUsage(query: UsageQuery, signal: AbortSignal): Promise<UsageWindow>;
+  /** Mean over the window; null where there is nothing in it. */
+  readMetric(query: MetricQuery, signal: AbortSignal): Promise<number | null>;
+  close(): Promise<void>;
+}
+
+/** An immutable view: what was known of a window at one moment. Late data makes a new one, never alters an old one. */
+export interface Snapshot {
+  id: string;
+  account: string;
+  from: EpochSeconds;
+  to: EpochSeconds;
+  step: number;
+  series: { workload: string; component: Component }[];
+  /** The store's ingest sequence: rows written after it are not part of this snapshot. */
+  watermark: number;
+  takenAt: EpochSeconds;
+}
+
+export interface UsageBatch {
+  key: SeriesKey;
+  samples: Sample[];
+}
+
+export interface MetricBatch {
+  account: string;
+  workload: string;
+  metric: string;
+  samples: Sample[];
+}
+
+export const RECORD_KINDS = ['forecast', 'plan', 'contingency', 'outcome', 'history', 'account'] as const;
+export type RecordKind = (typeof RECORD_KINDS)[number];
+
+/** A document that the loop leaves behind. */
+export interface StoredRecord {
+  kind: RecordKind;
+  id: string;
+  account: string;
+  at: EpochSeconds;
+  /** JSON. */
+  body: unknown;
+}
+
+/** The embedded store: a usage log with snapshots, and the records of the loop. One process owns it. */
+export interface Store extends UsageSource {
+  /** Idempotent: a repeat of (series, time, value) writes nothing; another value for the same time is a correction. */
+  writeUsage(batches: readonly UsageBatch[]): Promise<{ written: number }>;
+  writeMetrics(batches: readonly MetricBatch[]): Promise<{ written: number }>;
+  takeSnapshot(query: UsageQuery, takenAt: EpochSeconds, signal: AbortSignal): Promise<Snapshot>;
+  /** The snapshot's bins from `since` (inclusive; its own start where absent): the same bytes however often. */
+  readSnapshot(id: string, signal: AbortSignal, since?: EpochSeconds): Promise<UsageWindow>;
+  /** Idempotent by (kind, id). */
+  putRecord(record: StoredRecord): Promise<void>;
+  getRecord(kind: RecordKind, id: string): Promise<StoredRecord | null>;
+  /** Newest first. `account` is matched exactly: one account's records never answer for another's. */
+  listRecords(kind: RecordKind, account: string, options: { limit: number; before?: EpochSeconds }): Promise<StoredRecord[]>;
+}
