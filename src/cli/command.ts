@@ -1,0 +1,80 @@
+import type { Command } from 'commander';
+import pc from 'picocolors';
+import { isHeadroomError } from '../domain/errors.js';
+
+/** Exit codes, the same for every command; `headroom --help` lists them. */
+export const EXIT = {
+  ok: 0,
+  /** The command ran and its answer is no: a check failed, a goal was missed. */
+  failed: 1,
+  /** Bad usage or bad input: nothing was done. */
+  usage: 2,
+  notFound: 3,
+  /** Understood and not allowed in this state; the message says why. */
+  refused: 4,
+  /** A server, file or process is out of reach; trying again may help. */
+  unavailable: 5,
+} as const;
+
+/** What a command may use of the outside: passed in, so that a test can look. */
+export interface Terminal {
+  /** Writes to standard output; results only, so that `--json` can be piped. */
+  out(text: string): void;
+  /** Writes to standard error: progress, hints, errors. */
+  err(text: string): void;
+  /** Colours; each function is the identity where the output is no terminal or NO_COLOR is set. */
+  color: ReturnType<typeof pc.createColors>;
+  interactive: boolean;
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+}
+
+/** One file a command: adds it to the program. The action sets `process.exitCode` through {@link CommandFailure}. */
+export type RegisterCommand = (program: Command, terminal: Terminal) => void;
+
+/** Ends a command with a code and a line for the user, without a stack. */
+export class CommandFailure extends Error {
+  constructor(
+    readonly exitCode: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export function createTerminal(): Terminal {
+  const interactive = process.stdout.isTTY === true;
+  return {
+    out: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
+    err: (text) => process.stderr.write(text.endsWith('\n') ? text : `${text}\n`),
+    color: pc.createColors(interactive && process.env['NO_COLOR'] === undefined),
+    interactive,
+    env: process.env,
+    cwd: process.cwd(),
+  };
+}
+
+/** The exit code that an error means. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommandFailure) return error.exitCode;
+  if (!isHeadroomError(error)) return EXIT.failed;
+  switch (error.kind) {
+    case 'invalid-input':
+      return EXIT.usage;
+    case 'not-found':
+      return EXIT.notFound;
+    case 'refused':
+    case 'conflict':
+      return EXIT.refused;
+    case 'unavailable':
+    case 'full':
+      return EXIT.unavailable;
+  }
+}
+
+/** An example for `--help`; every command has one. */
+export const withExamples = (command: Command, ...lines: string[]): Command =>
+  command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ headroom ${line}`).join('\n')}`);
+
+/** Prints JSON for machines; one document, two-space indented. */
+export const printJson = (terminal: Terminal, value: unknown): void => terminal.out(JSON.stringify(value, null, 2));
