@@ -29,7 +29,14 @@ export interface Cluster {
    * written it since the change did: then it stays, and the result says `moved`.
    */
   restore(
-    restore: { key: string; changeKeys: string[]; account: string; target: FieldTarget; owner: string | null; reason: string },
+    restore: {
+      key: string;
+      changeKeys: string[];
+      account: string;
+      target: FieldTarget;
+      owner: string | null;
+      reason: string;
+    },
     target: WorkloadTarget | null,
     signal: AbortSignal,
   ): Promise<MutationResult>;

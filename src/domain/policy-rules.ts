@@ -30,10 +30,7 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
     if (workloads.has(workload.name)) say([...at, 'name'], `workload "${workload.name}" is named twice`);
     workloads.add(workload.name);
     if (workload.replicas.min > workload.replicas.max) {
-      say(
-        [...at, 'replicas', 'min'],
-        `minimum ${workload.replicas.min} is above maximum ${workload.replicas.max}`,
-      );
+      say([...at, 'replicas', 'min'], `minimum ${workload.replicas.min} is above maximum ${workload.replicas.max}`);
     }
     const components = Object.entries(workload.components);
     if (components.length === 0) say([...at, 'components'], 'names no component; name at least one, as cpu');
@@ -66,7 +63,10 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
     if (once && (blackout.to ?? 0) <= (blackout.from ?? 0)) say(['blackouts', index, 'to'], 'must be after from');
   });
   if (policy.cycle < policy.step) {
-    say(['cycle'], `a cycle of ${policy.cycle}s is shorter than the step of ${policy.step}s: nothing new would be known`);
+    say(
+      ['cycle'],
+      `a cycle of ${policy.cycle}s is shorter than the step of ${policy.step}s: nothing new would be known`,
+    );
   }
   return problems;
 }

@@ -115,5 +115,9 @@ export interface Store extends UsageSource {
   putRecord(record: StoredRecord): Promise<void>;
   getRecord(kind: RecordKind, id: string): Promise<StoredRecord | null>;
   /** Newest first. `account` is matched exactly: one account's records never answer for another's. */
-  listRecords(kind: RecordKind, account: string, options: { limit: number; before?: EpochSeconds }): Promise<StoredRecord[]>;
+  listRecords(
+    kind: RecordKind,
+    account: string,
+    options: { limit: number; before?: EpochSeconds },
+  ): Promise<StoredRecord[]>;
 }
