@@ -152,3 +152,16 @@ export interface ChangeOutcome {
   /** False where even the way back did not end in the last known good: the account says `needs-attention`. */
   restored: boolean;
 }
+
+/** What of a plan travels through a history: a few KiB, whatever the size of the account. */
+export interface PlanSummary {
+  id: string;
+  at: EpochSeconds;
+  verdict: Verdict;
+  fields: PlannedField[];
+  costPerHour: number;
+  currency: string;
+  conflict: Conflict | null;
+  /** The first decided block's reasons, each with at most one rejected alternative. */
+  reasons: NumberReason[];
+}
