@@ -102,7 +102,6 @@ const workloadSchema = z
         kind: z.enum(['Deployment', 'StatefulSet']).default('Deployment'),
         namespace: name.optional().describe('Default: the account’s name'),
         name: name.optional().describe('Default: the workload’s name'),
-        cluster: name.default('main'),
       })
       .prefault({}),
     criticality: z.enum(CRITICALITIES).default('normal'),
@@ -187,6 +186,7 @@ export const accountFileSchema = z
     account: name,
     mode: z.enum(MODES).default('recommend'),
     ownership: z.enum(['floor', 'own']).default('floor'),
+    cluster: name.default('main').describe('The cluster that it runs on: names its task queue'),
     timeZone: timeZone.default('UTC'),
     currency: z
       .string()
@@ -201,6 +201,7 @@ export const accountFileSchema = z
       .default([7200, 86_400, 604_800])
       .describe('How far ahead: up to 2h in steps, beyond that in hours'),
     level: levelSchema.default(0.99),
+    settle: duration.default(15).describe('How long after the end of a bin its telemetry is waited for'),
     staleAfter: duration.default(900).describe('Telemetry older than this is stale: hold, never scale down on it'),
     whenPaused: z.enum(['finish', 'roll-back']).default('finish').describe('What a running change does on a pause'),
     approvalWithin: duration.default(3600).describe('An approval that does not come within this is a rejection'),
