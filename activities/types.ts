@@ -1,0 +1,199 @@
+import type { AccountPolicy, VerificationPolicy } from '../src/domain/account.js';
+import type { ClusterState, FieldOwner, FieldTarget, Mutation, MutationResult } from '../src/domain/cluster.js';
+import type { Component } from '../src/domain/component.js';
+import type { AnnouncedEvent, Freeze, Override } from '../src/domain/control.js';
+import type { MissingForecast } from '../src/domain/forecast.js';
+import type { ChangeOrder, ChangeOutcome, CheckResult, Contingency, PlanSummary } from '../src/domain/plan.js';
+import type { EpochSeconds, TimeScale } from '../src/domain/time.js';
+
+/*
+ * What crosses between workflows and activities: small plain JSON. Series never do; they are read by snapshot id on the
+ * activity's side. Every activity that depends on time gets it as an argument, so that simulated and real time are one.
+ */
+
+/** Names a policy without sending it along: the policy itself is a record of the store, written by `observe`. */
+export interface PolicyRef {
+  account: string;
+  policyId: string;
+}
+
+export interface SeriesFreshness {
+  workload: string;
+  component: Component;
+  kind: 'fresh' | 'stale' | 'missing';
+  /** Seconds since the end of the last known bin; null where there is none. */
+  age: number | null;
+}
+
+export interface ObserveInput extends PolicyRef {
+  at: EpochSeconds;
+  /** Sent when the store may not have it yet: the first cycle of a run, and after a change of policy. */
+  policy?: AccountPolicy;
+  /** A change that should have ended by now: is it still running? */
+  overdueChange?: string;
+}
+
+export interface ObserveResult {
+  snapshotId: string;
+  freshness: SeriesFreshness[];
+  state: ClusterState;
+  freeze: Freeze | null;
+  /** With `policy` given: the number of the last change that the store knows of, so that no key is used twice. */
+  lastChange?: number;
+  /** With `overdueChange` given. */
+  changeRuns?: boolean;
+}
+
+export interface ForecastInput extends PolicyRef {
+  at: EpochSeconds;
+  snapshotId: string;
+  /** Measured lead times by workload, seconds; the policy's first guess where absent. */
+  leadTimes: Record<string, number>;
+}
+
+/** What the workflow keeps of a series' forecast: the interval at the lead time, and whether it may be acted on. */
+export interface ForecastDigest {
+  workload: string;
+  component: Component;
+  level: number;
+  median: number;
+  atLevel: number;
+  open: boolean;
+  /** Why the gate is closed; absent while it is open. */
+  reason?: string;
+  cold: boolean;
+}
+
+export interface ForecastResult {
+  forecastId: string;
+  series: ForecastDigest[];
+  missing: MissingForecast[];
+}
+
+export interface OptimizeInput extends PolicyRef {
+  at: EpochSeconds;
+  snapshotId: string;
+  /** Null where there is no forecast: the guard alone decides. */
+  forecastId: string | null;
+  state: ClusterState;
+  overrides: Override[];
+  events: AnnouncedEvent[];
+  leadTimes: Record<string, number>;
+  /** Workloads whose capacity must not go down: their data are stale or missing. */
+  raiseOnly: string[];
+}
+
+export interface OptimizeResult {
+  plan: PlanSummary;
+}
+
+export interface LearnInput extends PolicyRef {
+  at: EpochSeconds;
+  cycle: number;
+  snapshotId: string;
+  forecastId: string;
+  /** The cluster as it is now: what the newly known bins had to live with. */
+  state: ClusterState;
+  /** Bins labelled before this were scored already. */
+  scoredTo: EpochSeconds;
+}
+
+export interface LearnResult {
+  scoredTo: EpochSeconds;
+  /** Bins scored, and those whose demand was above the capacity in force. */
+  bins: number;
+  violations: number;
+  /** Sums over the bins, relative to demand: Σ capacity / Σ demand is the cost, the clairvoyant's being 1. */
+  capacity: number;
+  demand: number;
+  /** The road not taken: an HPA at 70 % on the same bins. */
+  reactive: { capacity: number; violations: number };
+  coverage: { workload: string; component: Component; level: number; coverage: number | null; scored: number }[];
+}
+
+export interface RevalidateInput {
+  account: string;
+  policyId: string;
+  mutations: Mutation[];
+}
+
+export type RevalidateResult =
+  { kind: 'fresh' } | { kind: 'stale'; detail: string } | { kind: 'frozen'; detail: string };
+
+export interface ApplyInput {
+  policyId: string;
+  mutation: Mutation;
+  /** False once the change is under way and its policy is to finish: then a freeze no longer stops it. */
+  fenced: boolean;
+}
+
+export type ApplyResult = MutationResult | { kind: 'frozen'; detail: string };
+
+export interface AwaitReadyInput {
+  account: string;
+  policyId: string;
+  targets: FieldTarget[];
+  scale: TimeScale;
+  /** Simulated seconds to wait at most. */
+  limit: number;
+}
+
+export interface AwaitReadyResult {
+  ready: boolean;
+  /** Seconds (simulated) that were waited. */
+  waited: number;
+  detail: string;
+}
+
+export interface VerifyInput {
+  account: string;
+  policyId: string;
+  changeId: string;
+  targets: FieldTarget[];
+  from: EpochSeconds;
+  to: EpochSeconds;
+}
+
+export interface VerifyResult {
+  checks: CheckResult[];
+}
+
+export interface RollbackInput {
+  account: string;
+  policyId: string;
+  changeId: string;
+  /** Keys of the mutations that were written, so that a person's edit since is told from one of our own. */
+  changeKeys: string[];
+  step: { target: FieldTarget; owner: FieldOwner };
+  index: number;
+  reason: string;
+}
+
+export interface ConfirmInput {
+  account: string;
+  policyId: string;
+  steps: { target: FieldTarget; owner: FieldOwner }[];
+}
+
+export interface ConfirmResult {
+  restored: boolean;
+  detail: string;
+}
+
+export interface Activities {
+  observe(input: ObserveInput): Promise<ObserveResult>;
+  forecast(input: ForecastInput): Promise<ForecastResult>;
+  optimize(input: OptimizeInput): Promise<OptimizeResult>;
+  learn(input: LearnInput): Promise<LearnResult>;
+  recordContingency(input: { account: string; contingency: Contingency }): Promise<void>;
+  revalidate(input: RevalidateInput): Promise<RevalidateResult>;
+  apply(input: ApplyInput): Promise<ApplyResult>;
+  awaitReady(input: AwaitReadyInput): Promise<AwaitReadyResult>;
+  verify(input: VerifyInput): Promise<VerifyResult>;
+  rollback(input: RollbackInput): Promise<MutationResult>;
+  confirm(input: ConfirmInput): Promise<ConfirmResult>;
+  recordOutcome(input: { account: string; outcome: ChangeOutcome }): Promise<void>;
+  exportHistory(input: { account: string; workflowId: string; at: EpochSeconds }): Promise<void>;
+}
+
+export type { ChangeOrder, ChangeOutcome, VerificationPolicy };

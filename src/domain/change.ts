@@ -1,0 +1,70 @@
+import type { FieldTarget, Mutation } from './cluster.js';
+import type { ChangeOrder, PlannedField, PlanSummary } from './plan.js';
+import type { EpochSeconds } from './time.js';
+
+/*
+ * From a plan's fields to a change: pure and small, since the account workflow runs it and replay versions it.
+ */
+
+/** Key of a field, as `web.replicas`: two writes to one field have the same. */
+export function fieldName(target: FieldTarget): string {
+  switch (target.field) {
+    case 'replicas':
+    case 'floor':
+      return `${target.workload}.${target.field}`;
+    case 'request':
+      return `${target.workload}.request.${target.component}`;
+    case 'nodes':
+      return `${target.pool}.nodes`;
+  }
+}
+
+export const raises = (field: PlannedField): boolean => field.target.value >= field.seen.value;
+
+/**
+ * Writes a change out: its mutations in the plan's order, each fenced by what the plan saw, and the reverse plan that is
+ * recorded before the first of them.
+ */
+export function orderChange(
+  plan: PlanSummary,
+  changeId: string,
+  account: string,
+  now: EpochSeconds,
+  leadTimeLimit: number,
+): ChangeOrder {
+  const mutations: Mutation[] = plan.fields.map((field, index) => ({
+    key: `change/${changeId}#${index}`,
+    account,
+    target: field.target,
+    expect: field.seen,
+    reason: field.reason,
+  }));
+  return {
+    changeId,
+    account,
+    planId: plan.id,
+    mutations,
+    leadTimeLimit,
+    contingency: {
+      changeId,
+      recordedAt: now,
+      // The last write is the first to be taken back, so that at every moment a prefix of the plan stands.
+      reverse: plan.fields
+        .map((field) => ({ target: { ...field.target, value: field.seen.value }, owner: field.seen.owner }))
+        .reverse(),
+      fallbacks: [
+        { trigger: 'the cluster does not answer', answer: 'keep trying to restore; the account says needs-attention' },
+        {
+          trigger: 'a field was changed by someone else meanwhile',
+          answer: 'leave that field as they set it and say so',
+        },
+        {
+          trigger: 'telemetry is missing during verification',
+          answer: plan.fields.every(raises)
+            ? 'keep the change: it only raises capacity'
+            : 'roll back: what it lowered is put back',
+        },
+      ],
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/types.js';
+import type { Queues } from './messages.js';
+
+/**
+ * The activities by queue, with time limits that fit them. Errors that trying again cannot mend are named once, in
+ * activities/failures.ts, by the same words.
+ */
+const NON_RETRYABLE = ['invalid-input', 'not-found', 'refused'];
+
+type Light = Pick<Activities, 'recordContingency' | 'recordOutcome' | 'exportHistory'>;
+type Compute = Pick<Activities, 'forecast' | 'optimize' | 'learn'>;
+type AtCluster = Pick<
+  Activities,
+  'observe' | 'revalidate' | 'apply' | 'awaitReady' | 'verify' | 'rollback' | 'confirm'
+>;
+
+export const light = (queues: Queues, summary: string): Light =>
+  proxyActivities<Light>({
+    taskQueue: queues.light,
+    startToCloseTimeout: '20s',
+    scheduleToCloseTimeout: '2m',
+    retry: { initialInterval: '500ms', maximumInterval: '10s', nonRetryableErrorTypes: NON_RETRYABLE },
+    summary,
+  });
+
+/** A first forecast fits its models, which takes seconds; a steady one milliseconds. */
+export const compute = (queues: Queues, summary: string): Compute =>
+  proxyActivities<Compute>({
+    taskQueue: queues.compute,
+    startToCloseTimeout: '3m',
+    scheduleToCloseTimeout: '5m',
+    retry: { initialInterval: '500ms', maximumAttempts: 3, nonRetryableErrorTypes: NON_RETRYABLE },
+    summary,
+  });
+
+/** Reads: a cycle that cannot read holds, and the next one tries again; so few attempts. */
+export const reading = (queues: Queues, summary: string): AtCluster =>
+  proxyActivities<AtCluster>({
+    taskQueue: queues.cluster,
+    startToCloseTimeout: '30s',
+    scheduleToCloseTimeout: '90s',
+    retry: { initialInterval: '250ms', maximumAttempts: 3, nonRetryableErrorTypes: NON_RETRYABLE },
+    summary,
+  });
+
+/** Writes: repeated until they are known to have happened or not; the keys make repeats harmless. */
+export const writing = (queues: Queues, summary: string): AtCluster =>
+  proxyActivities<AtCluster>({
+    taskQueue: queues.cluster,
+    startToCloseTimeout: '20s',
+    scheduleToCloseTimeout: '10m',
+    retry: { initialInterval: '250ms', maximumInterval: '15s', nonRetryableErrorTypes: NON_RETRYABLE },
+    summary,
+  });
+
+/** Waits for ready capacity: long, heartbeating, taken up by another worker where one dies. */
+export const waiting = (queues: Queues, summary: string, wallMs: number): AtCluster =>
+  proxyActivities<AtCluster>({
+    taskQueue: queues.cluster,
+    startToCloseTimeout: Math.ceil(wallMs + 60_000),
+    heartbeatTimeout: '15s',
+    retry: { initialInterval: '500ms', maximumInterval: '10s', nonRetryableErrorTypes: NON_RETRYABLE },
+    summary,
+  });

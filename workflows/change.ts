@@ -1,0 +1,289 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  getExternalWorkflowHandle,
+  isCancellation,
+  log,
+  setCurrentDetails,
+  setHandler,
+  setWorkflowOptions,
+  sleep,
+} from '@temporalio/workflow';
+import { fieldName } from '../src/domain/change.js';
+import type { ChangeOutcome, ChangeResult, CheckResult } from '../src/domain/plan.js';
+import { formatDuration, isoTime, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
+import { light, reading, waiting, writing } from './activities.js';
+import { accountWorkflowId, attentionSignal, changeEndedSignal, haltSignal, type ChangeInput } from './messages.js';
+
+/** Where a change stands; what it has written decides what must be put back. */
+interface Progress {
+  startedAt: EpochSeconds;
+  /** Indexes of the mutations that were written. */
+  written: number[];
+  leadTime: number | null;
+  checks: CheckResult[];
+  halted: string | null;
+}
+
+/** How the way forward ended; everything but `kept` that has written goes back. */
+interface Ending {
+  result: Exclude<ChangeResult, 'rolled-back'> | 'rolled-back';
+  detail: string;
+}
+
+/**
+ * One change, with a history of its own: contingency on record, revalidate, apply, wait for ready capacity, verify,
+ * keep or roll back. Going back cannot be cancelled.
+ */
+export async function change(input: ChangeInput): Promise<ChangeOutcome> {
+  const { order } = input;
+  const now = (): EpochSeconds => simulatedNow(input.scale, Date.now());
+  const progress: Progress = { startedAt: now(), written: [], leadTime: null, checks: [], halted: null };
+  setHandler(haltSignal, ({ reason }) => {
+    progress.halted = reason;
+  });
+  const show = (doing: string): void =>
+    setCurrentDetails(
+      [
+        `**change ${order.changeId}** for plan ${order.planId}: ${doing}`,
+        ...order.mutations.map(
+          (mutation, index) =>
+            `- ${fieldName(mutation.target)}: ${mutation.expect.value} → ${mutation.target.value} ` +
+            `(${progress.written.includes(index) ? 'written' : 'not written'}) — ${mutation.reason}`,
+        ),
+        ...progress.checks.map(
+          (check) =>
+            `- check ${check.workload} ${check.metric}: ${check.value ?? 'unreadable'} ≤ ${check.limit} ` +
+            `${check.passed ? 'holds' : 'fails'}`,
+        ),
+      ].join('\n'),
+    );
+
+  let ending: Ending;
+  try {
+    ending = await goForward(input, progress, now, show);
+  } catch (error) {
+    ending = {
+      result: progress.written.length === 0 ? 'failed' : 'rolled-back',
+      detail: isCancellation(error) ? 'cancelled' : reasonOf(error),
+    };
+  }
+  const outcome = await CancellationScope.nonCancellable(async () => {
+    let restored = true;
+    if (ending.result !== 'kept' && progress.written.length > 0) {
+      show(`going back: ${ending.detail}`);
+      restored = await goBack(input, progress, ending, now);
+    }
+    const done: ChangeOutcome = {
+      changeId: order.changeId,
+      planId: order.planId,
+      result: ending.result,
+      detail: ending.detail,
+      startedAt: progress.startedAt,
+      endedAt: now(),
+      leadTime: progress.leadTime,
+      applied: progress.written.length,
+      checks: progress.checks,
+      restored,
+    };
+    show(`${done.result}: ${done.detail}`);
+    await light(input.queues, 'record the outcome').recordOutcome({ account: order.account, outcome: done });
+    await tellAccount(order.account, (handle) => handle.signal(changeEndedSignal, done));
+    return done;
+  });
+  return outcome;
+}
+setWorkflowOptions({ versioningBehavior: 'PINNED' }, change);
+
+/** The way forward; returns how it ended, and leaves in `progress` what it wrote. */
+async function goForward(
+  input: ChangeInput,
+  progress: Progress,
+  now: () => EpochSeconds,
+  show: (doing: string) => void,
+): Promise<Ending> {
+  const { order, queues } = input;
+  show('recording the way back');
+  await light(queues, 'record the contingency before anything is touched').recordContingency({
+    account: order.account,
+    contingency: order.contingency,
+  });
+
+  show('revalidating');
+  const check = await reading(queues, 'is the plan still true?').revalidate({
+    account: order.account,
+    policyId: input.policyId,
+    mutations: order.mutations,
+  });
+  if (check.kind !== 'fresh') return { result: check.kind === 'stale' ? 'stale' : 'stopped', detail: check.detail };
+
+  for (const [index, mutation] of order.mutations.entries()) {
+    const underWay = progress.written.length > 0;
+    // A pause stops a change before its first write; once under way its policy says whether it finishes.
+    if (progress.halted !== null && !(underWay && input.whenPaused === 'finish')) {
+      return { result: underWay ? 'rolled-back' : 'stopped', detail: progress.halted };
+    }
+    show(`writing ${fieldName(mutation.target)}`);
+    const result = await writing(queues, `${fieldName(mutation.target)} → ${mutation.target.value}`).apply({
+      policyId: input.policyId,
+      mutation,
+      fenced: !(underWay && input.whenPaused === 'finish'),
+    });
+    switch (result.kind) {
+      case 'applied':
+      case 'repeated':
+        progress.written.push(index);
+        break;
+      case 'moved':
+        return {
+          result: underWay ? 'rolled-back' : 'stale',
+          detail: `${fieldName(mutation.target)} was set to ${result.value} by ${result.owner ?? 'nobody known'} meanwhile`,
+        };
+      case 'frozen':
+        return { result: underWay ? 'rolled-back' : 'stopped', detail: result.detail };
+      case 'not-found':
+      case 'refused':
+        return { result: underWay ? 'rolled-back' : 'failed', detail: result.detail };
+    }
+  }
+
+  show('waiting for ready capacity');
+  const targets = order.mutations.map((mutation) => mutation.target);
+  const ready = await waiting(
+    queues,
+    `ready within ${formatDuration(order.leadTimeLimit)}?`,
+    wallMilliseconds(input.scale, order.leadTimeLimit),
+  ).awaitReady({
+    account: order.account,
+    policyId: input.policyId,
+    targets,
+    scale: input.scale,
+    limit: order.leadTimeLimit,
+  });
+  if (!ready.ready) return { result: 'rolled-back', detail: `not ready in time: ${ready.detail}` };
+  progress.leadTime = ready.waited;
+  return verify(input, progress, now, show);
+}
+
+/** Reads the checks until they have held for long enough, or failed too often in a row. */
+async function verify(
+  input: ChangeInput,
+  progress: Progress,
+  now: () => EpochSeconds,
+  show: (doing: string) => void,
+): Promise<Ending> {
+  const { order, queues, verification } = input;
+  const from = now();
+  const end = from + verification.for;
+  let failedInRow = 0;
+  let blind = true;
+  for (;;) {
+    show(`verifying until ${isoTime(end)}`);
+    const wall = wallMilliseconds(input.scale, Math.min(verification.every, Math.max(0, end - now())));
+    await condition(() => progress.halted !== null && input.whenPaused === 'roll-back', Math.max(1, Math.round(wall)), {
+      summary: `next reading of the checks, until ${isoTime(end)}`,
+    });
+    if (progress.halted !== null && input.whenPaused === 'roll-back') {
+      return { result: 'rolled-back', detail: progress.halted };
+    }
+    const { checks } = await reading(queues, 'did it help?').verify({
+      account: order.account,
+      policyId: input.policyId,
+      changeId: order.changeId,
+      targets: order.mutations.map((mutation) => mutation.target),
+      from,
+      to: now(),
+    });
+    progress.checks = checks;
+    const readable = checks.filter((check) => check.value !== null);
+    if (readable.length > 0 || checks.length === 0) blind = false;
+    failedInRow = readable.some((check) => !check.passed) ? failedInRow + 1 : 0;
+    if (failedInRow >= verification.failAfter) {
+      const failed = readable.find((check) => !check.passed);
+      return {
+        result: 'rolled-back',
+        detail: `${failed?.workload} ${failed?.metric} ${failed?.value?.toPrecision(3)} is above ${failed?.limit}`,
+      };
+    }
+    if (now() < end) continue;
+    // The last reading failed, but not often enough in a row: give it the readings that it needs to be sure.
+    if (failedInRow > 0) continue;
+    if (!blind) return { result: 'kept', detail: `checks held for ${formatDuration(verification.for)}` };
+    return input.raisesOnly
+      ? { result: 'kept', detail: 'no check could be read; kept, since it only raises capacity' }
+      : { result: 'rolled-back', detail: 'no check could be read; what was lowered is put back' };
+  }
+}
+
+/** Puts back what was written, last first, for as long as it takes; says so while it does not work. */
+async function goBack(
+  input: ChangeInput,
+  progress: Progress,
+  ending: Ending,
+  now: () => EpochSeconds,
+): Promise<boolean> {
+  const { order, queues } = input;
+  const keys = progress.written.map((index) => order.mutations[index]?.key ?? '');
+  const written = new Set(
+    progress.written.map((index) => {
+      const mutation = order.mutations[index];
+      return mutation === undefined ? '' : fieldName(mutation.target);
+    }),
+  );
+  const steps = order.contingency.reverse.filter((step) => written.has(fieldName(step.target)));
+  const left = new Set<string>();
+  for (let attempt = 0; ; attempt++) {
+    try {
+      for (const [index, step] of steps.entries()) {
+        const result = await writing(queues, `back: ${fieldName(step.target)} → ${step.target.value}`).rollback({
+          account: order.account,
+          policyId: input.policyId,
+          changeId: order.changeId,
+          changeKeys: keys,
+          step,
+          index,
+          reason: `change ${order.changeId} rolled back: ${ending.detail}`,
+        });
+        if (result.kind === 'moved') left.add(fieldName(step.target));
+      }
+      const expected = steps.filter((step) => !left.has(fieldName(step.target)));
+      const confirmed = await reading(queues, 'is the last known good back?').confirm({
+        account: order.account,
+        policyId: input.policyId,
+        steps: expected,
+      });
+      if (confirmed.restored) {
+        if (left.size > 0) ending.detail += `; left as someone set it meanwhile: ${[...left].join(', ')}`;
+        return true;
+      }
+      throw ApplicationFailure.create({ type: 'unavailable', message: confirmed.detail });
+    } catch (error) {
+      const detail = `putting back ${order.changeId} failed (${attempt + 1}): ${reasonOf(error)}`;
+      log.error(detail);
+      setCurrentDetails(`**needs attention** ${detail}; still trying, since ${isoTime(now())}`);
+      await tellAccount(order.account, (handle) =>
+        handle.signal(attentionSignal, { changeId: order.changeId, detail }),
+      );
+      await sleep(Math.min(300_000, 1000 * 2 ** Math.min(attempt, 9)), { summary: 'before trying to go back again' });
+    }
+  }
+}
+
+/** The account may have been stopped meanwhile; that is no reason to fail what is done. */
+async function tellAccount(
+  account: string,
+  tell: (handle: ReturnType<typeof getExternalWorkflowHandle>) => Promise<void>,
+): Promise<void> {
+  try {
+    await tell(getExternalWorkflowHandle(accountWorkflowId(account)));
+  } catch (error) {
+    log.warn('the account is gone; nobody to tell', { account, error: String(error) });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof ActivityFailure && error.cause !== undefined) return reasonOf(error.cause);
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,3 @@
+export { account } from './account.js';
+export { change } from './change.js';
+export { fleet } from './fleet.js';
