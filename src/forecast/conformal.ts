@@ -1,0 +1,30 @@
+/*
+ * Adaptive conformal calibration: each (anchor, level) carries a correction, in units of the forecast's own spread,
+ * that rises on a miss and falls a little on a hit, so that the long-run share of misses is the stated one whatever
+ * the series does. This is quantile tracking, the P part of conformal PID control (Angelopoulos, Candès and
+ * Tibshirani, NeurIPS 2023), the sequel of adaptive conformal inference (Gibbs and Candès, NeurIPS 2021).
+ */
+
+/** Beyond this many spreads a correction says that the spread is wrong, and the sketches must learn. */
+const FARTHEST = 20;
+
+export interface Calibration {
+  /** Correction in spreads. */
+  offset(anchor: number, level: number): number;
+  learn(anchor: number, level: number, missed: boolean): void;
+}
+
+export function createCalibration(anchors: number, levels: readonly number[]): Calibration {
+  const offsets = new Float64Array(anchors * levels.length);
+  // A miss at 0.99 is worth ninety-nine hits. The gain is the largest move at once: smaller in the middle, where every
+  // bin moves it one way or the other and quantiles are known well anyway.
+  const gains = levels.map((level) => 0.1 * Math.sqrt(Math.abs(2 * level - 1)) * 0.5 + 0.01);
+  return {
+    offset: (anchor, level) => offsets[anchor * levels.length + level] ?? 0,
+    learn(anchor, level, missed) {
+      const at = anchor * levels.length + level;
+      const move = (gains[level] ?? 0) * ((missed ? 1 : 0) - (1 - (levels[level] ?? 0.5)));
+      offsets[at] = Math.max(-FARTHEST, Math.min(FARTHEST, (offsets[at] ?? 0) + move));
+    },
+  };
+}

@@ -1,0 +1,300 @@
+import type { QuantileForecast } from '../domain/forecast.js';
+import type { EpochSeconds } from '../domain/time.js';
+import type { Calendar } from './calendar.js';
+import { createCalibration } from './conformal.js';
+import { createHistory } from './history.js';
+import type { Model, ModelEntry } from './models/model.js';
+import { createScaleBank, type Scale } from './scales.js';
+import { createSketchBank } from './sketch.js';
+import { createWeightBank } from './weights.js';
+
+const DAY = 86_400;
+/** Levels that are always learnt, so that others can be read between them. */
+const BASE_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
+/** Sketch quantiles move slowly: read anew every so many bins. */
+const REFRESH = 4;
+
+export interface EnsembleOptions {
+  step: number;
+  horizon: number;
+  levels: readonly number[];
+  calendar: Calendar;
+  models: readonly ModelEntry[];
+  /** Scales that each model stands with. */
+  scales: readonly Scale[];
+  /** Horizons that must be learnt exactly, beside those chosen by default. */
+  exactly: readonly number[];
+}
+
+/** What was stated for a bin, when it came: by the forecast made `ahead` steps before it. */
+export interface Scored {
+  ahead: number;
+  /** Stated quantiles at the ensemble's levels. */
+  stated: Float64Array;
+  /** False where the bin at the origin of that forecast was itself missing. */
+  settled: boolean;
+}
+
+/** One series at one resolution. */
+export interface Ensemble {
+  readonly lastBin: EpochSeconds;
+  readonly levels: readonly number[];
+  /** Takes the next bin; `onScored` sees what had been stated for it. */
+  observe(label: EpochSeconds, value: number, censored: boolean, onScored?: (scored: Scored) => void): void;
+  forecast(horizon: number, levels: readonly number[]): QuantileForecast;
+  /** Known bins taken in. */
+  readonly known: number;
+}
+
+/** Steps ahead at which residuals are learnt: dense at first, then in ever larger strides. */
+export function chooseAnchors(horizon: number, exactly: readonly number[]): number[] {
+  const usual = [1, 2, 3, 4, 6, 9, 12, 18, 24, 48, 96, 168];
+  const anchors = new Set([1, horizon, ...usual, ...exactly].filter((h) => h >= 1 && h <= horizon));
+  return [...anchors].sort((a, b) => a - b);
+}
+
+export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): Ensemble {
+  const { step, calendar } = options;
+  const levels = [...new Set([...BASE_LEVELS, ...options.levels])].sort((a, b) => a - b);
+  const L = levels.length;
+  const anchors = chooseAnchors(options.horizon, options.exactly);
+  const A = anchors.length;
+  const binsPerDay = DAY / step;
+  const history = createHistory(step, Math.ceil(Math.min(2016, Math.max(64, 7 * binsPerDay))) + 1);
+  const context = { step, calendar, anchors, history };
+  const models = options.models.flatMap((entry): Model[] => {
+    const model = entry.create(context);
+    return model === null ? [] : [model];
+  });
+  const M = models.length;
+  const scaleKinds = options.scales;
+  const members = models.flatMap((_, model) => scaleKinds.map((scale) => ({ model, scale })));
+  const Q = members.length;
+  const scales = createScaleBank({ models: M, anchors, binsPerDay, calendar });
+  const halfLife = Math.max(200, Math.min(10 * binsPerDay, 3000));
+  const sketches = createSketchBank(Q * A, levels, { halfLife, prior: 20 });
+  const weightBank = createWeightBank(A * L, Q, {
+    halfLife: Math.max(100, Math.min(4 * binsPerDay, 1200)),
+    power: 8,
+    prior: members.map(() => 1),
+  });
+  const calibration = createCalibration(A, levels);
+  const low = levels.indexOf(0.1);
+  const high = levels.indexOf(0.9);
+  const middleLevel = levels.indexOf(0.5);
+
+  // What was forecast and not yet scored: a ring for each anchor, as long as the anchor.
+  const width = M + Q + 2 * L + 2;
+  const rings = anchors.map((ahead) => new Float64Array(ahead * width).fill(Number.NaN));
+  const standard = new Float64Array(Q * A * L);
+  const memberWeights = new Float64Array(A * L * Q);
+  const awake: boolean[] = members.map(() => false);
+  const weightRow = new Float64Array(Q);
+
+  let lastBin = start - step;
+  let lastKnown = Number.NaN;
+  let known = 0;
+  let sinceRefresh = Number.POSITIVE_INFINITY;
+
+  const refresh = (): void => {
+    for (let row = 0; row < Q * A; row++) sketches.quantiles(row, standard, row * L);
+    for (let q = 0; q < Q; q++) {
+      awake[q] = !Number.isNaN(models[members[q]?.model ?? 0]?.predict(lastKnown + step, 1) ?? Number.NaN);
+    }
+    for (let cell = 0; cell < A * L; cell++) {
+      weightBank.weights(cell, awake, weightRow);
+      memberWeights.set(weightRow, cell * Q);
+    }
+  };
+
+  /** Quantiles before calibration, for a target `ahead` bins after the last known one, between two anchors. */
+  const point = new Float64Array(M);
+  const memberScale = new Float64Array(Q);
+  const raw = new Float64Array(L);
+  const own = new Float64Array(L);
+  const stated = new Float64Array(L);
+  const straighten = (from: Float64Array, to: Float64Array): void => {
+    to[middleLevel] = from[middleLevel] ?? 0;
+    for (let l = middleLevel + 1; l < L; l++) to[l] = Math.max(from[l] ?? 0, to[l - 1] ?? 0);
+    for (let l = middleLevel - 1; l >= 0; l--) to[l] = Math.min(from[l] ?? 0, to[l + 1] ?? 0);
+  };
+  const combine = (target: EpochSeconds, ahead: number): void => {
+    let upper = anchors.findIndex((anchor) => anchor >= ahead);
+    // Past the last anchor (data are missing) errors go on growing as those of a random walk.
+    const stretch = upper === -1 ? Math.sqrt(ahead / (anchors[A - 1] ?? 1)) : 1;
+    if (upper === -1) upper = A - 1;
+    const from = anchors[upper] ?? 1;
+    const lower = from > ahead && upper > 0 ? upper - 1 : upper;
+    const to = anchors[lower] ?? 1;
+    const share = lower === upper ? 1 : (ahead - to) / (from - to);
+    for (let m = 0; m < M; m++) point[m] = models[m]?.predict(target, ahead) ?? Number.NaN;
+    raw.fill(0);
+    const sums = stated.fill(0);
+    for (let q = 0; q < Q; q++) {
+      const member = members[q];
+      const middle = point[member?.model ?? 0] ?? Number.NaN;
+      if (member === undefined || Number.isNaN(middle)) {
+        memberScale[q] = Number.NaN;
+        continue;
+      }
+      const near = scales.scale(member.scale, member.model, lower, target);
+      const far = lower === upper ? near : scales.scale(member.scale, member.model, upper, target);
+      const scale = (near + share * (far - near)) * stretch;
+      memberScale[q] = scale;
+      for (let l = 0; l < L; l++) {
+        const zNear = standard[(q * A + lower) * L + l] ?? 0;
+        const zFar = standard[(q * A + upper) * L + l] ?? 0;
+        const wNear = memberWeights[(lower * L + l) * Q + q] ?? 0;
+        const wFar = memberWeights[(upper * L + l) * Q + q] ?? 0;
+        const weight = wNear + share * (wFar - wNear);
+        raw[l] = (raw[l] ?? 0) + weight * Math.max(0, middle + scale * (zNear + share * (zFar - zNear)));
+        sums[l] = (sums[l] ?? 0) + weight;
+      }
+    }
+    for (let l = 0; l < L; l++) raw[l] = (sums[l] ?? 0) > 0 ? (raw[l] ?? 0) / (sums[l] ?? 1) : 0;
+    raw.sort();
+    const spread = (raw[high] ?? 0) - (raw[low] ?? 0);
+    for (let l = 0; l < L; l++) {
+      const near = calibration.offset(lower, l);
+      const far = calibration.offset(upper, l);
+      const value = Math.max(0, (raw[l] ?? 0) + spread * (near + share * (far - near)));
+      // Rounding must not make a constant series miss its own value.
+      own[l] = value * (1 + 1e-9);
+    }
+    straighten(own, stated);
+  };
+
+  const told = new Float64Array(L);
+  const learn = (anchor: number, label: EpochSeconds, value: number, censored: boolean): Scored | null => {
+    const ahead = anchors[anchor] ?? 1;
+    const ring = rings[anchor];
+    const index = Math.round(label / step);
+    const base = (((index % ahead) + ahead) % ahead) * width;
+    if (ring === undefined || ring[base] !== index - ahead) return null;
+    const settled = ring[base + 1] === 1;
+    const statedAt = base + 2 + M + Q + L;
+    // Each level's correction is judged by its own value, not by what a neighbour raised it to: otherwise two
+    // corrections that crossed would drive each other away for ever.
+    const ownAt = ring.subarray(statedAt, statedAt + L);
+    straighten(ownAt, told);
+    if (!settled) return { ahead, stated: told, settled };
+    const spread = Math.max((ring[base + 2 + M + Q + high] ?? 0) - (ring[base + 2 + M + Q + low] ?? 0), 1e-12);
+    for (let q = 0; q < Q; q++) {
+      const member = members[q];
+      const middle = ring[base + 2 + (member?.model ?? 0)] ?? Number.NaN;
+      const scale = ring[base + 2 + M + q] ?? Number.NaN;
+      if (member === undefined || Number.isNaN(middle) || Number.isNaN(scale)) continue;
+      for (let l = 0; l < L; l++) {
+        const quantile = Math.max(0, middle + scale * (standard[(q * A + anchor) * L + l] ?? 0));
+        const error = value - quantile;
+        if (censored && error <= 0) continue;
+        const level = levels[l] ?? 0.5;
+        weightBank.score(anchor * L + l, q, (error >= 0 ? level * error : (level - 1) * error) / spread);
+      }
+      const residual = value - middle;
+      if (!censored || residual > 0) sketches.add(q * A + anchor, residual / scale, censored);
+    }
+    for (let m = 0; m < M; m++) {
+      const residual = value - (ring[base + 2 + m] ?? Number.NaN);
+      if (!Number.isNaN(residual) && (!censored || residual > 0)) scales.learn(m, anchor, label, residual);
+    }
+    for (let l = 0; l < L; l++) {
+      const missed = value > (ownAt[l] ?? 0);
+      if (!censored || missed) calibration.learn(anchor, l, missed);
+    }
+    return { ahead, stated: told, settled };
+  };
+
+  const remember = (label: EpochSeconds): void => {
+    const index = Math.round(label / step);
+    const gap = Math.round((label - lastKnown) / step);
+    for (let a = 0; a < A; a++) {
+      const ahead = anchors[a] ?? 1;
+      const ring = rings[a];
+      if (ring === undefined) continue;
+      const base = (((index % ahead) + ahead) % ahead) * width;
+      combine(label + ahead * step, ahead + gap);
+      ring[base] = index;
+      ring[base + 1] = gap === 0 ? 1 : 0;
+      ring.set(point, base + 2);
+      ring.set(memberScale, base + 2 + M);
+      ring.set(raw, base + 2 + M + Q);
+      ring.set(own, base + 2 + M + Q + L);
+    }
+  };
+
+  return {
+    get lastBin() {
+      return lastBin;
+    },
+    get known() {
+      return known;
+    },
+    levels,
+    observe(label, value, censored, onScored) {
+      lastBin = label;
+      if (!Number.isNaN(value)) {
+        for (let a = 0; a < A; a++) {
+          const scored = learn(a, label, value, censored);
+          if (scored !== null) onScored?.(scored);
+        }
+        let taken = value;
+        if (censored && known > 0) {
+          // The bound is the least that demand was; the middle of what was expected may be more.
+          combine(label, Math.round((label - lastKnown) / step));
+          taken = Math.max(value, stated[middleLevel] ?? 0);
+        }
+        sketches.age();
+        history.set(label, taken);
+        scales.level(taken);
+        for (const model of models) model.observe(label, taken);
+        lastKnown = label;
+        known++;
+        if (++sinceRefresh >= REFRESH) {
+          refresh();
+          sinceRefresh = 0;
+        }
+      }
+      if (known > 0) remember(label);
+    },
+    forecast(horizon, asked) {
+      const gap = Math.round((lastBin - lastKnown) / step);
+      const quantiles: number[][] = [];
+      for (let ahead = 1; ahead <= horizon; ahead++) {
+        combine(lastBin + ahead * step, ahead + gap);
+        quantiles.push(asked.map((level) => readLevel(levels, stated, level)));
+      }
+      return { origin: lastBin, step, levels: [...asked], quantiles, weights: modelWeights() };
+    },
+  };
+
+  /** Of each model, over all horizons and levels. */
+  function modelWeights(): Record<string, number> {
+    const sums = new Float64Array(M);
+    let total = 0;
+    for (let cell = 0; cell < A * L; cell++) {
+      for (let q = 0; q < Q; q++) {
+        const weight = memberWeights[cell * Q + q] ?? 0;
+        const model = members[q]?.model ?? 0;
+        sums[model] = (sums[model] ?? 0) + weight;
+        total += weight;
+      }
+    }
+    return Object.fromEntries(models.map((model, m) => [model.name, (sums[m] ?? 0) / total]));
+  }
+}
+
+/** Reads between learnt levels, linear in the logit, where the tails of most series are close to straight. */
+function readLevel(levels: readonly number[], values: Float64Array, level: number): number {
+  const exact = levels.indexOf(level);
+  if (exact >= 0) return values[exact] ?? 0;
+  const logit = (p: number): number => Math.log(p / (1 - p));
+  let upper = levels.findIndex((known) => known > level);
+  if (upper === -1) upper = levels.length - 1;
+  if (upper === 0) upper = 1;
+  const x0 = logit(levels[upper - 1] ?? 0.5);
+  const x1 = logit(levels[upper] ?? 0.5);
+  const y0 = values[upper - 1] ?? 0;
+  const y1 = values[upper] ?? 0;
+  return Math.max(0, y0 + ((logit(level) - x0) / (x1 - x0)) * (y1 - y0));
+}

@@ -1,0 +1,149 @@
+import { HeadroomError } from '../domain/errors.js';
+import type { QuantileForecast } from '../domain/forecast.js';
+import { binLabel, lastKnownIndex } from '../domain/series.js';
+import { isoTime, type EpochSeconds } from '../domain/time.js';
+import { calendarOf } from './calendar.js';
+import { createEnsemble, type Ensemble } from './ensemble.js';
+import { createGate } from './gate.js';
+import { COARSE_MODELS, MODELS } from './models/registry.js';
+import type { FitForecaster, FitOptions } from './port.js';
+import { SCALES } from './scales.js';
+
+const DAY = 86_400;
+/** Less history than this shows no daily cycle: forecasts are a wide guess. */
+const COLD_SPAN = 2 * DAY;
+const COLD_BINS = 24;
+
+const refuse = (action: string, problem: string, remedy: string): HeadroomError =>
+  new HeadroomError({ kind: 'invalid-input', component: 'forecast', action, problem, remedy });
+
+function checkValue(action: string, label: EpochSeconds, value: number): void {
+  if (Number.isNaN(value) || (value >= 0 && value <= 1e300)) return;
+  const problem = `the bin at ${isoTime(label)} is ${value}`;
+  throw refuse(action, problem, value < 0 ? 'demand is never below zero: mend or drop it' : 'mend or drop it');
+}
+
+function checkOptions(action: string, options: FitOptions): void {
+  const { levels, level, horizon, leadSteps } = options;
+  const isLevel = (p: number): boolean => p > 0 && p < 1;
+  if (!isLevel(level)) throw refuse(action, `level ${level} is not between 0 and 1`, 'give one as 0.99');
+  if (!levels.every((p, k) => isLevel(p) && (k === 0 || p > (levels[k - 1] ?? 0)))) {
+    throw refuse(action, `levels ${levels.join(', ')} are not ascending in (0, 1)`, 'give them as 0.1, 0.5, 0.99');
+  }
+  const isCount = (n: number): boolean => Number.isInteger(n) && n >= 1;
+  if (!isCount(horizon)) throw refuse(action, `a horizon of ${horizon} steps is none`, 'give a whole number ≥ 1');
+  if (!isCount(leadSteps)) throw refuse(action, `a lead of ${leadSteps} steps is none`, 'give a whole number ≥ 1');
+}
+
+/** A coarser resolution kept alongside: takes a bin when the last fine bin of it is in. */
+interface Coarse {
+  step: number;
+  ensemble: Ensemble;
+  sum: number;
+  known: number;
+  censored: boolean;
+}
+
+/** See {@link FitForecaster}. */
+export const fitForecaster: FitForecaster = (series, options) => {
+  const action = `fitting on ${series.values.length} bins of ${series.step}s`;
+  checkOptions(action, options);
+  if (!(series.step > 0)) throw refuse(action, `a step of ${series.step}s is none`, 'give one above 0');
+  if (lastKnownIndex(series) === -1) throw refuse(action, 'no bin has a value', 'check that the series is collected');
+  series.values.forEach((value, index) => checkValue(action, binLabel(series, index), value));
+  const { step } = series;
+  const calendar = calendarOf(options.timeZone);
+  const levels = [...new Set([...options.levels, options.level])].sort((a, b) => a - b);
+  const horizon = Math.max(options.horizon, options.leadSteps);
+  const fine = createEnsemble(series.start, {
+    step,
+    horizon,
+    levels,
+    calendar,
+    models: MODELS,
+    scales: SCALES,
+    exactly: [options.leadSteps],
+  });
+  const levelAt = fine.levels.indexOf(options.level);
+  const gate = createGate(options.level);
+  const coarse = [...new Set((options.coarse ?? []).map((one) => one.step))].map((coarseStep): Coarse => {
+    const ratio = coarseStep / step;
+    if (!Number.isInteger(ratio) || ratio < 2) {
+      throw refuse(action, `a coarse step of ${coarseStep}s is no multiple of ${step}s`, 'give a whole multiple');
+    }
+    const longest = Math.max(...(options.coarse ?? []).map((one) => (one.step === coarseStep ? one.horizon : 0)));
+    return {
+      step: coarseStep,
+      ensemble: createEnsemble(Math.floor(series.start / coarseStep) * coarseStep, {
+        step: coarseStep,
+        horizon: Math.max(1, Math.ceil(longest / coarseStep)),
+        levels,
+        calendar,
+        models: COARSE_MODELS,
+        scales: ['steady', 'hourly'],
+        exactly: [],
+      }),
+      sum: 0,
+      known: 0,
+      censored: false,
+    };
+  });
+  let first = Number.NaN;
+
+  const take = (label: EpochSeconds, value: number, censored: boolean): void => {
+    if (!Number.isNaN(value) && Number.isNaN(first)) first = label;
+    fine.observe(label, value, censored, (scored) => {
+      if (scored.ahead !== options.leadSteps) return;
+      const missed = value > (scored.stated[levelAt] ?? 0);
+      // A bound at or under the stated quantile proves neither a hit nor a miss.
+      if (!censored || missed) gate.score(missed);
+    });
+    for (const one of coarse) {
+      if (!Number.isNaN(value)) {
+        one.sum += value;
+        one.known++;
+        one.censored ||= censored;
+      }
+      if ((label + step) % one.step !== 0) continue;
+      one.ensemble.observe(label + step - one.step, one.known > 0 ? one.sum / one.known : Number.NaN, one.censored);
+      one.sum = 0;
+      one.known = 0;
+      one.censored = false;
+    }
+  };
+  series.values.forEach((value, index) => take(binLabel(series, index), value, series.censored[index] === 1));
+
+  return {
+    get lastBin() {
+      return fine.lastBin;
+    },
+    get data() {
+      const span = Number.isNaN(first) ? 0 : fine.lastBin + step - first;
+      return span < COLD_SPAN || fine.known < COLD_BINS ? 'cold' : 'fresh';
+    },
+    observe(label, value, censored) {
+      const observing = `observing the bin at ${isoTime(label)}`;
+      if (label !== fine.lastBin + step) {
+        throw refuse(observing, `the next bin is ${isoTime(fine.lastBin + step)}`, 'give every bin once, in order');
+      }
+      checkValue(observing, label, value);
+      take(label, value, censored);
+    },
+    forecast(wanted, asked) {
+      if (!(Number.isInteger(wanted) && wanted >= 1 && wanted <= horizon)) {
+        throw refuse('forecasting', `a horizon of ${wanted} steps is not in 1 … ${horizon}`, 'fit with a longer one');
+      }
+      return fine.forecast(wanted, asked);
+    },
+    forecastAll(asked) {
+      const resolutions: QuantileForecast[] = [fine.forecast(options.horizon, asked)];
+      for (const { step: coarseStep, horizon: seconds } of options.coarse ?? []) {
+        const one = coarse.find((candidate) => candidate.step === coarseStep);
+        if (one === undefined || one.ensemble.known === 0) continue;
+        resolutions.push(one.ensemble.forecast(Math.max(1, Math.ceil(seconds / coarseStep)), asked));
+      }
+      return resolutions;
+    },
+    gate: () => gate.state(),
+  };
+};

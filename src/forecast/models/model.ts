@@ -1,0 +1,35 @@
+import type { EpochSeconds } from '../../domain/time.js';
+import type { Calendar } from '../calendar.js';
+import type { History } from '../history.js';
+
+/** What a model is told of the series that it shall follow. */
+export interface ModelContext {
+  step: number;
+  calendar: Calendar;
+  /** Steps ahead that residuals are learnt at, ascending; a model with coefficients by horizon fits them there. */
+  anchors: readonly number[];
+  /** The last known values, kept once for all models. The bin that is being observed is in it already. */
+  history: History;
+}
+
+/**
+ * A model of the middle of a series. Its spread is not its concern: the ensemble learns the residuals of each model by
+ * horizon. State is bounded and an observation is O(1).
+ */
+export interface Model {
+  readonly name: string;
+  /** Takes a known value (of a censored bin: the best estimate). Bins that are missing are never told. */
+  observe(label: EpochSeconds, value: number): void;
+  /**
+   * The middle of bin `target`, which lies `ahead` bins after the last observed one.
+   * @returns NaN where the model has seen too little to say: it sits this one out.
+   */
+  predict(target: EpochSeconds, ahead: number): number;
+}
+
+/** One line of the registry. */
+export interface ModelEntry {
+  name: string;
+  /** Whether it is worth having at this step and resolution; null leaves it out. */
+  create(context: ModelContext): Model | null;
+}

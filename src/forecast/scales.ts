@@ -1,0 +1,84 @@
+import type { EpochSeconds } from '../domain/time.js';
+import type { Calendar } from './calendar.js';
+
+/*
+ * Local scales: how far off a model is by its own standards, at this horizon and moment. Residuals are learnt relative
+ * to such a scale, so that one distribution holds over hours that are calm and hours that are not. Which scale suits a
+ * series is not known beforehand: each model stands in the ensemble once with each of them.
+ */
+
+export const SCALES = ['steady', 'lively', 'hourly'] as const;
+export type Scale = (typeof SCALES)[number];
+
+/** One step may raise a scale by this many times itself: a single wild value does not widen it for long. */
+const CLIP = 6;
+/** Slots of the local day for `hourly`. */
+const SLOTS = 48;
+
+/** Running mean absolute residuals of every model at every anchor. */
+export interface ScaleBank {
+  /** The scale for bin `target`: > 0, whatever was seen. */
+  scale(kind: Scale, model: number, anchor: number, target: EpochSeconds): number;
+  /** Learns that the model was off by `residual` (in units of the series) at `label`. */
+  learn(model: number, anchor: number, label: EpochSeconds, residual: number): void;
+  /** Follows the level of the series: the least scale is a share of it. */
+  level(value: number): void;
+}
+
+export function createScaleBank(options: {
+  models: number;
+  anchors: readonly number[];
+  binsPerDay: number;
+  calendar: Calendar;
+}): ScaleBank {
+  const { models, anchors, calendar } = options;
+  const count = models * anchors.length;
+  const slow = new Float64Array(count);
+  const fast = new Float64Array(count);
+  const seen = new Float64Array(count);
+  const slots = new Float64Array(count * SLOTS).fill(Number.NaN);
+  const slowRate = 1 - 2 ** (-1 / Math.max(24, 2 * options.binsPerDay));
+  const slotBins = Math.max(1, options.binsPerDay / SLOTS);
+  const slotRate = 1 - 2 ** (-1 / (5 * slotBins));
+  const slotOf = (at: EpochSeconds): number =>
+    Math.min(SLOTS - 1, Math.floor(calendar.secondOfDay(at) / (86_400 / SLOTS)));
+  let mean = 0;
+  let known = 0;
+  const least = (): number => Math.max(mean * 1e-6, 1e-12);
+  return {
+    scale(kind, model, anchor, target) {
+      const row = model * anchors.length + anchor;
+      // Before anything is known of the model, half the level: wide.
+      const steady = (seen[row] ?? 0) === 0 ? mean / 2 : (slow[row] ?? 0);
+      let value = steady;
+      if (kind === 'lively') value = 0.4 * steady + 0.6 * ((seen[row] ?? 0) === 0 ? steady : (fast[row] ?? 0));
+      if (kind === 'hourly') {
+        const slot = slots[row * SLOTS + slotOf(target)] ?? Number.NaN;
+        value = 0.4 * steady + 0.6 * (Number.isNaN(slot) ? steady : slot);
+      }
+      return Math.max(value, least());
+    },
+    learn(model, anchor, label, residual) {
+      const row = model * anchors.length + anchor;
+      const n = (seen[row] = (seen[row] ?? 0) + 1);
+      const size = Math.abs(residual);
+      const now = slow[row] ?? 0;
+      const limit = mean > 0 ? Math.max(CLIP * now, mean) : size;
+      const bounded = Math.min(size, limit);
+      slow[row] = now + Math.max(slowRate, 1 / n) * (bounded - now);
+      const quick = fast[row] ?? 0;
+      const fastRate = 1 - 2 ** (-1 / Math.max(8, anchors[anchor] ?? 1));
+      fast[row] =
+        quick + Math.max(fastRate, 1 / n) * (Math.min(size, Math.max(CLIP * Math.max(quick, now), 0) || size) - quick);
+      const at = row * SLOTS + slotOf(label);
+      const before = slots[at] ?? Number.NaN;
+      slots[at] = Number.isNaN(before) ? 0.5 * (now + bounded) : before + slotRate * (bounded - before);
+    },
+    level(value) {
+      known++;
+      const size = Math.abs(value);
+      const bounded = mean > 0 ? Math.min(size, 10 * mean) : size;
+      mean += Math.max(slowRate, 1 / known) * (bounded - mean);
+    },
+  };
+}
