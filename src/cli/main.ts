@@ -5,6 +5,7 @@ import { createTerminal, EXIT, exitCodeOf, type RegisterCommand, type Terminal }
 /** In the order in which `headroom --help` shows them; loaded lazily by name so that a command starts fast. */
 const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   // headroom's commands are registered here, one line each
+  backtest: () => import('./commands/backtest.js'),
 };
 
 export async function main(argv: readonly string[], terminal: Terminal = createTerminal()): Promise<number> {
