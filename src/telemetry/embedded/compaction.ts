@@ -1,0 +1,89 @@
+import { DOUBLE, VARCHAR } from '@duckdb/node-api';
+import { RECORD_KINDS, type RecordKind } from '../port.js';
+import type { SeriesRegistry } from './series-registry.js';
+import type { Session } from './session.js';
+import type { WriteQueue } from './write-queue.js';
+
+const DAY = 86_400;
+
+export interface Compaction {
+  samplesRemoved: number;
+  recordsRemoved: number;
+}
+
+/**
+ * How long a record is kept beside the samples: what every cycle writes goes first; what tells an account's story stays,
+ * since it outlives Temporal's own retention.
+ */
+const RECORD_DAYS: Record<RecordKind, (retentionDays: number) => number> = {
+  forecast: (days) => Math.min(days, 14),
+  plan: (days) => Math.min(days, 14),
+  contingency: (days) => days,
+  outcome: (days) => days,
+  history: () => Number.POSITIVE_INFINITY,
+  account: () => Number.POSITIVE_INFINITY,
+};
+
+/** Since when each account's samples are kept; older bins read as missing, and a snapshot that has them is gone. */
+export interface Retained {
+  load(session: Session): Promise<void>;
+  since(account: string): number;
+  /**
+   * Drops what is past retention and gives the space back for reuse. An account's clock is its own newest sample where
+   * that is behind `now`, so that an imported history of other years is not old the moment it arrives.
+   */
+  compact(now: number, retentionDays: number): Promise<Compaction>;
+}
+
+export function createRetained(registry: SeriesRegistry, queue: () => WriteQueue): Retained {
+  const known = new Map<string, number>();
+
+  return {
+    async load(session) {
+      known.clear();
+      for (const [account, since] of await session.rows('SELECT account, since FROM retained')) {
+        known.set(String(account), Number(since));
+      }
+    },
+    since: (account) => known.get(account) ?? Number.NEGATIVE_INFINITY,
+
+    async compact(now, retentionDays) {
+      const removed = await queue().run('compacting', async ({ session, onCommit }) => {
+        const accounts: string[] = [];
+        const cutoffs: number[] = [];
+        for (const account of registry.accounts()) {
+          const newest = Math.max(...registry.ofAccount(account).map((series) => series.newest));
+          const cutoff = Math.min(now, newest) - retentionDays * DAY;
+          if (!Number.isFinite(cutoff) || cutoff <= (known.get(account) ?? Number.NEGATIVE_INFINITY)) continue;
+          accounts.push(account);
+          cutoffs.push(cutoff);
+        }
+        await session.query('CREATE OR REPLACE TEMP TABLE cutoff (account VARCHAR, since DOUBLE)');
+        await session.append('cutoff', [VARCHAR, DOUBLE], [accounts, cutoffs]);
+        const { rowsChanged: samplesRemoved } = await session.query(
+          `DELETE FROM samples USING series, cutoff
+           WHERE samples.series = series.id AND series.account = cutoff.account AND samples.ts < cutoff.since`,
+        );
+        await session.query(
+          `INSERT INTO retained SELECT account, since FROM cutoff
+           ON CONFLICT (account) DO UPDATE SET since = excluded.since`,
+        );
+        let recordsRemoved = 0;
+        for (const kind of RECORD_KINDS) {
+          const seconds = RECORD_DAYS[kind](retentionDays) * DAY;
+          if (!Number.isFinite(seconds)) continue;
+          const { rowsChanged } = await session.query(
+            `DELETE FROM records USING (SELECT account, max(ts) AS newest FROM records WHERE kind = $1 GROUP BY account) last
+             WHERE records.kind = $1 AND records.account = last.account AND records.ts < least(last.newest, $2) - $3`,
+            [kind, now, seconds],
+          );
+          recordsRemoved += rowsChanged;
+        }
+        onCommit(() => accounts.forEach((account, index) => known.set(account, cutoffs[index] ?? 0)));
+        return { samplesRemoved, recordsRemoved };
+      });
+      await queue().between('compacting', (session) => session.query('CHECKPOINT'));
+      return removed;
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { RECORD_KINDS, type RecordKind, type StoredRecord } from '../port.js';
+import type { Database } from './database.js';
+import { storeError } from './errors.js';
+import { int } from './session.js';
+import type { WriteQueue } from './write-queue.js';
+
+/** A larger document is no record of a decision but a series that has lost its way. */
+const MOST_CHARACTERS = 8 * 1024 * 1024;
+
+export interface Records {
+  put(record: StoredRecord): Promise<void>;
+  get(kind: RecordKind, id: string): Promise<StoredRecord | null>;
+  list(kind: RecordKind, account: string, options: { limit: number; before?: number }): Promise<StoredRecord[]>;
+}
+
+const rowSchema = z.tuple([z.enum(RECORD_KINDS), z.string(), z.string(), z.number(), z.string()]);
+
+function recordOf(row: readonly unknown[]): StoredRecord {
+  const [kind, id, account, at, text] = rowSchema.parse(row);
+  const body: unknown = JSON.parse(text);
+  return { kind, id, account, at, body };
+}
+
+/** The documents that the loop leaves behind, by kind and id. */
+export function createRecords(database: Database, queue: WriteQueue): Records {
+  return {
+    async put(record) {
+      const action = `writing ${record.kind} ${record.id}`;
+      const body = JSON.stringify(record.body);
+      if (body === undefined) throw storeError('invalid-input', action, 'its body is not JSON', 'give plain data');
+      if (body.length > MOST_CHARACTERS) {
+        throw storeError(
+          'invalid-input',
+          action,
+          `its body has ${body.length} characters`,
+          'keep series out of records',
+        );
+      }
+      if (!Number.isFinite(record.at)) {
+        throw storeError('invalid-input', action, `${record.at} is no time`, 'give epoch seconds');
+      }
+      await queue.run(action, async ({ session }) => {
+        const [there] = await session.rows('SELECT account, ts, body FROM records WHERE kind = $1 AND id = $2', [
+          record.kind,
+          record.id,
+        ]);
+        if (there === undefined) {
+          await session.query('INSERT INTO records VALUES ($1, $2, $3, $4, $5)', [
+            record.kind,
+            record.id,
+            record.account,
+            record.at,
+            body,
+          ]);
+          return;
+        }
+        const [account, at, text] = there;
+        if (account !== record.account) {
+          throw storeError('conflict', action, 'this id belongs to another account', 'put the account into the id');
+        }
+        if (at === record.at && text === body) return;
+        await session.query('UPDATE records SET ts = $1, body = $2 WHERE kind = $3 AND id = $4', [
+          record.at,
+          body,
+          record.kind,
+          record.id,
+        ]);
+      });
+    },
+
+    get: (kind, id) =>
+      database.read(`reading ${kind} ${id}`, undefined, async (session) => {
+        const [row] = await session.rows(
+          'SELECT kind, id, account, ts, body FROM records WHERE kind = $1 AND id = $2',
+          [kind, id],
+        );
+        return row === undefined ? null : recordOf(row);
+      }),
+
+    async list(kind, account, { limit, before }) {
+      const action = `listing ${kind} of ${account}`;
+      if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
+        throw storeError('invalid-input', action, `a limit of ${limit}`, 'give one from 1 to 10000');
+      }
+      return database.read(action, undefined, async (session) => {
+        const rows = await session.rows(
+          `SELECT kind, id, account, ts, body FROM records
+           WHERE kind = $1 AND account = $2 AND ts < $3 ORDER BY ts DESC, id DESC LIMIT $4`,
+          [kind, account, before ?? Number.POSITIVE_INFINITY, int(limit)],
+        );
+        return rows.map(recordOf);
+      });
+    },
+  };
+}
