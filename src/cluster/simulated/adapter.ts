@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HeadroomError } from '../../domain/errors.js';
+import { REAL_TIME, wallMilliseconds, type EpochSeconds, type TimeScale } from '../../domain/time.js';
+import type { MutationResult } from '../../domain/cluster.js';
+import { describeTarget } from '../fence.js';
+import type { Clocked, Cluster } from '../port.js';
+import type { Fault } from './faults.js';
+import type { EngineHost } from './host.js';
+import { samplesSince, timelineOf, type Sampled, type Timeline, type TimelineQuery } from './samples.js';
+
+/** What can be done with a simulated cluster besides: read its clock and its truth, and break it. */
+export interface Simulation extends Cluster, Clocked, Sampled {
+  readonly name: string;
+  /** Null while time stands still or is moved by hand. */
+  scale(): Promise<TimeScale | null>;
+  /** Lets time run, from where it stands: simulated seconds a wall second. Answers the scale, for all to use. */
+  run(factor: number): Promise<TimeScale>;
+  /** Moves a clock that doesn't run. */
+  advance(to: EpochSeconds): Promise<void>;
+  inject(fault: Fault): Promise<void>;
+  timeline(query: TimelineQuery): Promise<Timeline>;
+}
+
+const COMPONENT = 'cluster/simulated';
+
+/** The port over an engine in this process, with the faults of its API: down, slow, an answer that gets lost. */
+export function createSimulatedCluster(host: EngineHost, options: { wallClock?: () => number } = {}): Simulation {
+  const { wallClock = Date.now } = options;
+
+  const unavailable = (action: string, problem: string) =>
+    new HeadroomError({
+      kind: 'unavailable',
+      component: COMPONENT,
+      action,
+      problem,
+      remedy: 'try again; repeating a write with its key is safe',
+    });
+
+  /** One call of the API, as slow and as down as the faults have it. */
+  const call = async <T>(action: string, signal: AbortSignal, work: () => T): Promise<T> => {
+    signal.throwIfAborted();
+    const slow = host.engine().fault('api-slow', host.now());
+    if (slow !== undefined) {
+      await sleep(wallMilliseconds(host.scale() ?? REAL_TIME, slow.delay), undefined, { signal });
+    }
+    if (host.engine().fault('api-down', host.now()) !== undefined) {
+      throw unavailable(action, `the API of cluster ${host.name} refuses connections`);
+    }
+    return work();
+  };
+
+  const write = (
+    action: string,
+    signal: AbortSignal,
+    command: Parameters<EngineHost['execute']>[0],
+  ): Promise<MutationResult> =>
+    call(action, signal, () => {
+      const written = host.execute(command);
+      if (written === null || written.answerLost) throw unavailable(action, 'the connection broke before the answer');
+      return written.result;
+    });
+
+  return {
+    name: host.name,
+    observe: (request, signal) => call(`observing ${request.account}`, signal, () => host.engine().observe(request)),
+    apply: (mutation, _target, signal) =>
+      write(`writing ${describeTarget(mutation.account, mutation.target)}`, signal, { kind: 'apply', mutation }),
+    restore: (restore, _target, signal) =>
+      write(`restoring ${describeTarget(restore.account, restore.target)}`, signal, { kind: 'restore', restore }),
+    now: () => Promise.resolve(host.now()),
+    scale: () => Promise.resolve(host.scale()),
+    run: async (factor) => {
+      const scale = { wallEpochMs: wallClock(), epoch: host.now(), factor };
+      host.execute({ kind: 'run', scale });
+      return Promise.resolve(scale);
+    },
+    advance: async (to) => {
+      host.execute({ kind: 'advance', to });
+      return Promise.resolve();
+    },
+    inject: async (fault) => {
+      host.execute({ kind: 'inject', fault });
+      return Promise.resolve();
+    },
+    samplesSince: (since, signal) => {
+      signal.throwIfAborted();
+      return Promise.resolve(samplesSince(host.engine(), since));
+    },
+    timeline: (query) => Promise.resolve(timelineOf(host.engine(), query)),
+    close: () => {
+      host.close();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,377 @@
+import { HeadroomError } from '../../domain/errors.js';
+import type {
+  ClusterState,
+  FieldOwner,
+  FieldTarget,
+  Mutation,
+  MutationResult,
+  PoolState,
+  WorkloadState,
+} from '../../domain/cluster.js';
+import type { EpochSeconds } from '../../domain/time.js';
+import type { ObserveRequest } from '../port.js';
+import { describeTarget, HEADROOM, judgeApply, judgeRestore, nextMark, sameValue } from '../fence.js';
+import { createDraws } from './draws.js';
+import { touches, within, type Fault, type ForeignTarget } from './faults.js';
+import type { EngineModel, Field } from './model.js';
+import { createNodes } from './nodes.js';
+import { serve } from './queueing.js';
+import {
+  createPoolRecord,
+  createWorkloadRecord,
+  flushPool,
+  flushWorkload,
+  MINUTE,
+  type PoolRecord,
+  type WorkloadRecord,
+} from './recorder.js';
+import { createWorkload, type RunningWorkload } from './workload.js';
+
+/** What a write did, and whether the fault `lost-answer` swallows the answer. */
+export interface Written {
+  result: MutationResult;
+  answerLost: boolean;
+}
+
+export interface Restore {
+  key: string;
+  changeKeys: string[];
+  account: string;
+  target: FieldTarget;
+  owner: FieldOwner;
+  reason: string;
+}
+
+export interface WorkloadHistory {
+  account: string;
+  workload: string;
+  components: readonly { component: WorkloadComponent; record: WorkloadRecord['components'][number] }[];
+  record: WorkloadRecord;
+}
+type WorkloadComponent = RunningWorkload['model']['components'][number]['component'];
+
+/**
+ * A simulated cluster: a state machine over ticks with its clock passed in. The same model and the same calls at the
+ * same times end in the same state, whatever the sizes of the steps in which it is advanced.
+ */
+export interface Engine {
+  readonly model: EngineModel;
+  /** The end of the last tick that ran: everything before it is settled. */
+  readonly clock: EpochSeconds;
+  /** Runs all ticks that end by `now`. Time does not go back. */
+  advanceTo(now: EpochSeconds): void;
+  observe(request: ObserveRequest): ClusterState;
+  apply(mutation: Mutation): Written;
+  restore(restore: Restore): Written;
+  /** Somebody who isn't Headroom writes a field. */
+  foreignWrite(target: ForeignTarget, owner: string): void;
+  inject(fault: Fault): void;
+  /** The first fault of a kind whose window holds `at`. */
+  fault<Kind extends Fault['kind']>(kind: Kind, at: EpochSeconds): Extract<Fault, { kind: Kind }> | undefined;
+  readonly workloads: readonly WorkloadHistory[];
+  readonly pools: readonly { pool: string; record: PoolRecord }[];
+}
+
+/** Components whose shortage makes requests wait; the others (memory, storage) make them fail. */
+const QUEUEING = new Set(['cpu', 'io', 'network', 'gpu']);
+
+export function createEngine(model: EngineModel): Engine {
+  const { tick } = model;
+  const faults: Fault[] = [...model.faults];
+  const draws = createDraws(model.seed);
+  const nodes = createNodes(model.pools, draws, faults);
+  const running = new Map<string, RunningWorkload>();
+  const records = new Map<RunningWorkload, WorkloadRecord>();
+  for (const workload of model.workloads) {
+    const run = createWorkload(workload, nodes, draws, faults);
+    running.set(`${workload.account}/${workload.workload}`, run);
+    records.set(run, createWorkloadRecord(workload.components.length));
+  }
+  const poolRecords = new Map(model.pools.map(({ name }) => [name, createPoolRecord()]));
+  /** Faults that are spent: how often a counted one struck. */
+  const struck = new Map<Fault, number>();
+  /** Demand holds where the trace has a hole. */
+  const lastDemand = new Map<RunningWorkload, number[]>();
+  let clock = model.start;
+
+  nodes.fill(model.start);
+  for (const run of running.values()) run.begin(model.start);
+
+  const strikes = (fault: Fault, limit: number): boolean => {
+    const times = struck.get(fault) ?? 0;
+    if (times >= limit) return false;
+    struck.set(fault, times + 1);
+    return true;
+  };
+
+  const setField = (field: Field, value: number, owner: FieldOwner, run: RunningWorkload | null) => {
+    field.value = value;
+    field.owner = owner;
+    if (run?.bad?.field === field && sameValue(run.bad.good, value)) run.bad = null;
+  };
+
+  const evictFrom = (lost: readonly object[]) => {
+    for (const node of lost) for (const run of running.values()) run.evict(node);
+  };
+
+  const foreignWrite = (target: ForeignTarget, owner: string) => {
+    const found = locate(target.field === 'nodes' ? '' : target.account, target);
+    if (found.kind === 'none') {
+      throw new HeadroomError({
+        kind: 'not-found',
+        component: 'cluster/simulated',
+        action: `writing ${describeTarget(target.field === 'nodes' ? '' : target.account, target)} as ${owner}`,
+        problem: found.detail,
+        remedy: 'name what the scenario has',
+      });
+    }
+    // A write of the same value changes no owner, as the API server's books have it.
+    if (found.field.value === target.value) return;
+    setField(found.field, target.value, owner, found.run);
+    if (target.field === 'nodes') evictFrom(nodes.resize(target.pool, target.value, clock));
+  };
+
+  /** Faults that happen at a moment, rather than over a window. */
+  const strikeBefore = (end: EpochSeconds) => {
+    for (const fault of faults) {
+      if (!('at' in fault) || fault.at >= end || !strikes(fault, 1)) continue;
+      if (fault.kind === 'foreign-write') foreignWrite(fault.target, fault.owner);
+      else evictFrom(nodes.interrupt(fault.pool, fault.count));
+    }
+  };
+
+  const measure = (run: RunningWorkload, record: WorkloadRecord, at: EpochSeconds) => {
+    const { account, workload, components, service } = run.model;
+    let surge = 1;
+    let measured = true;
+    for (const fault of faults) {
+      if (fault.kind === 'surge' && within(fault, at) && touches(fault, account, workload)) surge *= fault.factor;
+      if (fault.kind === 'metrics-outage' && within(fault, at) && touches(fault, account, workload)) measured = false;
+    }
+    const kinds = run.readyKinds(at);
+    const ready = kinds.reduce((sum, { count }) => sum + count, 0);
+    const slowdown = run.bad?.effect === 'slow' ? 1 / run.bad.severity : 1;
+    const held = lastDemand.get(run) ?? [];
+    let utilisation = 0;
+    let saturation = 0;
+    let lost = 0;
+    components.forEach(({ component, demand }, index) => {
+      const known = demand(at) * surge;
+      if (Number.isNaN(known)) measured = false;
+      else held[index] = known;
+      const load = (held[index] ?? 0) * (QUEUEING.has(component) ? slowdown : 1);
+      let capacity = 0;
+      let usage = 0;
+      let limited = ready === 0 && load > 0;
+      for (const { count, request } of kinds) {
+        const limit = request[component] ?? 0;
+        const share = load / ready;
+        capacity += count * limit;
+        usage += count * Math.min(share, limit);
+        if (share >= limit) limited = true;
+      }
+      const entry = record.components[index];
+      entry?.demand.add(known);
+      entry?.capacity.add(capacity);
+      entry?.usage.add(usage);
+      entry?.censored.add(limited ? 1 : 0);
+      run.usage[index] = usage;
+      if (load > 0) {
+        const ratio = capacity > 0 ? load / capacity : Number.POSITIVE_INFINITY;
+        saturation = Math.max(saturation, Math.min(1, ratio));
+        if (QUEUEING.has(component)) utilisation = Math.max(utilisation, ratio);
+        else lost = Math.max(lost, 1 - usage / load);
+      }
+    });
+    lastDemand.set(run, held);
+    const served = serve(service, ready, utilisation);
+    const broken = run.bad?.effect === 'errors' ? run.bad.severity : 0;
+    record.replicas.add(run.replicas.value);
+    record.ready.add(ready);
+    record.latency.add(served.latencyP99);
+    record.errors.add(1 - (1 - served.errorRate) * (1 - lost) * (1 - broken));
+    record.saturation.add(saturation);
+    record.unmeasured.add(measured ? 0 : 1);
+  };
+
+  const runTick = () => {
+    const from = clock;
+    strikeBefore(from + tick);
+    evictFrom(nodes.turn(from));
+    nodes.grow(from);
+    for (const [run, record] of records) {
+      run.reconcile(from);
+      measure(run, record, from);
+    }
+    for (const [name, record] of poolRecords) {
+      const pool = nodes.pools.get(name);
+      if (pool === undefined) continue;
+      record.nodes.add(pool.nodes.length);
+      record.ready.add(nodes.readyCount(pool, from));
+      record.cost.add(pool.nodes.length * pool.model.pricePerHour);
+    }
+    clock = from + tick;
+    if (clock % MINUTE !== 0) return;
+    for (const record of records.values()) flushWorkload(record);
+    for (const record of poolRecords.values()) flushPool(record);
+  };
+
+  type Located =
+    | { kind: 'field'; field: Field; run: RunningWorkload | null; reportedOwner: FieldOwner }
+    | { kind: 'none'; detail: string };
+
+  const locate = (account: string, target: FieldTarget | ForeignTarget): Located => {
+    if (target.field === 'nodes') {
+      const pool = nodes.pools.get(target.pool);
+      if (pool === undefined) return { kind: 'none', detail: `cluster ${model.name} has no pool "${target.pool}"` };
+      return { kind: 'field', field: pool.asked, run: null, reportedOwner: pool.asked.owner };
+    }
+    const run = running.get(`${account}/${target.workload}`);
+    if (run === undefined) {
+      return { kind: 'none', detail: `cluster ${model.name} has no workload ${account}/${target.workload}` };
+    }
+    if (target.field === 'request') {
+      const field = run.requests.get(target.component);
+      return field === undefined
+        ? { kind: 'none', detail: `${account}/${target.workload} requests no ${target.component}` }
+        : { kind: 'field', field, run, reportedOwner: run.requestOwner() };
+    }
+    const field = target.field === 'replicas' ? run.replicas : run.floor;
+    return field === null
+      ? { kind: 'none', detail: `${account}/${target.workload} has no autoscaler whose floor could be raised` }
+      : { kind: 'field', field, run, reportedOwner: field.owner };
+  };
+
+  /** What the API's own validation would say; null where it takes the value. */
+  const refusal = (target: FieldTarget, run: RunningWorkload | null): string | null => {
+    if (target.field === 'request') return target.value > 0 ? null : `a request of ${target.value} is not above 0`;
+    if (!Number.isInteger(target.value) || target.value < 0) return `${target.value} is not a whole number from 0 up`;
+    if (target.field === 'floor' && run?.model.hpa !== null && target.value > (run?.model.hpa?.ceiling ?? 0)) {
+      return `floor ${target.value} is above the autoscaler's ceiling ${run?.model.hpa?.ceiling}`;
+    }
+    if (target.field !== 'nodes') return null;
+    const pool = nodes.pools.get(target.pool)?.model;
+    if (pool === undefined || (target.value >= pool.min && target.value <= pool.max)) return null;
+    return `pool ${target.pool} takes ${pool.min} to ${pool.max} nodes, not ${target.value}`;
+  };
+
+  const write = (found: Extract<Located, { kind: 'field' }>, target: FieldTarget, owner: FieldOwner, key: string) => {
+    found.field.mark = nextMark(found.field.mark, key, target.value);
+    setField(found.field, target.value, owner, found.run);
+    if (target.field === 'nodes') evictFrom(nodes.resize(target.pool, target.value, clock));
+  };
+
+  const answer = (result: MutationResult): Written => {
+    const lost = faults.some(
+      (fault) =>
+        fault.kind === 'lost-answer' &&
+        result.kind === 'applied' &&
+        within(fault, clock) &&
+        strikes(fault, fault.count),
+    );
+    return { result, answerLost: lost };
+  };
+
+  /** Arms a bad release that waits for a change of this field. */
+  const poison = (found: Extract<Located, { kind: 'field' }>, target: FieldTarget, account: string) => {
+    if (target.field === 'nodes' || found.run === null || sameValue(found.field.value, target.value)) return;
+    const { field } = target;
+    for (const fault of faults) {
+      if (fault.kind !== 'bad-release' || !within(fault, clock) || !touches(fault, account, target.workload)) continue;
+      if (fault.fields !== undefined && !fault.fields.includes(field)) continue;
+      if (!strikes(fault, 1)) continue;
+      found.run.bad = { effect: fault.effect, severity: fault.severity, field: found.field, good: found.field.value };
+    }
+  };
+
+  const observeWorkload = (account: string, workload: string): WorkloadState => {
+    const run = running.get(`${account}/${workload}`);
+    if (run === undefined) {
+      const owners = { replicas: null, request: null, floor: null };
+      return { workload, exists: false, replicas: 0, readyReplicas: 0, request: {}, autoscaler: null, owners };
+    }
+    const { hpa } = run.model;
+    return {
+      workload,
+      exists: true,
+      replicas: run.replicas.value,
+      readyReplicas: run.ready(clock),
+      request: run.request(),
+      autoscaler:
+        hpa === null || run.floor === null
+          ? null
+          : { kind: 'hpa', name: hpa.name, floor: run.floor.value, ceiling: hpa.ceiling },
+      owners: { replicas: run.replicas.owner, request: run.requestOwner(), floor: run.floor?.owner ?? null },
+    };
+  };
+
+  return {
+    model,
+    get clock() {
+      return clock;
+    },
+    advanceTo(now) {
+      while (clock + tick <= now) runTick();
+    },
+    observe({ account, workloads, pools }) {
+      return {
+        at: clock,
+        workloads: workloads.map(({ workload }) => observeWorkload(account, workload)),
+        pools: pools.flatMap((name): PoolState[] => {
+          const pool = nodes.pools.get(name);
+          if (pool === undefined) return [];
+          const { value, owner } = pool.asked;
+          return [{ pool: name, nodes: value, readyNodes: nodes.readyCount(pool, clock), owner }];
+        }),
+      };
+    },
+    apply(mutation) {
+      const { account, target } = mutation;
+      const found = locate(account, target);
+      if (found.kind === 'none') return answer({ kind: 'not-found', detail: found.detail });
+      const judgement = judgeApply({ ...found.field, reportedOwner: found.reportedOwner }, mutation);
+      if (judgement.kind !== 'write') return answer(judgement);
+      const refused = refusal(target, found.run);
+      if (refused !== null) return answer({ kind: 'refused', detail: refused });
+      poison(found, target, account);
+      write(found, target, HEADROOM, mutation.key);
+      return answer({ kind: 'applied', value: target.value });
+    },
+    restore({ key, changeKeys, account, target, owner }) {
+      const found = locate(account, target);
+      if (found.kind === 'none') return answer({ kind: 'not-found', detail: found.detail });
+      const field = { ...found.field, reportedOwner: found.reportedOwner };
+      const judgement = judgeRestore(field, { key, changeKeys, good: target.value });
+      if (judgement.kind !== 'write') return answer(judgement);
+      const refused = refusal(target, found.run);
+      if (refused !== null) return answer({ kind: 'refused', detail: refused });
+      write(found, target, owner, key);
+      return answer({ kind: 'applied', value: target.value });
+    },
+    foreignWrite,
+    inject: (fault) => void faults.push(fault),
+    fault(kind, at) {
+      return faults.find(
+        (fault): fault is Extract<Fault, { kind: typeof kind }> =>
+          fault.kind === kind && 'from' in fault && within(fault, at),
+      );
+    },
+    workloads: [...records].map(
+      ([
+        {
+          model: { account, workload, components },
+        },
+        record,
+      ]) => ({
+        account,
+        workload,
+        record,
+        components: components.flatMap(({ component }, index) => {
+          const entry = record.components[index];
+          return entry === undefined ? [] : [{ component, record: entry }];
+        }),
+      }),
+    ),
+    pools: [...poolRecords].map(([pool, record]) => ({ pool, record })),
+  };
+}
