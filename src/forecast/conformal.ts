@@ -14,16 +14,18 @@ export interface Calibration {
   learn(anchor: number, level: number, missed: boolean): void;
 }
 
-export function createCalibration(anchors: number, levels: readonly number[]): Calibration {
-  const offsets = new Float64Array(anchors * levels.length);
+export function createCalibration(horizons: readonly number[], levels: readonly number[]): Calibration {
+  const offsets = new Float64Array(horizons.length * levels.length);
   // A miss at 0.99 is worth ninety-nine hits. The gain is the largest move at once: smaller in the middle, where every
-  // bin moves it one way or the other and quantiles are known well anyway.
+  // bin moves it one way or the other and quantiles are known well anyway. Far horizons move more slowly still: the
+  // answer to a move comes a horizon later, and a hasty one would swing.
   const gains = levels.map((level) => 0.1 * Math.sqrt(Math.abs(2 * level - 1)) * 0.5 + 0.01);
   return {
     offset: (anchor, level) => offsets[anchor * levels.length + level] ?? 0,
     learn(anchor, level, missed) {
       const at = anchor * levels.length + level;
-      const move = (gains[level] ?? 0) * ((missed ? 1 : 0) - (1 - (levels[level] ?? 0.5)));
+      const move =
+        ((gains[level] ?? 0) / (1 + (horizons[anchor] ?? 1) / 24)) * ((missed ? 1 : 0) - (1 - (levels[level] ?? 0.5)));
       offsets[at] = Math.max(-FARTHEST, Math.min(FARTHEST, (offsets[at] ?? 0) + move));
     },
   };

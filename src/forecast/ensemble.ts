@@ -1,4 +1,5 @@
 import type { QuantileForecast } from '../domain/forecast.js';
+import type { Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
 import type { Calendar } from './calendar.js';
 import { createCalibration } from './conformal.js';
@@ -42,6 +43,8 @@ export interface Ensemble {
   /** Takes the next bin; `onScored` sees what had been stated for it. */
   observe(label: EpochSeconds, value: number, censored: boolean, onScored?: (scored: Scored) => void): void;
   forecast(horizon: number, levels: readonly number[]): QuantileForecast;
+  /** Lets the models that need a whole window learn from one; it ends with the last bin. */
+  fit(window: Series): void;
   /** Known bins taken in. */
   readonly known: number;
 }
@@ -78,7 +81,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     power: 8,
     prior: members.map(() => 1),
   });
-  const calibration = createCalibration(A, levels);
+  const calibration = createCalibration(anchors, levels);
   const low = levels.indexOf(0.1);
   const high = levels.indexOf(0.9);
   const middleLevel = levels.indexOf(0.5);
@@ -256,6 +259,10 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         }
       }
       if (known > 0) remember(label);
+    },
+    fit(window) {
+      for (const model of models) model.fit?.(window);
+      if (known > 0) refresh();
     },
     forecast(horizon, asked) {
       const gap = Math.round((lastBin - lastKnown) / step);

@@ -1,6 +1,6 @@
 import { HeadroomError } from '../domain/errors.js';
 import type { QuantileForecast } from '../domain/forecast.js';
-import { binLabel, lastKnownIndex } from '../domain/series.js';
+import { binLabel, lastKnownIndex, sliceSeries } from '../domain/series.js';
 import { isoTime, type EpochSeconds } from '../domain/time.js';
 import { calendarOf } from './calendar.js';
 import { createEnsemble, type Ensemble } from './ensemble.js';
@@ -111,7 +111,14 @@ export const fitForecaster: FitForecaster = (series, options) => {
       one.censored = false;
     }
   };
-  series.values.forEach((value, index) => take(binLabel(series, index), value, series.censored[index] === 1));
+  // What needs a whole window is fitted on the first half and then rolls through the second like everything else, so
+  // that weights, residuals and calibration come from bins that it had not seen; the last fit is the one that serves.
+  const half = Math.floor(series.values.length / 2);
+  series.values.forEach((value, index) => {
+    if (index === half) fine.fit(sliceSeries(series, 0, half));
+    take(binLabel(series, index), value, series.censored[index] === 1);
+  });
+  fine.fit(series);
 
   return {
     get lastBin() {

@@ -1,3 +1,4 @@
+import type { Series } from '../../domain/series.js';
 import type { EpochSeconds } from '../../domain/time.js';
 import type { Calendar } from '../calendar.js';
 import type { History } from '../history.js';
@@ -18,6 +19,11 @@ export interface ModelContext {
  */
 export interface Model {
   readonly name: string;
+  /**
+   * Learns from a whole window, which ends with the last observed bin; expensive, and only some models need it. A model
+   * that has one sits out until it was called.
+   */
+  fit?(window: Series): void;
   /** Takes a known value (of a censored bin: the best estimate). Bins that are missing are never told. */
   observe(label: EpochSeconds, value: number): void;
   /**
