@@ -8,12 +8,9 @@ import {
   upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Freeze } from '../src/domain/control.js';
+import { FREEZE_MEMO, type Freeze } from '../src/domain/control.js';
 import { isoTime, simulatedNow, wallMilliseconds } from '../src/domain/time.js';
 import { freezeSignal, unfreezeSignal, type FleetInput } from './messages.js';
-
-/** The memo field in which the fence is read, without a worker: every mutation looks at it before it writes. */
-export const FREEZE_MEMO = 'HeadroomFreeze';
 
 /** All accounts at once. Holds the freeze, and lets it expire. */
 export async function fleet(input: FleetInput): Promise<void> {

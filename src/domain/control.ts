@@ -44,3 +44,6 @@ export interface AnnouncedEvent {
   uncertainty: number;
   author: string;
 }
+
+/** The memo field of the fleet workflow in which the fence is read, without a worker, before every write. */
+export const FREEZE_MEMO = 'HeadroomFreeze';

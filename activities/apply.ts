@@ -1,0 +1,109 @@
+import type { FieldTarget } from '../src/domain/cluster.js';
+import { fieldName } from '../src/domain/change.js';
+import type { Dependencies } from './dependencies.js';
+import { translated } from './failures.js';
+import { targetOf, targetsOf, type Policies } from './policies.js';
+import type { Activities } from './types.js';
+import { seenValue } from './seen.js';
+import type { AccountPolicy } from '../src/domain/account.js';
+import type { WorkloadTarget } from '../src/cluster/port.js';
+
+/** Before anything is touched: is what the plan saw still so? */
+export function createRevalidate(deps: Dependencies, policies: Policies): Pick<Activities, 'revalidate'> {
+  return {
+    revalidate: (input) =>
+      translated(async (signal) => {
+        const freeze = await deps.fence.read(0);
+        if (freeze !== null) return { kind: 'frozen', detail: `frozen by ${freeze.author}: ${freeze.reason}` };
+        const policy = await policies.get(input.policyId);
+        const state = await deps
+          .cluster(policy.cluster)
+          .observe(
+            { account: policy.account, workloads: targetsOf(policy), pools: policy.pools.map((pool) => pool.name) },
+            signal,
+          );
+        for (const { target, expect, key } of input.mutations) {
+          const seen = seenValue(state, target);
+          if (seen === null) return { kind: 'stale', detail: `${fieldName(target)}: the object is gone` };
+          // A repeat of this very change (a worker died in between) finds its own values: apply will tell them apart.
+          if (seen.value === target.value) continue;
+          if (seen.value !== expect.value) {
+            return {
+              kind: 'stale',
+              detail: `${fieldName(target)} is ${seen.value}, set by ${seen.owner ?? 'nobody known'}; the plan (${key}) saw ${expect.value}`,
+            };
+          }
+        }
+        return { kind: 'fresh' };
+      }),
+  };
+}
+
+/** One write. The fence is read right before it, and the cluster's own fence (value and owner) guards the write itself. */
+export function createApply(deps: Dependencies, policies: Policies): Pick<Activities, 'apply'> {
+  return {
+    apply: (input) =>
+      translated(async (signal) => {
+        if (input.fenced) {
+          const freeze = await deps.fence.read(0);
+          if (freeze !== null) return { kind: 'frozen', detail: `frozen by ${freeze.author}: ${freeze.reason}` };
+        }
+        const policy = await policies.get(input.policyId);
+        return deps.cluster(policy.cluster).apply(input.mutation, objectOf(policy, input.mutation.target), signal);
+      }),
+  };
+}
+
+/** The way back of one field; allowed under pause and freeze, never over a person's edit. */
+export function createRollback(deps: Dependencies, policies: Policies): Pick<Activities, 'rollback'> {
+  return {
+    rollback: (input) =>
+      translated(async (signal) => {
+        const policy = await policies.get(input.policyId);
+        return deps.cluster(policy.cluster).restore(
+          {
+            key: `change/${input.changeId}#back-${input.index}`,
+            changeKeys: input.changeKeys,
+            account: input.account,
+            target: input.step.target,
+            owner: input.step.owner,
+            reason: input.reason,
+          },
+          objectOf(policy, input.step.target),
+          signal,
+        );
+      }),
+  };
+}
+
+/** Is the last known good really back? Reads; believes nothing. */
+export function createConfirm(deps: Dependencies, policies: Policies): Pick<Activities, 'confirm'> {
+  return {
+    confirm: (input) =>
+      translated(async (signal) => {
+        const policy = await policies.get(input.policyId);
+        const state = await deps
+          .cluster(policy.cluster)
+          .observe(
+            { account: policy.account, workloads: targetsOf(policy), pools: policy.pools.map((pool) => pool.name) },
+            signal,
+          );
+        const wrong = input.steps.filter(({ target }) => {
+          const seen = seenValue(state, target);
+          return seen === null || Math.abs(seen.value - target.value) > 1e-9 * Math.max(1, Math.abs(target.value));
+        });
+        return {
+          restored: wrong.length === 0,
+          detail: wrong
+            .map(
+              ({ target }) =>
+                `${fieldName(target)} is ${seenValue(state, target)?.value ?? 'gone'}, not ${target.value}`,
+            )
+            .join('; '),
+        };
+      }),
+  };
+}
+
+const objectOf = (policy: AccountPolicy, target: FieldTarget): WorkloadTarget | null =>
+  'workload' in target ? targetOf(policy, target.workload) : null;

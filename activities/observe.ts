@@ -1,0 +1,102 @@
+import type { AccountPolicy } from '../src/domain/account.js';
+import type { Component } from '../src/domain/component.js';
+import { lastKnownIndex, binLabel } from '../src/domain/series.js';
+import { binStart, type EpochSeconds } from '../src/domain/time.js';
+import type { UsageQuery, UsageWindow } from '../src/telemetry/port.js';
+import type { Dependencies } from './dependencies.js';
+import { translated } from './failures.js';
+import { targetsOf, type Policies } from './policies.js';
+import type { Activities, SeriesFreshness } from './types.js';
+
+/** A freeze may be seen this late by a cycle; a write asks afresh. */
+const FENCE_AGE_MS = 2000;
+/** Re-read from an outside source at each cycle, since its last bins may still have been filling. */
+const OVERLAP_BINS = 3;
+
+/** Telemetry and cluster as they are now; says what is missing or stale. */
+export function createObserve(deps: Dependencies, policies: Policies): Pick<Activities, 'observe'> {
+  /** Up to where an outside source was copied into the store, by account. */
+  const mirrored = new Map<string, EpochSeconds>();
+
+  /** Copies what an outside source has since the last cycle; the store's snapshots then stand for it. */
+  async function mirror(query: UsageQuery, signal: AbortSignal): Promise<void> {
+    if (deps.source === deps.store) return;
+    const from = Math.max(query.from, (mirrored.get(query.account) ?? query.from) - OVERLAP_BINS * query.step);
+    const window = await deps.source.readUsage({ ...query, from }, signal);
+    await deps.store.writeUsage(
+      window.series.map(({ workload, component, series }) => ({
+        key: { account: query.account, workload, component },
+        samples: [...series.values].flatMap((value, index) =>
+          Number.isNaN(value) ? [] : [{ at: binLabel(series, index), value, censored: series.censored[index] === 1 }],
+        ),
+      })),
+    );
+    mirrored.set(query.account, query.to);
+  }
+
+  return {
+    observe: (input) =>
+      translated(async (signal) => {
+        if (input.policy !== undefined) await policies.remember(input.policyId, input.policy, input.at);
+        const policy = input.policy ?? (await policies.get(input.policyId));
+        const query = usageQuery(policy, input.at);
+        await mirror(query, signal);
+        const [snapshot, state, freeze] = await Promise.all([
+          deps.store.takeSnapshot(query, input.at, signal),
+          deps
+            .cluster(policy.cluster)
+            .observe(
+              { account: policy.account, workloads: targetsOf(policy), pools: policy.pools.map((pool) => pool.name) },
+              signal,
+            ),
+          deps.fence.read(FENCE_AGE_MS),
+        ]);
+        const recent = Math.max(query.from, binStart(input.at - 4 * policy.staleAfter, policy.step));
+        let freshness = freshnessOf(await deps.store.readSnapshot(snapshot.id, signal, recent), policy, input.at);
+        if (freshness.some((entry) => entry.kind === 'missing')) {
+          // Nothing of late: has there ever been anything? That is what tells stale from missing.
+          freshness = freshnessOf(await deps.store.readSnapshot(snapshot.id, signal), policy, input.at);
+        }
+        return {
+          snapshotId: snapshot.id,
+          freshness,
+          state,
+          freeze,
+          ...(input.policy === undefined ? {} : { lastChange: await lastChange(deps, input.account) }),
+          ...(input.overdueChange === undefined
+            ? {}
+            : { changeRuns: await deps.histories.isRunning(`change/${input.overdueChange}`) }),
+        };
+      }),
+  };
+}
+
+/** The series of a policy, over its history, up to the last bin that is known at `at`. */
+export function usageQuery(policy: AccountPolicy, at: EpochSeconds): UsageQuery {
+  const to = binStart(at, policy.step);
+  return {
+    account: policy.account,
+    series: policy.workloads.flatMap((workload) =>
+      (Object.keys(workload.components) as Component[]).map((component) => ({ workload: workload.name, component })),
+    ),
+    from: to - Math.floor(policy.history / policy.step) * policy.step,
+    to,
+    step: policy.step,
+  };
+}
+
+function freshnessOf(window: UsageWindow, policy: AccountPolicy, at: EpochSeconds): SeriesFreshness[] {
+  return window.series.map(({ workload, component, series }) => {
+    const last = lastKnownIndex(series);
+    if (last < 0) return { workload, component, kind: 'missing', age: null };
+    const age = at - (binLabel(series, last) + series.step);
+    return { workload, component, kind: age > policy.staleAfter ? 'stale' : 'fresh', age };
+  });
+}
+
+/** The number of the account's last change on record: contingencies are recorded before anything is touched. */
+async function lastChange(deps: Dependencies, account: string): Promise<number> {
+  const [last] = await deps.store.listRecords('contingency', account, { limit: 1 });
+  const number = Number(last?.id.split('/').at(-1));
+  return Number.isInteger(number) ? number : 0;
+}

@@ -1,0 +1,61 @@
+import type { AccountPolicy } from '../src/domain/account.js';
+import { HeadroomError } from '../src/domain/errors.js';
+import type { EpochSeconds } from '../src/domain/time.js';
+import type { Store } from '../src/telemetry/port.js';
+import type { WorkloadTarget } from '../src/cluster/port.js';
+
+/** Policies by id: written once to the store by `observe`, so that the other activities' inputs stay small. */
+export interface Policies {
+  remember(policyId: string, policy: AccountPolicy, at: EpochSeconds): Promise<void>;
+  get(policyId: string): Promise<AccountPolicy>;
+}
+
+export function createPolicies(store: Store): Policies {
+  const known = new Map<string, AccountPolicy>();
+  return {
+    async remember(policyId, policy, at) {
+      known.set(policyId, policy);
+      await store.putRecord({ kind: 'account', id: policyId, account: policy.account, at, body: policy });
+    },
+    async get(policyId) {
+      const cached = known.get(policyId);
+      if (cached !== undefined) return cached;
+      const record = await store.getRecord('account', policyId);
+      if (record === null) {
+        throw new HeadroomError({
+          kind: 'unavailable',
+          component: 'activities/policies',
+          action: `reading policy ${policyId}`,
+          problem: 'the store does not have it',
+          remedy: 'was the telemetry file replaced? the account sends its policy again at its next start or policy set',
+        });
+      }
+      const policy = record.body as AccountPolicy;
+      known.set(policyId, policy);
+      return policy;
+    },
+  };
+}
+
+/** Where a workload of a policy stands in its cluster. */
+export function targetOf(policy: AccountPolicy, workload: string): WorkloadTarget {
+  const found = policy.workloads.find((candidate) => candidate.name === workload);
+  if (found === undefined) {
+    throw new HeadroomError({
+      kind: 'not-found',
+      component: 'activities/policies',
+      action: `finding workload ${workload} of ${policy.account}`,
+      problem: 'the policy does not name it',
+      remedy: 'was it removed by a policy update while a change was running?',
+    });
+  }
+  return {
+    workload,
+    kind: found.target.kind,
+    namespace: found.target.namespace ?? policy.account,
+    name: found.target.name ?? workload,
+  };
+}
+
+export const targetsOf = (policy: AccountPolicy): WorkloadTarget[] =>
+  policy.workloads.map((workload) => targetOf(policy, workload.name));

@@ -1,0 +1,64 @@
+import type { AccountPolicy } from '../domain/account.js';
+import type { ClusterState } from '../domain/cluster.js';
+import type { Component } from '../domain/component.js';
+import type { AnnouncedEvent, Override } from '../domain/control.js';
+import type { AccountForecast } from '../domain/forecast.js';
+import type { Plan } from '../domain/plan.js';
+import type { Series } from '../domain/series.js';
+import type { EpochSeconds } from '../domain/time.js';
+
+/*
+ * The decision of a cycle: from newly known bins to a forecast, from a forecast to a plan, from what came to a score.
+ * It keeps the fitted models of its accounts in memory, and runs where the composition root puts it: in this thread or
+ * in worker threads (pool.ts).
+ */
+
+/** Newly known bins of one series; without any, an empty series that starts at the next label. */
+export interface KnownBins {
+  workload: string;
+  component: Component;
+  series: Series;
+}
+
+export interface ForecastRequest {
+  account: string;
+  policyId: string;
+  policy: AccountPolicy;
+  snapshotId: string;
+  at: EpochSeconds;
+  leadTimes: Record<string, number>;
+  /** From the label that {@link Decider.wanted} asked for, up to the snapshot's end. */
+  bins: KnownBins[];
+}
+
+export interface AllocationRequest {
+  account: string;
+  policyId: string;
+  policy: AccountPolicy;
+  snapshotId: string;
+  at: EpochSeconds;
+  /** Null where none could be made: the guard decides alone. */
+  forecast: AccountForecast | null;
+  state: ClusterState;
+  overrides: Override[];
+  events: AnnouncedEvent[];
+  leadTimes: Record<string, number>;
+  raiseOnly: string[];
+  /** The last hour or so of usage, for the guard. */
+  recent: KnownBins[];
+}
+
+/** Where the models stand with an account: what of a snapshot the next forecast needs. */
+export interface Wanted {
+  /** First label needed; null for the whole window, since models are to be fitted. */
+  since: EpochSeconds | null;
+}
+
+export interface Decider {
+  wanted(account: string, policyId: string, at: EpochSeconds): Promise<Wanted>;
+  forecast(request: ForecastRequest): Promise<AccountForecast>;
+  allocate(request: AllocationRequest): Promise<Plan>;
+  /** Drops an account's models: it was stopped, or its policy changed. */
+  forget(account: string): Promise<void>;
+  close(): Promise<void>;
+}

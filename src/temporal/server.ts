@@ -1,0 +1,143 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Connection } from '@temporalio/client';
+import { HeadroomError } from '../domain/errors.js';
+import { findTool } from './home.js';
+import { SEARCH_ATTRIBUTE_TYPES } from './namespace.js';
+
+export interface DevServer {
+  address: string;
+  uiUrl: string;
+  pid: number | null;
+  /** Ends the server that was started here, and only that. */
+  close(): Promise<void>;
+}
+
+/** A port that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/**
+ * Starts Temporal's dev server on a database file, on loopback and free ports: what ended stays in the file and is
+ * there again at the next start.
+ * @throws HeadroomError `unavailable` with what the server said, where it does not come up within 30 s.
+ */
+export async function startDevServer(options: {
+  databaseFile: string;
+  env: NodeJS.ProcessEnv;
+  port?: number;
+  uiPort?: number;
+}): Promise<DevServer> {
+  const executable = await findTool('temporal', options.env);
+  const port = options.port ?? (await freePort());
+  const uiPort = options.uiPort ?? (await freePort());
+  if (executable === undefined) return startBySdk(options.databaseFile, port, uiPort);
+  const child = spawn(
+    executable,
+    [
+      ...['server', 'start-dev', '--ip', '127.0.0.1', '--log-level', 'error'],
+      ...['--port', String(port), '--ui-port', String(uiPort), '--db-filename', options.databaseFile],
+      // Write-ahead logging: readers do not wait for writers, and a commit is one append.
+      ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal'],
+      ...Object.entries(SEARCH_ATTRIBUTE_TYPES).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
+    ],
+    // A group of its own: Ctrl-C reaches this process alone, which then ends the server in order.
+    { stdio: ['ignore', 'ignore', 'pipe'], detached: true },
+  );
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-2000);
+  });
+  const address = `127.0.0.1:${port}`;
+  const server: DevServer = {
+    address,
+    uiUrl: `http://127.0.0.1:${uiPort}`,
+    pid: child.pid ?? null,
+    close: () => endProcess(child),
+  };
+  try {
+    await waitUntilServing(address, child);
+  } catch (error) {
+    await server.close();
+    throw new HeadroomError({
+      kind: 'unavailable',
+      component: 'temporal/server',
+      action: `starting ${executable}`,
+      problem: said.trim() === '' ? String(error) : said.trim(),
+      remedy: 'run `make setup`, or set HEADROOM_TEMPORAL to a working temporal binary',
+      cause: error,
+    });
+  }
+  return server;
+}
+
+async function waitUntilServing(address: string, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`the server ended with code ${child.exitCode}`);
+    try {
+      const connection = await Connection.connect({ address, connectTimeout: 1000 });
+      await connection.workflowService.describeNamespace({ namespace: 'default' });
+      await connection.close();
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await delay(100);
+    }
+  }
+}
+
+async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await Promise.race([ended, delay(10_000, undefined, { ref: false })]);
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+}
+
+/** Without a binary of ours: the SDK tries its own download. */
+async function startBySdk(databaseFile: string, port: number, uiPort: number): Promise<DevServer> {
+  const { TestWorkflowEnvironment } = await import('@temporalio/testing');
+  try {
+    const environment = await TestWorkflowEnvironment.createLocal({
+      server: {
+        ip: '127.0.0.1',
+        port,
+        ui: true,
+        dbFilename: databaseFile,
+        extraArgs: [
+          ...['--ui-port', String(uiPort)],
+          ...Object.entries(SEARCH_ATTRIBUTE_TYPES).flatMap(([name, type]) => [
+            '--search-attribute',
+            `${name}=${type}`,
+          ]),
+        ],
+      },
+    });
+    return {
+      address: environment.address,
+      uiUrl: `http://127.0.0.1:${uiPort}`,
+      pid: null,
+      close: () => environment.teardown(),
+    };
+  } catch (error) {
+    throw new HeadroomError({
+      kind: 'unavailable',
+      component: 'temporal/server',
+      action: 'starting a Temporal dev server',
+      problem: `no temporal binary is there, and the SDK could not download one (${String(error)})`,
+      remedy: 'run `make setup` with PyPI in reach, or install temporal and set HEADROOM_TEMPORAL to its path',
+      cause: error,
+    });
+  }
+}
