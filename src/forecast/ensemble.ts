@@ -76,11 +76,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const scales = createScaleBank({ models: M, anchors, binsPerDay, calendar });
   const halfLife = Math.max(200, Math.min(10 * binsPerDay, 3000));
   const sketches = createSketchBank(Q * A, levels, { halfLife, prior: 20 });
-  const weightBank = createWeightBank(A * L, Q, {
-    halfLife: Math.max(100, Math.min(4 * binsPerDay, 1200)),
-    power: 8,
-    prior: members.map(() => 1),
-  });
+  const weightBank = createWeightBank(A * L, Q, { halfLife: Math.max(100, Math.min(4 * binsPerDay, 1200)) });
   const calibration = createCalibration(anchors, levels);
   const low = levels.indexOf(0.1);
   const high = levels.indexOf(0.9);
@@ -189,10 +185,12 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       if (member === undefined || Number.isNaN(middle) || Number.isNaN(scale)) continue;
       for (let l = 0; l < L; l++) {
         const quantile = Math.max(0, middle + scale * (standard[(q * A + anchor) * L + l] ?? 0));
-        const error = value - quantile;
-        if (censored && error <= 0) continue;
-        const level = levels[l] ?? 0.5;
-        weightBank.score(anchor * L + l, q, (error >= 0 ? level * error : (level - 1) * error) / spread);
+        // A bound that the ensemble already covers says nothing of where demand was.
+        const ensemble = ring[base + 2 + M + Q + l] ?? 0;
+        const below = value <= ensemble;
+        if (censored && below) continue;
+        const slope = (below ? 1 : 0) - (levels[l] ?? 0.5);
+        weightBank.score(anchor * L + l, q, (slope * (ensemble - quantile)) / spread);
       }
       const residual = value - middle;
       if (!censored || residual > 0) sketches.add(q * A + anchor, residual / scale, censored);

@@ -1,51 +1,50 @@
 /*
- * Weights of the ensemble's members, by horizon and level: pointwise aggregation of quantiles ("CRPS learning",
- * Berrisch and Ziel, Journal of Econometrics 2023), each weight falling with the member's discounted pinball loss.
+ * Weights of the ensemble's members, by horizon and level: pointwise aggregation of quantiles, "CRPS learning"
+ * (Berrisch and Ziel, Journal of Econometrics 2023), by Bernstein online aggregation (Wintenberger, Machine Learning
+ * 2017) with exponential forgetting. Members are judged by the gradient of the ensemble's pinball loss, so that the
+ * best combination wins, which can be better than its best member.
  */
 
-/** Discounted losses of the members at every (anchor, level), and the weights they earn. */
+/** What the members have won and lost against the ensemble at every (anchor, level), and the weights they earn. */
 export interface WeightBank {
-  /** Scores a member that took part. The ensemble's own loss stands in for one that sat out. */
-  score(cell: number, member: number, loss: number): void;
+  /**
+   * Scores a member that took part.
+   * @param gain how much the ensemble's (linearised) pinball loss would have been less with this member alone.
+   */
+  score(cell: number, member: number, gain: number): void;
   /** Writes the weights of the members that take part (`awake`), summing to 1. */
   weights(cell: number, awake: readonly boolean[], out: Float64Array): void;
 }
 
-export function createWeightBank(
-  cells: number,
-  members: number,
-  options: { halfLife: number; power: number; prior: readonly number[] },
-): WeightBank {
-  const losses = new Float64Array(cells * members);
-  const counts = new Float64Array(cells * members);
+/** @param options.halfLife scored bins until a gain counts half. */
+export function createWeightBank(cells: number, members: number, options: { halfLife: number }): WeightBank {
+  const gains = new Float64Array(cells * members);
+  const squares = new Float64Array(cells * members);
+  const largest = new Float64Array(cells * members);
   const keep = 2 ** (-1 / options.halfLife);
+  const logMembers = Math.log(Math.max(2, members));
   return {
-    score(cell, member, loss) {
+    score(cell, member, gain) {
       const at = cell * members + member;
-      losses[at] = (losses[at] ?? 0) * keep + loss;
-      counts[at] = (counts[at] ?? 0) * keep + 1;
+      const variance = (squares[at] = (squares[at] ?? 0) * keep + gain * gain);
+      const most = (largest[at] = Math.max((largest[at] ?? 0) * keep, Math.abs(gain)));
+      const rate = variance > 0 ? Math.min(0.5 / most, Math.sqrt(logMembers / variance)) : 0;
+      // The second-order term is what makes the bound hold without knowing the size of gains beforehand.
+      gains[at] = (gains[at] ?? 0) * keep + gain * (1 - rate * gain);
     },
     weights(cell, awake, out) {
-      let best = Number.POSITIVE_INFINITY;
       const base = cell * members;
+      let top = Number.NEGATIVE_INFINITY;
       for (let m = 0; m < members; m++) {
-        const n = counts[base + m] ?? 0;
-        if (awake[m] === true && n > 0) best = Math.min(best, (losses[base + m] ?? 0) / n);
+        const variance = squares[base + m] ?? 0;
+        const most = largest[base + m] ?? 0;
+        const rate = variance > 0 ? Math.min(0.5 / most, Math.sqrt(logMembers / variance)) : 0;
+        const score = rate * (gains[base + m] ?? 0);
+        out[m] = awake[m] === true ? score : Number.NEGATIVE_INFINITY;
+        if (awake[m] === true) top = Math.max(top, score);
       }
       let sum = 0;
-      for (let m = 0; m < members; m++) {
-        let weight = 0;
-        if (awake[m] === true) {
-          const n = counts[base + m] ?? 0;
-          const mean = n > 0 ? (losses[base + m] ?? 0) / n : Number.NaN;
-          // Few scores are weak evidence: the weight leans on the prior until some twenty are in.
-          const trust = n / (n + 20);
-          const ratio = !Number.isFinite(best) || Number.isNaN(mean) ? 1 : mean <= 0 ? 1 : best / mean;
-          weight = (options.prior[m] ?? 1) * Math.max(ratio, 1e-3) ** (options.power * trust);
-        }
-        out[m] = weight;
-        sum += weight;
-      }
+      for (let m = 0; m < members; m++) sum += out[m] = Math.exp((out[m] ?? 0) - top);
       for (let m = 0; m < members; m++) out[m] = sum > 0 ? (out[m] ?? 0) / sum : 0;
     },
   };
