@@ -6,6 +6,7 @@ import { createCalibration } from './conformal.js';
 import { createHistory } from './history.js';
 import type { Model, ModelEntry } from './models/model.js';
 import { createScaleBank, type Scale } from './scales.js';
+import { createStateTracker, STATES } from './state.js';
 import { createSketchBank } from './sketch.js';
 import { createWeightBank } from './weights.js';
 
@@ -14,6 +15,15 @@ const DAY = 86_400;
 const BASE_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
 /** Sketch quantiles move slowly: read anew every so many bins. */
 const REFRESH = 4;
+
+/** One way to forecast quantiles: a model's middle, with its residuals relative to a scale. */
+interface Member {
+  model: number;
+  scale: Scale;
+  /** First of its rows in the sketches. */
+  row: number;
+  states: number;
+}
 
 export interface EnsembleOptions {
   step: number;
@@ -65,17 +75,28 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const binsPerDay = DAY / step;
   const history = createHistory(step, Math.ceil(Math.min(2016, Math.max(64, 7 * binsPerDay))) + 1);
   const context = { step, calendar, anchors, history };
-  const models = options.models.flatMap((entry): Model[] => {
+  const entries = options.models.flatMap((entry): { model: Model; scales: readonly Scale[] }[] => {
     const model = entry.create(context);
-    return model === null ? [] : [model];
+    const scales = entry.byState === true ? options.scales : options.scales.filter((scale) => scale !== 'state');
+    return model === null ? [] : [{ model, scales }];
   });
+  const models = entries.map(({ model }) => model);
   const M = models.length;
-  const scaleKinds = options.scales;
-  const members = models.flatMap((_, model) => scaleKinds.map((scale) => ({ model, scale })));
+  // Each member's residual distributions: one an anchor, or one an anchor and state.
+  let rows = 0;
+  const members = entries.flatMap((entry, model) =>
+    entry.scales.map((scale): Member => {
+      const member = { model, scale, row: rows, states: scale === 'state' ? STATES : 1 };
+      rows += member.states * A;
+      return member;
+    }),
+  );
+  const rowOf = (member: Member, anchor: number, state: number): number =>
+    member.row + anchor * member.states + (member.states === 1 ? 0 : state);
   const Q = members.length;
   const scales = createScaleBank({ models: M, anchors, binsPerDay, calendar });
   const halfLife = Math.max(200, Math.min(10 * binsPerDay, 3000));
-  const sketches = createSketchBank(Q * A, levels, { halfLife, prior: 20 });
+  const sketches = createSketchBank(rows, levels, { halfLife, prior: 20 });
   const weightBank = createWeightBank(A * L, Q, { halfLife: Math.max(100, Math.min(4 * binsPerDay, 1200)) });
   const calibration = createCalibration(anchors, levels);
   const low = levels.indexOf(0.1);
@@ -83,9 +104,10 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const middleLevel = levels.indexOf(0.5);
 
   // What was forecast and not yet scored: a ring for each anchor, as long as the anchor.
-  const width = M + Q + 2 * L + 2;
+  const width = M + Q + 2 * L + 3;
   const rings = anchors.map((ahead) => new Float64Array(ahead * width).fill(Number.NaN));
-  const standard = new Float64Array(Q * A * L);
+  const standard = new Float64Array(rows * L);
+  const states = createStateTracker(binsPerDay);
   const memberWeights = new Float64Array(A * L * Q);
   const awake: boolean[] = members.map(() => false);
   const weightRow = new Float64Array(Q);
@@ -96,7 +118,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   let sinceRefresh = Number.POSITIVE_INFINITY;
 
   const refresh = (): void => {
-    for (let row = 0; row < Q * A; row++) sketches.quantiles(row, standard, row * L);
+    for (let row = 0; row < rows; row++) sketches.quantiles(row, standard, row * L);
     for (let q = 0; q < Q; q++) {
       awake[q] = !Number.isNaN(models[members[q]?.model ?? 0]?.predict(lastKnown + step, 1) ?? Number.NaN);
     }
@@ -128,6 +150,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const share = lower === upper ? 1 : (ahead - to) / (from - to);
     for (let m = 0; m < M; m++) point[m] = models[m]?.predict(target, ahead) ?? Number.NaN;
     raw.fill(0);
+    const state = states.current();
     const sums = stated.fill(0);
     for (let q = 0; q < Q; q++) {
       const member = members[q];
@@ -140,9 +163,11 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       const far = lower === upper ? near : scales.scale(member.scale, member.model, upper, target);
       const scale = (near + share * (far - near)) * stretch;
       memberScale[q] = scale;
+      const nearRow = rowOf(member, lower, state) * L;
+      const farRow = rowOf(member, upper, state) * L;
       for (let l = 0; l < L; l++) {
-        const zNear = standard[(q * A + lower) * L + l] ?? 0;
-        const zFar = standard[(q * A + upper) * L + l] ?? 0;
+        const zNear = standard[nearRow + l] ?? 0;
+        const zFar = standard[farRow + l] ?? 0;
         const wNear = memberWeights[(lower * L + l) * Q + q] ?? 0;
         const wFar = memberWeights[(upper * L + l) * Q + q] ?? 0;
         const weight = wNear + share * (wFar - wNear);
@@ -171,6 +196,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const base = (((index % ahead) + ahead) % ahead) * width;
     if (ring === undefined || ring[base] !== index - ahead) return null;
     const settled = ring[base + 1] === 1;
+    const state = ring[base + width - 1] ?? 0;
     const statedAt = base + 2 + M + Q + L;
     // Each level's correction is judged by its own value, not by what a neighbour raised it to: otherwise two
     // corrections that crossed would drive each other away for ever.
@@ -183,8 +209,9 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       const middle = ring[base + 2 + (member?.model ?? 0)] ?? Number.NaN;
       const scale = ring[base + 2 + M + q] ?? Number.NaN;
       if (member === undefined || Number.isNaN(middle) || Number.isNaN(scale)) continue;
+      const row = rowOf(member, anchor, state) * L;
       for (let l = 0; l < L; l++) {
-        const quantile = Math.max(0, middle + scale * (standard[(q * A + anchor) * L + l] ?? 0));
+        const quantile = Math.max(0, middle + scale * (standard[row + l] ?? 0));
         // A bound that the ensemble already covers says nothing of where demand was.
         const ensemble = ring[base + 2 + M + Q + l] ?? 0;
         const below = value <= ensemble;
@@ -193,7 +220,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         weightBank.score(anchor * L + l, q, (slope * (ensemble - quantile)) / spread);
       }
       const residual = value - middle;
-      if (!censored || residual > 0) sketches.add(q * A + anchor, residual / scale, censored);
+      if (!censored || residual > 0) sketches.add(rowOf(member, anchor, state), residual / scale, censored);
     }
     for (let m = 0; m < M; m++) {
       const residual = value - (ring[base + 2 + m] ?? Number.NaN);
@@ -217,6 +244,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       combine(label + ahead * step, ahead + gap);
       ring[base] = index;
       ring[base + 1] = gap === 0 ? 1 : 0;
+      ring[base + width - 1] = states.current();
       ring.set(point, base + 2);
       ring.set(memberScale, base + 2 + M);
       ring.set(raw, base + 2 + M + Q);
@@ -248,6 +276,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         sketches.age();
         history.set(label, taken);
         scales.level(taken);
+        states.observe(taken);
         for (const model of models) model.observe(label, taken);
         lastKnown = label;
         known++;

@@ -7,7 +7,7 @@ import type { Calendar } from './calendar.js';
  * series is not known beforehand: each model stands in the ensemble once with each of them.
  */
 
-export const SCALES = ['steady', 'lively', 'hourly'] as const;
+export const SCALES = ['steady', 'lively', 'hourly', 'state'] as const;
 export type Scale = (typeof SCALES)[number];
 
 /** One step may raise a scale by this many times itself: a single wild value does not widen it for long. */

@@ -28,7 +28,7 @@ export function createWeightBank(cells: number, members: number, options: { half
       const at = cell * members + member;
       const variance = (squares[at] = (squares[at] ?? 0) * keep + gain * gain);
       const most = (largest[at] = Math.max((largest[at] ?? 0) * keep, Math.abs(gain)));
-      const rate = variance > 0 ? Math.min(0.5 / most, Math.sqrt(logMembers / variance)) : 0;
+      const rate = variance > 0 ? Math.min(1 / most, 2 * Math.sqrt(logMembers / variance)) : 0;
       // The second-order term is what makes the bound hold without knowing the size of gains beforehand.
       gains[at] = (gains[at] ?? 0) * keep + gain * (1 - rate * gain);
     },
@@ -38,7 +38,7 @@ export function createWeightBank(cells: number, members: number, options: { half
       for (let m = 0; m < members; m++) {
         const variance = squares[base + m] ?? 0;
         const most = largest[base + m] ?? 0;
-        const rate = variance > 0 ? Math.min(0.5 / most, Math.sqrt(logMembers / variance)) : 0;
+        const rate = variance > 0 ? Math.min(1 / most, 2 * Math.sqrt(logMembers / variance)) : 0;
         const score = rate * (gains[base + m] ?? 0);
         out[m] = awake[m] === true ? score : Number.NEGATIVE_INFINITY;
         if (awake[m] === true) top = Math.max(top, score);

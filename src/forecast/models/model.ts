@@ -36,6 +36,9 @@ export interface Model {
 /** One line of the registry. */
 export interface ModelEntry {
   name: string;
+  /** Its residuals are also learnt by the state of the series at the origin (see state.ts): worth it for the models
+   * that carry the last value on, or ignore it. */
+  byState?: boolean;
   /** Whether it is worth having at this step and resolution; null leaves it out. */
   create(context: ModelContext): Model | null;
 }

@@ -3,6 +3,7 @@ import type { Model, ModelEntry } from './model.js';
 /** Tomorrow is like now: the last known value. The peer that is hardest to beat a few steps ahead. */
 export const persistence: ModelEntry = {
   name: 'persistence',
+  byState: true,
   create: (): Model => {
     let last = Number.NaN;
     return {

@@ -1,6 +1,7 @@
 import type { ModelEntry } from './model.js';
 import { mstl } from './mstl.js';
 import { persistence } from './persistence.js';
+import { recentMean } from './recent-mean.js';
 import { regression } from './regression.js';
 import { seasonalNaiveDay, seasonalNaiveWeek } from './seasonal-naive.js';
 
@@ -13,6 +14,8 @@ export const MODELS: readonly ModelEntry[] = [
   seasonalNaiveWeek,
   // Several seasons decomposed at once over the fit's window: the smoothest view of what recurs.
   mstl,
+  // The mean of the last day: for series whose next value owes nothing to the last one.
+  recentMean,
   // The local day and week as learnt, corrected by how the series departs from it now.
   regression,
 ];

@@ -35,6 +35,7 @@ const TRIANGLE = (FEATURES * (FEATURES + 1)) / 2;
 
 export const regression: ModelEntry = {
   name: 'profile-regression',
+  byState: true,
   create: (context: ModelContext): Model => createRegression(context),
 };
 
