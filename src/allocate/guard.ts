@@ -85,7 +85,7 @@ export function guardFloor(input: GuardInput, settings: GuardSettings = GUARD_SE
  * @param utilization share of the capacity that the recent peak may take, in (0, 1].
  * @returns the capacity, never below {@link guardFloor}'s; NaN where nothing was ever known.
  */
-export function reactiveCapacity(input: GuardInput, utilization = 0.6): number {
+export function reactiveCapacity(input: GuardInput, utilization = 0.7): number {
   let peak = Number.NaN;
   for (let index = 0; index < input.usage.length; index++) {
     const used = input.usage[index] ?? Number.NaN;

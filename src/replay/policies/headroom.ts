@@ -1,7 +1,9 @@
-import { guardFloor, reactiveCapacity, type GuardInput } from '../../allocate/guard.js';
+import { decideCapacity, EVIDENCE_WINDOW, type DecidedCapacity } from '../../allocate/capacity.js';
+import type { GuardInput } from '../../allocate/guard.js';
 import { isHeadroomError } from '../../domain/errors.js';
 import { formatDuration } from '../../domain/time.js';
 import type { FittedForecaster } from '../../forecast/port.js';
+import { createEvidence } from '../evidence.js';
 import type { CapacityPolicy, Observation, PolicySetup } from '../policy.js';
 
 const DAY = 86_400;
@@ -34,10 +36,9 @@ function createWindow(length: number): { push(seen: Observation): void; input(as
 }
 
 /**
- * Headroom as it owns a capacity: the calibrated quantile at the level, at the bin that a decision made now still
- * reaches, never below the reactive guard. While the forecaster's gate is closed, or there is no forecaster, it is
- * reactive and says so. A missing bin never lowers capacity. Fits at the first decision that is scored and then on a
- * fixed schedule; before that, it is reactive.
+ * Headroom as it owns a capacity: {@link decideCapacity} on the calibrated quantile at the level, at the bin that a
+ * decision made now still reaches. Fits at the first decision that is scored and then on a fixed schedule, on what is
+ * known by then; before that, it is reactive.
  */
 export function createHeadroom(setup: PolicySetup, settings: HeadroomSettings = HEADROOM_SETTINGS): CapacityPolicy {
   const history = createHistory(Math.max(1, Math.round(settings.history / setup.step)));
@@ -46,9 +47,8 @@ export function createHeadroom(setup: PolicySetup, settings: HeadroomSettings = 
   const firstFit = Math.max(0, setup.firstScored - setup.leadBins - 1);
   const refitBins = Math.max(1, Math.round(settings.refitEvery / setup.step));
   let forecaster: FittedForecaster | null = null;
-  let scored = 0;
-  let reactive = 0;
-  let guarded = 0;
+  const evidence = createEvidence(Math.max(1, Math.round(EVIDENCE_WINDOW / setup.step)));
+  const counts: Record<DecidedCapacity['by'], number> = { forecast: 0, ceiling: 0, guard: 0, reactive: 0, hold: 0 };
   const reasons = new Map<string, number>();
 
   const learn = (seen: Observation): void => {
@@ -71,42 +71,35 @@ export function createHeadroom(setup: PolicySetup, settings: HeadroomSettings = 
       // A series that cannot be forecast is served reactively; anything else is a defect.
       if (!isHeadroomError(error)) throw error;
       forecaster = null;
-      note(error.message);
+      reasons.set(error.message, (reasons.get(error.message) ?? 0) + 1);
     }
   };
-  const note = (reason: string): void => void reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-
-  const planned = (input: GuardInput): number => {
-    const gate = forecaster?.gate();
-    if (forecaster === null || gate?.open !== true) {
-      reactive += 1;
-      if (gate !== undefined) note('the gate is closed');
-      return reactiveCapacity(input);
-    }
-    const row = forecaster.forecast(horizon, [setup.level]).quantiles[horizon - 1];
-    const quantile = row?.[0] ?? Number.NaN;
-    const { floor } = guardFloor(input);
-    if (floor > quantile) guarded += 1;
-    return Math.max(quantile, floor);
-  };
-
   return {
     decide(seen) {
       window.push(seen);
+      evidence.push(seen.usage);
       learn(seen);
-      const input = window.input(seen.asked);
-      if (seen.index < firstFit) return reactiveCapacity(input);
-      scored += 1;
-      const capacity = planned(input);
-      const hold = Number.isNaN(seen.usage) && !Number.isNaN(seen.asked);
-      return hold ? Math.max(seen.asked, capacity) : capacity;
+      const gate = forecaster?.gate();
+      const row = forecaster?.forecast(horizon, [setup.level]).quantiles[horizon - 1];
+      const decided = decideCapacity({
+        quantile: row?.[0] ?? null,
+        gateOpen: gate?.open ?? false,
+        level: setup.level,
+        evidence: evidence.now(),
+        guard: window.input(seen.asked),
+      });
+      if (seen.index >= firstFit) counts[decided.by] += 1;
+      return decided.capacity;
     },
     notes() {
-      const share = (count: number) => `${((100 * count) / Math.max(1, scored)).toFixed(1)} %`;
+      const total = Math.max(
+        1,
+        Object.values(counts).reduce((sum, count) => sum + count, 0),
+      );
+      const shares = Object.entries(counts).map(([by, count]) => `${by} ${((100 * count) / total).toFixed(1)} %`);
       return [
-        `refitted every ${formatDuration(settings.refitEvery)}; reactive in ${share(reactive)} of the decisions, ` +
-          `raised by the guard in ${share(guarded)}`,
-        ...[...reasons].map(([reason, count]) => `${reason} (${count})`),
+        `refitted every ${formatDuration(settings.refitEvery)}; decided by ${shares.join(', ')}`,
+        ...[...reasons].map(([reason, count]) => `${reason} (${count} times)`),
       ];
     },
   };
