@@ -72,7 +72,9 @@ function decide({ quantile, gateOpen, level, evidence, guard }: CapacityInput): 
       : { capacity: reactive, by: 'reactive', reason: `${why}: usage of the last bins decides` };
   }
   const floor = guardFloor(guard);
-  if (floor.floor > believed) return { capacity: floor.floor, by: 'guard', reason: floor.reason };
+  if (floor.floor > believed) {
+    return { capacity: floor.floor, by: floor.state === 'blind' ? 'hold' : 'guard', reason: floor.reason };
+  }
   return quantile !== null && believed < quantile && believed === ceiling
     ? { capacity: believed, by: 'ceiling', reason: 'the forecast is far beyond anything that was seen in eight days' }
     : { capacity: believed, by: 'forecast', reason: `demand stays below at level ${level}` };
