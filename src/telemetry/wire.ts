@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { COMPONENTS } from '../domain/component.js';
-import type { HeadroomError, type ErrorKind } from '../domain/errors.js';
+import type { ErrorKind, HeadroomError } from '../domain/errors.js';
 import type { Sample } from '../domain/series.js';
 import { RECORD_KINDS, type MetricBatch, type UsageBatch, type UsageWindow } from './port.js';
 
