@@ -1,7 +1,8 @@
 import type { AccountPolicy } from '../domain/account.js';
 import type { ClusterState } from '../domain/cluster.js';
-import type { Component } from '../domain/component.js';
+import type { Component, Resources } from '../domain/component.js';
 import type { Override } from '../domain/control.js';
+import type { Plan, TaskPlacement } from '../domain/plan.js';
 import type { EpochSeconds } from '../domain/time.js';
 
 /** Demand of one component of one workload over consecutive blocks of the plan, ready to be covered. */
@@ -11,11 +12,11 @@ export interface DemandBlocks {
   level: number;
   /** One entry a block, in the component's unit. `atLevel` is what the capacity has to cover. */
   blocks: { lower: number; median: number; atLevel: number; far: number }[];
-  /** The level of `far`: what the price of a shortfall beyond `atLevel` is taken from, as 0.999. */
+  /** The level of `far`: what covering more than asked would take, shown as a rejected alternative; as 0.999. */
   farLevel: number;
 }
 
-/** The blocks of the plan: 5-minute blocks for two hours, then hourly. Block 0 is the first that can still be reached. */
+/** The blocks of the plan, consecutive. Block 0 is the first that a decision can still reach. */
 export interface Block {
   from: EpochSeconds;
   to: EpochSeconds;
@@ -28,12 +29,17 @@ export interface AllocationInput {
   forecastId: string;
   policy: AccountPolicy;
   blocks: Block[];
+  /** A workload's component that is absent here has no forecast: its replicas are held, never lowered. */
   demand: DemandBlocks[];
   /** What was seen in the cluster, with owners: becomes the fence of the mutations. */
   state: ClusterState;
   /** Live ones only: an expired override is the caller's to drop and to say so. */
   overrides: Override[];
-  /** Last cycle's basis, for a warm start; the plan does not depend on it beyond ties (see solver.ts). */
+  /** What the fleet grants the account at most, by component; absent where no fleet shares capacity out. */
+  grant?: Resources;
+  /** Where earlier plans put movable tasks: an occurrence that has begun, or is about to, stays where it is. */
+  placements?: TaskPlacement[];
+  /** Last cycle's basis, for a warm start: it makes the answer faster, never another. */
   basis?: SolverBasis;
 }
 
@@ -43,4 +49,15 @@ export interface SolverBasis {
   shape: string;
   columns: number[];
   rows: number[];
+}
+
+export interface AllocationResult {
+  plan: Plan;
+  basis: SolverBasis;
+}
+
+/** Synchronous and deterministic once created. */
+export interface Allocator {
+  /** @throws HeadroomError `invalid-input` where a demand is not a finite amount ≥ 0, or there is no block. */
+  allocate(input: AllocationInput): AllocationResult;
 }

@@ -1,0 +1,154 @@
+import { CONSTRAINTS } from './constraints/index.js';
+import { createModelBuilder, type Entry, type LinearModel, type ModelBuilder } from './model.js';
+import { nodeCost, replicaCost, tieBreak, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
+import { isoTime } from '../domain/time.js';
+
+/** One replicas column: so many replicas of a workload, of a size, on a pool, in a block. */
+export interface ReplicaColumn {
+  column: number;
+  option: number;
+  pool: number;
+}
+
+/** What the constraints work on: the prepared problem, the columns, and the model that they add rows to. */
+export interface Build {
+  prepared: Prepared;
+  builder: ModelBuilder;
+  /** Blocks in the model, ascending; all of them but where a conflict is looked into. */
+  blocks: number[];
+  /** Workloads that the cluster has. */
+  workloads: PreparedWorkload[];
+  /** The model's columns of a workload in a block. */
+  replicas(workload: number, block: number): readonly ReplicaColumn[];
+  /** Σ of those with coefficient `factor`. */
+  total(workload: number, block: number, factor?: number): Entry[];
+  /** The nodes column of a variable pool; null for a fixed one. */
+  nodes(pool: number, block: number): number | null;
+  /** Start columns of a movable task's run, one for each of its possible starts. */
+  starts(run: number): readonly number[];
+  /** What a block follows: a block, what runs `now`, or nothing that is part of this model. */
+  before(block: number): number | 'now' | null;
+  /** Workloads of which no size fits a node: they have a column that a limit holds at 0, so that it can be named. */
+  unfit: ReadonlySet<number>;
+  /** The option that demand of a workload is counted in. */
+  reference(workload: PreparedWorkload): number;
+  /** Objective of an amount of money: costs are scaled to about 1. */
+  cost(money: number): number;
+  /** Demand that is a limit here and may not go unserved, as `workload/component/block`; null: shortfall is priced. */
+  hard: ReadonlySet<string> | null;
+  /** Penalty of a limit that gives, per unit; see GIVING_ORDER. */
+  gives(rank: keyof typeof GIVING_ORDER): number;
+}
+
+/**
+ * Where the limits cannot all be met, these give, the cheapest first; what is not here (maximum, budget, pool
+ * maximum, grant, lead time) holds. Demand gives before all of them, by its shortfall price.
+ */
+export const GIVING_ORDER = {
+  'spot-share': 1e3,
+  minimum: 2e3,
+  'missing-data': 4e3,
+  override: 8e3,
+  'pool-minimum': 1.6e4,
+  step: 3.2e4,
+  blackout: 6.4e4,
+} as const;
+
+export interface BuildOptions {
+  /** Sizes in the model, by workload: indices into its options. */
+  sizes: readonly (readonly number[])[];
+  blocks?: readonly number[];
+  hard?: ReadonlySet<string>;
+  /** The only start left to a run, by run: an index into its starts. */
+  fixedStarts?: readonly (number | null)[];
+}
+
+export interface BuiltModel {
+  model: LinearModel;
+  build: Build;
+  /** Money that one unit of the objective is. */
+  unit: number;
+}
+
+/** Moving a task costs next to nothing, and yet something: it stays where it was put unless that saves. */
+const MOVE = 1e-4;
+
+/** Columns and objective; the rows are the constraints' own, each in its file. */
+export function buildModel(prepared: Prepared, options: BuildOptions): BuiltModel {
+  const builder = createModelBuilder();
+  const blocks = [...(options.blocks ?? prepared.blocks.map((_, index) => index))];
+  const workloads = prepared.workloads.filter((one) => one.exists);
+  const unit = Math.max(...workloads.map((one) => one.replicaPrice), 1e-12);
+  const cost = (money: number): number => money / unit;
+  const replicaColumns = new Map<string, ReplicaColumn[]>();
+  const nodeColumns = new Map<string, number>();
+  const unfit = new Set<number>();
+  const pool = (index: number): PreparedPool => {
+    const found = prepared.pools[index];
+    if (found === undefined) throw new RangeError(`no pool ${index}`);
+    return found;
+  };
+  for (const block of blocks) {
+    const hours = prepared.hours[block] ?? 0;
+    for (const workload of workloads) {
+      const columns: ReplicaColumn[] = [];
+      for (const [order, option] of (options.sizes[workload.index] ?? []).entries()) {
+        const size = workload.options[option];
+        if (size === undefined) continue;
+        for (const index of workload.pools) {
+          if ((size.price[index] ?? null) === null) continue;
+          const money = replicaCost(workload, size, pool(index)) * hours * tieBreak(order + index);
+          columns.push({ column: builder.column({ cost: cost(money), integer: true }), option, pool: index });
+        }
+      }
+      if (columns.length === 0) {
+        unfit.add(workload.index);
+        const money = workload.replicaPrice * hours;
+        const option = options.sizes[workload.index]?.[0] ?? 0;
+        const column = builder.column({ cost: cost(money), integer: true });
+        columns.push({ column, option, pool: workload.pools[0] ?? 0 });
+      }
+      replicaColumns.set(`${workload.index}/${block}`, columns);
+    }
+    for (const one of prepared.pools) {
+      if (!one.variable) continue;
+      const money = nodeCost(one) * hours * tieBreak(one.index);
+      nodeColumns.set(`${one.index}/${block}`, builder.column({ cost: cost(money), integer: true }));
+    }
+  }
+  const starts = prepared.tasks.map((run, index) =>
+    run.starts.map((start, slot) => {
+      const only = options.fixedStarts?.[index] ?? null;
+      const distance = Math.abs(start - run.scheduled) / 3600 + slot * 1e-3;
+      return builder.column({ cost: MOVE * distance, upper: only === null || only === slot ? 1 : 0, integer: true });
+    }),
+  );
+  const position = new Map(blocks.map((block, index) => [block, index]));
+  const build: Build = {
+    prepared,
+    builder,
+    blocks,
+    workloads,
+    replicas: (workload, block) => replicaColumns.get(`${workload}/${block}`) ?? [],
+    total: (workload, block, factor = 1) =>
+      (replicaColumns.get(`${workload}/${block}`) ?? []).map(({ column }) => ({ column, value: factor })),
+    nodes: (index, block) => nodeColumns.get(`${index}/${block}`) ?? null,
+    starts: (run) => starts[run] ?? [],
+    before(block) {
+      if (block === 0) return 'now';
+      const at = position.get(block) ?? 0;
+      return blocks[at - 1] === block - 1 ? block - 1 : null;
+    },
+    unfit,
+    reference: (workload) => options.sizes[workload.index]?.[0] ?? 0,
+    cost,
+    hard: options.hard ?? null,
+    gives: (rank) => GIVING_ORDER[rank],
+  };
+  for (const constraint of CONSTRAINTS) constraint.add(build);
+  return { model: builder.model, build, unit };
+}
+
+/** `at 14:05Z`, for words that name a block. */
+export const blockWords = (prepared: Prepared, block: number): string =>
+  `at ${isoTime(prepared.blocks[block]?.from ?? 0)}`;

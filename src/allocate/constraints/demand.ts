@@ -1,0 +1,59 @@
+import { COMPONENT_UNITS, formatQuantity, type Component } from '../../domain/component.js';
+import { isoTime } from '../../domain/time.js';
+import type { Entry } from '../model.js';
+import { runsWithin } from '../tasks.js';
+import type { Constraint } from './constraint.js';
+
+/**
+ * Σ replicas · size · utilization + shortfall ≥ demand at its level + movable tasks under way, for each component,
+ * counted in replicas of one size so that cores and bytes weigh the same to the solver.
+ */
+export const demand: Constraint = {
+  name: 'demand',
+  why: 'capacity covers the demand at the level that was asked for; what it does not cover is paid for by criticality',
+  add(build) {
+    const { prepared, builder } = build;
+    for (const block of build.blocks) {
+      const span = prepared.blocks[block];
+      if (span === undefined) continue;
+      for (const workload of build.workloads) {
+        const reference = workload.options[build.reference(workload)];
+        for (const need of workload.needs) {
+          const size = (reference?.request[need.component] ?? 0) * need.utilization;
+          if (!(size > 0)) continue;
+          const entries: Entry[] = build.replicas(workload.index, block).map(({ column, option }) => ({
+            column,
+            value: ((workload.options[option]?.request[need.component] ?? 0) * need.utilization) / size,
+          }));
+          for (const [index, run] of prepared.tasks.entries()) {
+            const extra = run.task.demand[need.component];
+            if (run.workload !== workload.index || extra === undefined) continue;
+            for (const [slot, column] of build.starts(index).entries()) {
+              if (!runsWithin(run, run.starts[slot] ?? 0, span.from, span.to)) continue;
+              entries.push({ column, value: -extra / size });
+            }
+          }
+          const key = `${workload.policy.name}/${need.component}/${block}`;
+          const target = need.target[block] ?? 0;
+          const hard = build.hard?.has(key) === true;
+          if (!hard) {
+            const money = need.shortfallPrice * size * (prepared.hours[block] ?? 0);
+            entries.push({ column: builder.column({ cost: build.cost(money) }), value: 1 });
+          }
+          const words = `demand of ${workload.policy.name}: ${amountWords(need.component, target)} at level ${need.level} at ${isoTime(span.from)}`;
+          const bound = target / size;
+          builder.row(entries, {
+            lower: { bound, group: builder.group({ id: `demand/${key}`, constraint: 'demand', words }) },
+          });
+        }
+      }
+    }
+  },
+};
+
+/** `1.25 cores of cpu`, `16Gi of memory`. */
+export function amountWords(component: Component, amount: number): string {
+  if (component === 'cpu') return `${Number(amount.toPrecision(3))} cores of cpu`;
+  if (component === 'memory' || component === 'storage') return `${formatQuantity(component, amount)} of ${component}`;
+  return `${Number(amount.toPrecision(3))} ${COMPONENT_UNITS[component]} of ${component}`;
+}

@@ -1,0 +1,41 @@
+import { COMPONENTS, type Component } from '../../domain/component.js';
+import type { Entry } from '../model.js';
+import type { Prepared } from '../prepare.js';
+import { amountWords } from './demand.js';
+import type { Constraint } from './constraint.js';
+
+/** Σ replicas · request ≤ what the fleet grants, and never less than the guaranteed share, by component. */
+export const grant: Constraint = {
+  name: 'grant',
+  why: 'what others are guaranteed is theirs, however wrong this account’s forecast is',
+  add(build) {
+    const { builder, prepared } = build;
+    for (const component of COMPONENTS) {
+      const most = grantOf(prepared, component);
+      if (most === null) continue;
+      const scale = most > 0 ? most : 1;
+      const group = builder.group({
+        id: `grant/${component}`,
+        constraint: 'grant',
+        words: `the fleet grants ${amountWords(component, most)}`,
+      });
+      for (const block of build.blocks) {
+        const entries: Entry[] = [];
+        for (const workload of build.workloads) {
+          for (const { column, option } of build.replicas(workload.index, block)) {
+            const request = workload.options[option]?.request[component];
+            if (request !== undefined) entries.push({ column, value: request / scale });
+          }
+        }
+        builder.row(entries, { upper: { bound: most / scale, group } });
+      }
+    }
+  },
+};
+
+/** The most of a component that the account may ask for; null where nobody shares it out. */
+export function grantOf(prepared: Prepared, component: Component): number | null {
+  const granted = prepared.input.grant?.[component];
+  if (granted === undefined) return null;
+  return Math.max(granted, prepared.input.policy.guaranteedShare?.[component] ?? 0);
+}

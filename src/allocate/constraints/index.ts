@@ -1,0 +1,33 @@
+import { blackout } from './blackout.js';
+import { budget } from './budget.js';
+import { churn } from './churn.js';
+import type { Constraint } from './constraint.js';
+import { demand } from './demand.js';
+import { grant } from './grant.js';
+import { leadTime } from './lead-time.js';
+import { missingData } from './missing-data.js';
+import { overrides } from './overrides.js';
+import { poolFit } from './pool-fit.js';
+import { poolSize } from './pool-size.js';
+import { replicaLimits } from './replica-limits.js';
+import { spotShare } from './spot-share.js';
+import { stepLimits } from './step-limits.js';
+import { tasks } from './tasks.js';
+
+/** All of them, in the order in which their rows stand in the model. */
+export const CONSTRAINTS: readonly Constraint[] = [
+  demand,
+  replicaLimits,
+  missingData,
+  overrides,
+  stepLimits,
+  poolFit,
+  poolSize,
+  leadTime,
+  budget,
+  spotShare,
+  grant,
+  blackout,
+  tasks,
+  churn,
+];

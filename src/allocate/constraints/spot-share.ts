@@ -1,0 +1,29 @@
+import type { Constraint } from './constraint.js';
+
+/** Σ replicas on spot pools ≤ share · Σ replicas, for each workload. */
+export const spotShare: Constraint = {
+  name: 'spot-share',
+  why: 'spot nodes are taken away together: a workload keeps enough elsewhere to live on',
+  add(build) {
+    const { builder, prepared } = build;
+    const share = prepared.input.policy.spotMaxShare;
+    if (share >= 1) return;
+    const spot = new Set(
+      prepared.pools.filter((pool) => pool.policy.capacityType === 'spot').map((pool) => pool.index),
+    );
+    for (const workload of build.workloads) {
+      if (!workload.pools.some((pool) => spot.has(pool))) continue;
+      const group = builder.group({
+        id: `spot/${workload.policy.name}`,
+        constraint: 'spot-share',
+        words: `at most ${Math.round(share * 100)} % of ${workload.policy.name} on spot`,
+      });
+      for (const block of build.blocks) {
+        const entries = build
+          .replicas(workload.index, block)
+          .map(({ column, pool }) => ({ column, value: (spot.has(pool) ? 1 : 0) - share }));
+        builder.row(entries, { upper: { bound: 0, group, gives: build.gives('spot-share') } });
+      }
+    }
+  },
+};

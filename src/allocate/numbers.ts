@@ -1,0 +1,127 @@
+import { COMPONENTS, type Component } from '../domain/component.js';
+import {
+  nodeCost,
+  replicaBill,
+  replicaCost,
+  type Prepared,
+  type PreparedNeed,
+  type PreparedWorkload,
+} from './prepare.js';
+import { nodeShare } from './sizes.js';
+import { runsWithin } from './tasks.js';
+
+/** A plan in whole numbers. */
+export interface Numbers {
+  /** Chosen size, by workload: an index into its options. */
+  option: number[];
+  /** `replicas[workload][block][pool]`. */
+  replicas: number[][][];
+  /** `nodes[block][pool]`; a fixed pool has what it has. */
+  nodes: number[][];
+  /** Chosen start, by task run: an index into its starts. */
+  starts: number[];
+}
+
+export const totalOf = (numbers: Numbers, workload: number, block: number): number =>
+  (numbers.replicas[workload]?.[block] ?? []).reduce((sum, count) => sum + count, 0);
+
+/** What the tasks of a workload ask for in a block, on top of its forecast. */
+export function taskLoad(
+  prepared: Prepared,
+  numbers: Numbers,
+  workload: number,
+  component: Component,
+  block: number,
+): number {
+  const span = prepared.blocks[block];
+  if (span === undefined) return 0;
+  let sum = 0;
+  for (const [index, run] of prepared.tasks.entries()) {
+    const extra = run.task.demand[component];
+    const start = run.starts[numbers.starts[index] ?? 0];
+    if (run.workload !== workload || extra === undefined || start === undefined) continue;
+    if (runsWithin(run, start, span.from, span.to)) sum += extra;
+  }
+  return sum;
+}
+
+/** Demand that a number of replicas leaves uncovered, in the component's unit. */
+export function shortfallOf(
+  workload: PreparedWorkload,
+  need: PreparedNeed,
+  option: number,
+  replicas: number,
+  demand: number,
+): number {
+  const size = (workload.options[option]?.request[need.component] ?? 0) * need.utilization;
+  const short = demand - replicas * size;
+  return short > 1e-7 * Math.max(demand, size) ? short : 0;
+}
+
+/** The load of a pool, in nodes, by its most loaded component. */
+export function poolLoad(prepared: Prepared, numbers: Numbers, block: number, pool: number): number {
+  const node = prepared.pools[pool]?.policy.node ?? {};
+  let most = 0;
+  for (const component of COMPONENTS) {
+    const offered = node[component];
+    if (offered === undefined || offered === 0) continue;
+    let load = 0;
+    for (const workload of prepared.workloads) {
+      const count = numbers.replicas[workload.index]?.[block]?.[pool] ?? 0;
+      if (count > 0) load += count * (workload.options[numbers.option[workload.index] ?? 0]?.request[component] ?? 0);
+    }
+    most = Math.max(most, load / offered);
+  }
+  return most;
+}
+
+/** Money per hour that a block bills: whole nodes of variable pools, shares of fixed ones. */
+export function billOf(prepared: Prepared, numbers: Numbers, block: number): number {
+  let money = 0;
+  for (const pool of prepared.pools) money += nodeCost(pool) * (numbers.nodes[block]?.[pool.index] ?? 0);
+  for (const workload of prepared.workloads) {
+    const size = workload.options[numbers.option[workload.index] ?? 0];
+    if (size === undefined) continue;
+    for (const pool of prepared.pools) {
+      money += (numbers.replicas[workload.index]?.[block]?.[pool.index] ?? 0) * replicaBill(size, pool);
+    }
+  }
+  return money;
+}
+
+/** The objective of whole numbers, in money over the plan: the same terms as the model's, without its tie-breaks. */
+export function objectiveOf(prepared: Prepared, numbers: Numbers): number {
+  let money = 0;
+  for (const [block, hours] of prepared.hours.entries()) {
+    for (const pool of prepared.pools) {
+      const nodes = numbers.nodes[block]?.[pool.index] ?? 0;
+      const before = block === 0 ? pool.now : (numbers.nodes[block - 1]?.[pool.index] ?? 0);
+      money += hours * nodeCost(pool) * nodes;
+      if (pool.variable) money += pool.startPrice * Math.max(0, nodes - before);
+    }
+    for (const workload of prepared.workloads) {
+      if (!workload.exists) continue;
+      const option = numbers.option[workload.index] ?? 0;
+      const size = workload.options[option];
+      if (size === undefined) continue;
+      for (const pool of prepared.pools) {
+        const count = numbers.replicas[workload.index]?.[block]?.[pool.index] ?? 0;
+        if (count > 0) money += hours * count * replicaCost(workload, size, pool);
+      }
+      const total = totalOf(numbers, workload.index, block);
+      const before = block === 0 ? workload.running : totalOf(numbers, workload.index, block - 1);
+      money += workload.startPrice * Math.max(0, total - before);
+      for (const need of workload.needs) {
+        const demand = (need.target[block] ?? 0) + taskLoad(prepared, numbers, workload.index, need.component, block);
+        money += hours * need.shortfallPrice * shortfallOf(workload, need, option, total, demand);
+      }
+    }
+  }
+  return money;
+}
+
+/** A replica's share of a node of a pool. */
+export const shareOf = (prepared: Prepared, workload: PreparedWorkload, option: number, pool: number): number =>
+  nodeShare(workload.options[option]?.request ?? {}, prepared.pools[pool]?.policy ?? NO_POOL);
+
+const NO_POOL = { node: {} };

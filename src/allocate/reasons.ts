@@ -1,0 +1,359 @@
+import type { NumberReason, TaskPlacement } from '../domain/plan.js';
+import { COMPONENT_UNITS, type Component } from '../domain/component.js';
+import { formatDuration, isoTime } from '../domain/time.js';
+import { sizeCost } from './choose.js';
+import { amountWords } from './constraints/demand.js';
+import { budgetWords } from './constraints/budget.js';
+import { firstShortfall } from './conflict.js';
+import { poolLoad, shortfallOf, taskLoad, totalOf, type Numbers } from './numbers.js';
+import { replicasFor, type Prepared, type PreparedNeed, type PreparedPool, type PreparedWorkload } from './prepare.js';
+import { replicaRange } from './rounding.js';
+
+type Binding = NumberReason['binding'];
+type Rejected = NumberReason['rejected'][number];
+
+const short = (amount: number): number => Number(amount.toPrecision(4));
+const priceOf = (prices: ReadonlyMap<string, number>, group: string): number | null => {
+  const price = prices.get(group);
+  return price === undefined ? null : short(price);
+};
+
+/** Why each number of the first block that can still be decided is what it is. */
+export function reasonsOf(prepared: Prepared, numbers: Numbers, prices: ReadonlyMap<string, number>): NumberReason[] {
+  const span = prepared.blocks[0];
+  if (span === undefined) return [];
+  const block = { from: span.from, to: span.to };
+  const reasons: NumberReason[] = [];
+  for (const workload of prepared.workloads) {
+    if (!workload.exists) continue;
+    reasons.push({ ...block, ...replicasReason(prepared, numbers, workload, prices) });
+    reasons.push(...requestReasons(prepared, numbers, workload).map((reason) => ({ ...block, ...reason })));
+  }
+  for (const pool of prepared.pools) reasons.push({ ...block, ...nodesReason(prepared, numbers, pool, prices) });
+  return reasons;
+}
+
+type Undated = Omit<NumberReason, 'from' | 'to'>;
+
+/** Replicas that a workload's demand takes in a block, and the component that takes most. */
+export function wanted(
+  prepared: Prepared,
+  numbers: Numbers,
+  workload: PreparedWorkload,
+  block: number,
+): { replicas: number; need: PreparedNeed | null; demand: number } {
+  const request = workload.options[numbers.option[workload.index] ?? 0]?.request ?? {};
+  let top: { replicas: number; need: PreparedNeed | null; demand: number } = { replicas: 0, need: null, demand: 0 };
+  for (const need of workload.needs) {
+    const demand = (need.target[block] ?? 0) + taskLoad(prepared, numbers, workload.index, need.component, block);
+    const replicas = replicasFor(demand, request[need.component] ?? 0, need.utilization);
+    if (top.need === null || replicas > top.replicas) top = { replicas, need, demand };
+  }
+  return top;
+}
+
+function replicasReason(
+  prepared: Prepared,
+  numbers: Numbers,
+  workload: PreparedWorkload,
+  prices: ReadonlyMap<string, number>,
+): Undated {
+  const value = totalOf(numbers, workload.index, 0);
+  const top = wanted(prepared, numbers, workload, 0);
+  const forecast = top.need?.series.blocks[0];
+  return {
+    number: `${workload.policy.name}.replicas`,
+    value,
+    unit: 'replicas',
+    ...(top.need === null || forecast === undefined
+      ? {}
+      : {
+          interval: {
+            component: top.need.component,
+            level: top.need.level,
+            lower: short(forecast.lower),
+            median: short(forecast.median),
+            upper: short(forecast.atLevel),
+          },
+        }),
+    binding: replicasBinding(prepared, numbers, workload, value, prices),
+    rejected: replicasRejected(prepared, numbers, workload, value),
+  };
+}
+
+/** The limit that made the number, by what the number is; its price is the limit's dual. */
+function replicasBinding(
+  prepared: Prepared,
+  numbers: Numbers,
+  workload: PreparedWorkload,
+  value: number,
+  prices: ReadonlyMap<string, number>,
+): Binding {
+  const { name } = workload.policy;
+  const is = (constraint: string, group: string, words: string, unit = 'replicas'): Binding => ({
+    constraint,
+    words,
+    pricePerHour: priceOf(prices, group),
+    unit,
+  });
+  const top = wanted(prepared, numbers, workload, 0);
+  const whole = Math.ceil(top.replicas - 1e-6);
+  if (workload.override !== null && value === workload.override.value) {
+    return is('overrides', `override/${name}/replicas`, workload.override.words);
+  }
+  const blackout = prepared.blackout[0] ?? null;
+  if (blackout !== null) return is('blackout', `blackout/${blackout}`, blackout);
+  if (value < whole) {
+    if (value >= workload.max) return is('replica-limits', `maximum/${name}`, workload.maxWords);
+    const { stepUp } = workload.policy.replicas;
+    if (stepUp !== undefined && value >= workload.running + stepUp) {
+      return is(
+        'step-limits',
+        `step/${name}/up`,
+        `at most ${stepUp} more replicas of ${name} at once, from ${workload.running}`,
+      );
+    }
+    return limiter(prepared, workload, prices);
+  }
+  if (workload.missing.length > 0 && value === Math.min(workload.now, workload.max) && value > workload.min) {
+    const words = `no forecast of ${workload.missing.join(', ')}: its ${value} replicas stay`;
+    return is('missing-data', `missing-data/${name}`, words);
+  }
+  if (value <= workload.min && whole <= workload.min) {
+    return is('replica-limits', `minimum/${name}`, `minimum ${workload.min} replicas`);
+  }
+  if (value === whole && top.need !== null) {
+    const words = `demand of ${amountWords(top.need.component, top.demand)} at level ${top.need.level}`;
+    return is('demand', `demand/${name}/${top.need.component}/0`, words, COMPONENT_UNITS[top.need.component]);
+  }
+  const { stepDown } = workload.policy.replicas;
+  if (stepDown !== undefined && value === workload.now - stepDown) {
+    return is(
+      'step-limits',
+      `step/${name}/down`,
+      `at most ${stepDown} fewer replicas of ${name} at once, from ${workload.now}`,
+    );
+  }
+  for (const [block, span] of prepared.blocks.entries()) {
+    const later = wanted(prepared, numbers, workload, block);
+    if (block === 0 || later.need === null || Math.ceil(later.replicas - 1e-6) < value) continue;
+    const demand = amountWords(later.need.component, later.demand);
+    return is(
+      'churn',
+      '',
+      `demand of ${demand} at ${isoTime(span.from)}: ending replicas to start them again costs more`,
+    );
+  }
+  return is('rounding', '', 'whole replicas on whole nodes');
+}
+
+/** What kept a workload from covering its demand, where that is not a limit of its own. */
+function limiter(prepared: Prepared, workload: PreparedWorkload, prices: ReadonlyMap<string, number>): Binding {
+  const named: [group: string, constraint: string, words: string, unit: string][] = [];
+  if (prepared.budget !== null) {
+    named.push(['budget', 'budget', budgetWords(prepared.budget, prepared.currency), `${prepared.currency}/h`]);
+  }
+  for (const index of workload.pools) {
+    const pool = prepared.pools[index];
+    if (pool === undefined) continue;
+    const { name } = pool.policy;
+    named.push(
+      [`fixed/${name}`, 'pool-fit', `pool ${name} has ${pool.now} nodes and is fixed`, 'nodes'],
+      [`pool-maximum/${name}`, 'pool-size', `maximum ${pool.max} nodes of pool ${name}`, 'nodes'],
+      [
+        `lead-time/${name}`,
+        'lead-time',
+        `a node of pool ${name} takes ${formatDuration(pool.policy.leadTime)}`,
+        'nodes',
+      ],
+    );
+  }
+  let best: Binding = { constraint: 'pool-fit', words: 'no room on its pools', pricePerHour: null, unit: 'nodes' };
+  for (const [group, constraint, words, unit] of named) {
+    const price = prices.get(group);
+    if (price === undefined || price >= (best.pricePerHour ?? 0)) continue;
+    best = { constraint, words, pricePerHour: short(price), unit };
+  }
+  return best;
+}
+
+/** Money per hour of one replica where most of the workload's are. */
+function replicaMoney(numbers: Numbers, workload: PreparedWorkload): { price: number; pool: number } {
+  const counts = numbers.replicas[workload.index]?.[0] ?? [];
+  const pool = workload.pools.reduce(
+    (top, one) => ((counts[one] ?? 0) > (counts[top] ?? 0) ? one : top),
+    workload.pools[0] ?? 0,
+  );
+  const price = workload.options[numbers.option[workload.index] ?? 0]?.price[pool] ?? 0;
+  return { price, pool };
+}
+
+function replicasRejected(prepared: Prepared, numbers: Numbers, workload: PreparedWorkload, value: number): Rejected[] {
+  const rejected: Rejected[] = [];
+  const option = numbers.option[workload.index] ?? 0;
+  const { price, pool } = replicaMoney(numbers, workload);
+  const { low } = replicaRange(prepared, numbers, workload, 0);
+  if (value > 0) {
+    let lost = 0;
+    const unserved: string[] = [];
+    for (const need of workload.needs) {
+      const demand = (need.target[0] ?? 0) + taskLoad(prepared, numbers, workload.index, need.component, 0);
+      const more =
+        shortfallOf(workload, need, option, value - 1, demand) - shortfallOf(workload, need, option, value, demand);
+      if (more <= 0) continue;
+      lost += more * need.shortfallPrice;
+      unserved.push(amountWords(need.component, more));
+    }
+    const why =
+      unserved.length > 0
+        ? `${unserved.join(', ')} unserved at the level`
+        : value - 1 < low
+          ? `under the ${low} that its limits ask for`
+          : 'needed in a later block';
+    rejected.push({ alternative: `${value - 1} replicas`, why, costPerHour: short(lost - price) });
+  }
+  const size = workload.options[option];
+  let other: { pool: PreparedPool; price: number } | null = null;
+  for (const index of workload.pools) {
+    const one = prepared.pools[index];
+    const there = size?.price[index] ?? null;
+    if (one === undefined || index === pool || there === null) continue;
+    if (other === null || there < other.price) other = { pool: one, price: there };
+  }
+  if (other !== null && value > 0) {
+    const more = (other.price - price) * value;
+    const why = more >= 0 ? 'costs more' : 'has no room, or its interruptions and limits cost more than it saves';
+    rejected.push({ alternative: `on pool ${other.pool.policy.name}`, why, costPerHour: short(more) });
+  }
+  const top = wanted(prepared, numbers, workload, 0).need;
+  const far = top?.series.blocks[0]?.far;
+  if (top !== null && far !== undefined && rejected.length < 3) {
+    const request = size?.request[top.component] ?? 0;
+    const more = Math.ceil(replicasFor(Math.min(far, (top.target[0] ?? 0) + far), request, top.utilization) - 1e-6);
+    if (more > value && more <= workload.max) {
+      const why = `level ${top.level} was asked for`;
+      rejected.push({
+        alternative: `${more} replicas for level ${top.series.farLevel}`,
+        why,
+        costPerHour: short((more - value) * price),
+      });
+    }
+  }
+  return rejected;
+}
+
+/** Requests are explained where there was a choice. */
+function requestReasons(prepared: Prepared, numbers: Numbers, workload: PreparedWorkload): Undated[] {
+  if (workload.options.length < 2) return [];
+  const chosen = numbers.option[workload.index] ?? 0;
+  const request = workload.options[chosen]?.request ?? {};
+  const cost = sizeCost(prepared, workload, chosen, 0) / (prepared.hours[0] ?? 1);
+  const reasons: Undated[] = [];
+  const components: Component[] = workload.needs.map((need) => need.component);
+  for (const component of components) {
+    const value = request[component];
+    if (value === undefined) continue;
+    const smaller = workload.options
+      .map((option, index) => ({ index, request: option.request }))
+      .filter(
+        (one) =>
+          (one.request[component] ?? 0) < value &&
+          components.every((c) => c === component || one.request[c] === request[c]),
+      )
+      .sort((a, b) => (b.request[component] ?? 0) - (a.request[component] ?? 0))[0];
+    const rejected: Rejected[] = [];
+    if (smaller !== undefined) {
+      const difference = sizeCost(prepared, workload, smaller.index, 0) / (prepared.hours[0] ?? 1) - cost;
+      const why = difference > 0 ? 'takes more replicas' : 'restarting every replica is not worth what it saves';
+      const costPerHour = Number.isFinite(difference) ? short(difference) : null;
+      rejected.push({
+        alternative: `request ${amountWords(component, smaller.request[component] ?? 0)}`,
+        why,
+        costPerHour,
+      });
+    }
+    const words =
+      workload.options[chosen]?.current === true ? 'the size that runs now' : 'cheapest size of the grid over the plan';
+    reasons.push({
+      number: `${workload.policy.name}.request.${component}`,
+      value,
+      unit: COMPONENT_UNITS[component],
+      binding: { constraint: 'grid', words, pricePerHour: null, unit: COMPONENT_UNITS[component] },
+      rejected,
+    });
+  }
+  return reasons;
+}
+
+function nodesReason(
+  prepared: Prepared,
+  numbers: Numbers,
+  pool: PreparedPool,
+  prices: ReadonlyMap<string, number>,
+): Undated {
+  const { name } = pool.policy;
+  const value = numbers.nodes[0]?.[pool.index] ?? 0;
+  const load = poolLoad(prepared, numbers, 0, pool.index);
+  const binding = (constraint: string, group: string, words: string): Binding => ({
+    constraint,
+    words,
+    pricePerHour: priceOf(prices, group),
+    unit: 'nodes',
+  });
+  const cost = pool.policy.pricePerHour;
+  const base = { number: `${name}.nodes`, value, unit: 'nodes' };
+  if (!pool.variable) {
+    return {
+      ...base,
+      binding: binding('pool-fit', `fixed/${name}`, `${value} nodes, fixed; ${short(load)} in use`),
+      rejected: [],
+    };
+  }
+  const fewer: Rejected[] =
+    value === 0
+      ? []
+      : [
+          {
+            alternative: `${value - 1} nodes`,
+            why: load > value - 1 ? `${short(load)} nodes' worth of requests` : 'under its limits',
+            costPerHour: short(-cost),
+          },
+        ];
+  if (pool.override !== null && value === pool.override.value) {
+    return { ...base, binding: binding('overrides', `override/${name}/nodes`, pool.override.words), rejected: fewer };
+  }
+  if (value <= pool.min && load <= pool.min) {
+    return {
+      ...base,
+      binding: binding('pool-size', `pool-minimum/${name}`, `minimum ${pool.min} nodes`),
+      rejected: fewer,
+    };
+  }
+  const short0 = firstShortfall(prepared, numbers)?.block === 0;
+  if (value >= pool.max && short0) {
+    return {
+      ...base,
+      binding: binding('pool-size', `pool-maximum/${name}`, `maximum ${pool.max} nodes`),
+      rejected: fewer,
+    };
+  }
+  const words = `requests of ${short(load)} nodes`;
+  return {
+    ...base,
+    binding: { constraint: 'pool-fit', words, pricePerHour: short(cost), unit: 'nodes' },
+    rejected: fewer,
+  };
+}
+
+export function placementsOf(prepared: Prepared, numbers: Numbers): TaskPlacement[] {
+  return prepared.tasks.map((run, index) => {
+    const start = run.starts[numbers.starts[index] ?? 0] ?? run.scheduled;
+    const moved = start - run.scheduled;
+    const reason = run.settled
+      ? 'under way, or about to begin'
+      : moved === 0
+        ? 'as scheduled: no other start within its window is cheaper'
+        : `${formatDuration(Math.abs(moved))} ${moved > 0 ? 'later' : 'earlier'}: room that is there then need not be bought`;
+    return { task: run.task.name, scheduled: run.scheduled, start, reason };
+  });
+}

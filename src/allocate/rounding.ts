@@ -1,0 +1,233 @@
+import { COMPONENTS } from '../domain/component.js';
+import { grantOf } from './constraints/grant.js';
+import { changesBetween } from './constraints/step-limits.js';
+import { billOf, poolLoad, shareOf, shortfallOf, taskLoad, totalOf, type Numbers } from './numbers.js';
+import { replicaBill, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
+
+/** What the relaxation says, in fractions. */
+export interface Fractions {
+  option: number[];
+  starts: number[];
+  /** `share(workload, block, pool)`: replicas. */
+  share(workload: number, block: number, pool: number): number;
+}
+
+const CLOSE = 1e-6;
+
+/**
+ * Whole numbers from fractions: up, so that the level is kept; spread over pools as the relaxation spreads them; then
+ * repaired where whole nodes or whole replicas no longer fit pool, grant or budget: moved where there is room, dropped
+ * where it costs least. Limits of the operator are kept block after block, so that steps hold between whole numbers.
+ * Where nothing else helps, minimums give (the plan says so as a conflict).
+ */
+export function roundUp(prepared: Prepared, fractions: Fractions, relaxed: boolean): Numbers {
+  const numbers: Numbers = {
+    option: fractions.option,
+    replicas: prepared.workloads.map(() => prepared.blocks.map(() => prepared.pools.map(() => 0))),
+    nodes: prepared.blocks.map(() => prepared.pools.map((pool) => (pool.variable ? 0 : pool.now))),
+    starts: fractions.starts,
+  };
+  for (const block of prepared.blocks.keys()) {
+    const floors = prepared.workloads.map(() => 0);
+    for (const workload of prepared.workloads) {
+      if (!workload.exists) continue;
+      const shares = prepared.pools.map((pool) => fractions.share(workload.index, block, pool.index));
+      const whole = Math.ceil(shares.reduce((sum, share) => sum + share, 0) - CLOSE);
+      const { low, high } = replicaRange(prepared, numbers, workload, block);
+      // Where the limits cannot all be met, the relaxation has already said by how little the minimum gives.
+      const lowest = relaxed ? Math.min(low, whole) : low;
+      floors[workload.index] = lowest;
+      const total = Math.min(high, Math.max(lowest, whole));
+      numbers.replicas[workload.index]?.splice(block, 1, spread(prepared, workload, shares, total));
+    }
+    repair(prepared, numbers, block, floors);
+  }
+  return numbers;
+}
+
+/** Fewest and most replicas of a workload in a block, given the block before; the order of who gives is build.ts's. */
+export function replicaRange(
+  prepared: Prepared,
+  numbers: Numbers,
+  workload: PreparedWorkload,
+  block: number,
+): { low: number; high: number } {
+  let low = workload.min;
+  let high = workload.max;
+  if (workload.missing.length > 0) low = Math.max(low, Math.min(workload.now, workload.max));
+  if (workload.override !== null) low = high = Math.min(workload.override.value, workload.max);
+  const before = block === 0 ? null : totalOf(numbers, workload.index, block - 1);
+  const { stepUp, stepDown } = workload.policy.replicas;
+  const changes = block === 0 ? 1 : changesBetween(prepared.hours[block - 1] ?? 0, prepared.input.policy.cycle);
+  if (stepUp !== undefined) {
+    high = Math.min(high, (before ?? workload.running) + stepUp * changes);
+    low = Math.min(low, high);
+  }
+  if (stepDown !== undefined) {
+    low = Math.min(workload.max, Math.max(low, (before ?? workload.now) - stepDown * changes));
+    high = Math.max(low, high);
+  }
+  if ((prepared.blackout[block] ?? null) !== null) low = high = Math.min(workload.max, before ?? workload.now);
+  return { low, high };
+}
+
+/** The least and the most nodes of a pool in a block. */
+export function nodeRange(
+  prepared: Prepared,
+  numbers: Numbers,
+  pool: PreparedPool,
+  block: number,
+): { low: number; high: number } {
+  if (!pool.variable) return { low: pool.now, high: pool.now };
+  const price = pool.policy.pricePerHour;
+  let high = pool.max;
+  if (prepared.budget !== null && price > 0) high = Math.min(high, Math.floor(prepared.budget / price + 1e-9));
+  if (block < pool.firstBlock) high = Math.min(high, pool.now);
+  let low = Math.min(pool.min, high);
+  if (pool.override !== null) low = high = Math.min(high, pool.override.value);
+  if ((prepared.blackout[block] ?? null) !== null) {
+    low = high = Math.min(high, block === 0 ? pool.now : (numbers.nodes[block - 1]?.[pool.index] ?? 0));
+  }
+  return { low, high };
+}
+
+/** Largest remainders, with whole replicas on spot kept within their share. */
+function spread(prepared: Prepared, workload: PreparedWorkload, shares: readonly number[], total: number): number[] {
+  const counts = shares.map((share) => Math.floor(share + CLOSE));
+  let left = total - counts.reduce((sum, count) => sum + count, 0);
+  const order = [...workload.pools].sort((a, b) => remainder(shares, b) - remainder(shares, a) || a - b);
+  for (let turn = 0; left > 0 && order.length > 0; turn = (turn + 1) % order.length) {
+    const pool = order[turn] ?? 0;
+    counts[pool] = (counts[pool] ?? 0) + 1;
+    left--;
+  }
+  for (const pool of [...order].reverse()) {
+    const fewer = Math.min(Math.max(0, -left), counts[pool] ?? 0);
+    counts[pool] = (counts[pool] ?? 0) - fewer;
+    left += fewer;
+  }
+  const isSpot = (pool: number): boolean => prepared.pools[pool]?.policy.capacityType === 'spot';
+  const most = Math.floor(prepared.input.policy.spotMaxShare * total + CLOSE);
+  const steady = order.find((pool) => !isSpot(pool));
+  let over = counts.reduce((sum, count, pool) => sum + (isSpot(pool) ? count : 0), 0) - most;
+  for (const pool of steady === undefined ? [] : order) {
+    if (!isSpot(pool) || over <= 0 || steady === undefined) continue;
+    const moved = Math.min(over, counts[pool] ?? 0);
+    counts[pool] = (counts[pool] ?? 0) - moved;
+    counts[steady] = (counts[steady] ?? 0) + moved;
+    over -= moved;
+  }
+  return counts;
+}
+
+const remainder = (shares: readonly number[], pool: number): number => {
+  const share = shares[pool] ?? 0;
+  return share === 0 ? -1 : share - Math.floor(share + CLOSE);
+};
+
+interface Move {
+  workload: PreparedWorkload;
+  from: number;
+  /** Null: the replica is dropped. */
+  to: number | null;
+  price: number;
+}
+
+function repair(prepared: Prepared, numbers: Numbers, block: number, floors: readonly number[]): void {
+  // Every turn moves or drops one replica, and a moved one is never moved back: this ends.
+  for (;;) {
+    setNodes(prepared, numbers, block);
+    const crowded = prepared.pools.find((pool) => room(prepared, numbers, block, pool) < -1e-9);
+    const overGrant = COMPONENTS.find((component) => {
+      const most = grantOf(prepared, component);
+      return most !== null && asked(prepared, numbers, block, component) > most * (1 + 1e-9);
+    });
+    const overBudget =
+      prepared.budget !== null && billOf(prepared, numbers, block) > prepared.budget * (1 + 1e-9) + 1e-12;
+    if (crowded === undefined && overGrant === undefined && !overBudget) return;
+    const candidates = prepared.workloads.flatMap((workload) =>
+      movesOf(prepared, numbers, block, workload, crowded?.index ?? null, floors[workload.index] ?? 0),
+    );
+    const best = candidates.reduce<Move | null>(
+      (top, move) => (top === null || move.price < top.price ? move : top),
+      null,
+    );
+    if (best === null) {
+      // Nothing is left to drop: what remains over is the pools' own minimum.
+      for (const pool of prepared.pools) {
+        if (!pool.variable) continue;
+        const least = Math.ceil(poolLoad(prepared, numbers, block, pool.index) - CLOSE);
+        numbers.nodes[block]?.splice(pool.index, 1, Math.min(numbers.nodes[block]?.[pool.index] ?? 0, least));
+      }
+      return;
+    }
+    const counts = numbers.replicas[best.workload.index]?.[block];
+    if (counts === undefined) return;
+    counts[best.from] = (counts[best.from] ?? 0) - 1;
+    if (best.to !== null) counts[best.to] = (counts[best.to] ?? 0) + 1;
+  }
+}
+
+function setNodes(prepared: Prepared, numbers: Numbers, block: number): void {
+  for (const pool of prepared.pools) {
+    if (!pool.variable) continue;
+    const { low, high } = nodeRange(prepared, numbers, pool, block);
+    const least = Math.ceil(poolLoad(prepared, numbers, block, pool.index) - CLOSE);
+    numbers.nodes[block]?.splice(pool.index, 1, Math.min(high, Math.max(low, least)));
+  }
+}
+
+const room = (prepared: Prepared, numbers: Numbers, block: number, pool: PreparedPool): number =>
+  nodeRange(prepared, numbers, pool, block).high - poolLoad(prepared, numbers, block, pool.index);
+
+function asked(prepared: Prepared, numbers: Numbers, block: number, component: (typeof COMPONENTS)[number]): number {
+  return prepared.workloads.reduce((sum, workload) => {
+    const request = workload.options[numbers.option[workload.index] ?? 0]?.request[component] ?? 0;
+    return sum + request * totalOf(numbers, workload.index, block);
+  }, 0);
+}
+
+/** What may be done with one replica of a workload, with what it costs by the share of a node that it frees. */
+function movesOf(
+  prepared: Prepared,
+  numbers: Numbers,
+  block: number,
+  workload: PreparedWorkload,
+  crowded: number | null,
+  floor: number,
+): Move[] {
+  const counts = numbers.replicas[workload.index]?.[block] ?? [];
+  const option = numbers.option[workload.index] ?? 0;
+  const size = workload.options[option];
+  const total = totalOf(numbers, workload.index, block);
+  if (size === undefined || total === 0) return [];
+  const moves: Move[] = [];
+  for (const from of workload.pools) {
+    if ((counts[from] ?? 0) === 0 || (crowded !== null && from !== crowded)) continue;
+    const freed = Math.max(1e-6, shareOf(prepared, workload, option, from));
+    let lost = 0;
+    for (const need of workload.needs) {
+      const demand = (need.target[block] ?? 0) + taskLoad(prepared, numbers, workload.index, need.component, block);
+      const more =
+        shortfallOf(workload, need, option, total - 1, demand) - shortfallOf(workload, need, option, total, demand);
+      lost += need.shortfallPrice * more;
+    }
+    // Below its floor a workload gives only when no other has anything above its own.
+    const last = total - 1 < floor ? LAST_RESORT * (1 + lost) : lost;
+    moves.push({ workload, from, to: null, price: last / freed });
+    if (crowded === null) continue;
+    for (const to of workload.pools) {
+      const pool = prepared.pools[to];
+      if (to === from || pool === undefined || (size.price[to] ?? null) === null) continue;
+      if (pool.policy.capacityType === 'spot' && prepared.input.policy.spotMaxShare < 1) continue;
+      const share = shareOf(prepared, workload, option, to);
+      if (room(prepared, numbers, block, pool) < share - 1e-9) continue;
+      const bill = pool.variable ? share * pool.policy.pricePerHour : replicaBill(size, pool);
+      if (prepared.budget !== null && billOf(prepared, numbers, block) + bill > prepared.budget) continue;
+      moves.push({ workload, from, to, price: bill / freed });
+    }
+  }
+  return moves;
+}
+
+const LAST_RESORT = 1e9;

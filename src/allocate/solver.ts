@@ -1,0 +1,144 @@
+import * as entry from 'highs';
+import type { BasisStatus, Highs, InitOptions, ModelStatusCode } from 'highs';
+import { HeadroomError } from '../domain/errors.js';
+import type { LinearModel } from './model.js';
+
+/** How a solve ended, with what it left. Values are there for `optimal` alone. */
+export interface Solution {
+  status: 'optimal' | 'infeasible' | 'limit' | 'error';
+  objective: number;
+  /** Best proven lower bound: the objective itself for an LP, the dual bound for an integer program. */
+  bound: number;
+  values: Float64Array;
+  /** What the objective changes by when a row's active bound moves up by one. */
+  rowDuals: Float64Array;
+  iterations: number;
+  warm: boolean;
+  basis: { columns: number[]; rows: number[] } | null;
+}
+
+export interface SolveOptions {
+  basis?: { columns: number[]; rows: number[] };
+  /** True: branch and bound on the columns marked integer. */
+  integer?: boolean;
+  /** Work limits, never clocks: the same input must give the same plan on a slow machine. */
+  iterationLimit: number;
+  nodeLimit?: number;
+}
+
+export interface Solver {
+  readonly version: string;
+  solve(model: LinearModel, options: SolveOptions): Solution;
+}
+
+type Load = (options?: InitOptions) => Promise<Highs>;
+// The package's types describe its CommonJS face; under ESM the default export is the loader itself.
+const isLoad = (value: unknown): value is Load => typeof value === 'function';
+const isBasisStatus = (value: number): value is BasisStatus => value >= 0 && value <= 4 && Number.isInteger(value);
+
+/** HiGHS in WASM, single-threaded; one instance serves any number of models, one after another. */
+export async function createHighsSolver(): Promise<Solver> {
+  const load: unknown = entry.default;
+  if (!isLoad(load)) {
+    throw new HeadroomError({
+      kind: 'unavailable',
+      component: 'allocate/solver',
+      action: 'loading HiGHS',
+      problem: 'the package "highs" has no loader as its default export',
+      remedy: 'install the version in package-lock.json',
+    });
+  }
+  const highs = await load();
+  const { optimal, infeasible, iterationLimit, solutionLimit, unboundedOrInfeasible, empty } =
+    highs.constants.modelStatus;
+  const statusOf = (code: ModelStatusCode): Solution['status'] => {
+    if (code === optimal || code === empty) return 'optimal';
+    // Every objective here is bounded below by zero, so "one of the two" can only be this one.
+    if (code === infeasible || code === unboundedOrInfeasible) return 'infeasible';
+    return code === iterationLimit || code === solutionLimit ? 'limit' : 'error';
+  };
+  return {
+    version: highs.version.string,
+    solve(model, options) {
+      const columns = model.cost.length;
+      const rows = model.rowLower.length;
+      return highs.withModel(
+        {
+          numCols: columns,
+          numRows: rows,
+          colCost: model.cost,
+          colLower: model.lower,
+          colUpper: model.upper,
+          rowLower: model.rowLower,
+          rowUpper: model.rowUpper,
+          matrix: {
+            format: 'csr',
+            numRows: rows,
+            numCols: columns,
+            starts: model.starts,
+            indices: model.indices,
+            values: model.values,
+          },
+          ...(options.integer === true ? { integrality: Int32Array.from(model.integer, (is) => (is ? 1 : 0)) } : {}),
+        },
+        (instance) => {
+          instance.options.set({
+            output_flag: false,
+            simplex_iteration_limit: options.iterationLimit,
+            ...(options.integer === true
+              ? { mip_max_nodes: options.nodeLimit ?? 200, mip_rel_gap: 1e-6, mip_lp_solver: 'simplex' }
+              : { solver: 'simplex' }),
+          });
+          let warm = false;
+          const { basis } = options;
+          if (basis !== undefined && basis.columns.length === columns && basis.rows.length === rows) {
+            const colStatus = basis.columns.filter(isBasisStatus);
+            const rowStatus = basis.rows.filter(isBasisStatus);
+            if (colStatus.length === columns && rowStatus.length === rows) {
+              try {
+                instance.setBasis({ colStatus, rowStatus });
+                warm = true;
+              } catch {
+                instance.setLogicalBasis(); // a basis that does not hold only costs the warm start
+              }
+            }
+          }
+          let status: Solution['status'];
+          try {
+            instance.run();
+            status = statusOf(instance.getModelStatus());
+          } catch {
+            status = 'error';
+          }
+          if (status !== 'optimal') {
+            const none = new Float64Array(0);
+            const bound = Number.NEGATIVE_INFINITY;
+            return {
+              status,
+              objective: Number.NaN,
+              bound,
+              values: none,
+              rowDuals: none,
+              iterations: 0,
+              warm,
+              basis: null,
+            };
+          }
+          const solution = instance.getSolution();
+          const objective = instance.getObjectiveValue();
+          const found = options.integer === true ? null : instance.getBasis();
+          return {
+            status,
+            objective,
+            bound: options.integer === true ? Number(instance.info.get('mip_dual_bound')) : objective,
+            values: solution.colValue,
+            rowDuals: solution.rowDual,
+            iterations: Number(instance.info.get('simplex_iteration_count')),
+            warm,
+            basis: found === null ? null : { columns: [...found.colStatus], rows: [...found.rowStatus] },
+          };
+        },
+      );
+    },
+  };
+}

@@ -1,0 +1,228 @@
+import type { FieldOwner, FieldTarget } from '../domain/cluster.js';
+import { raises } from '../domain/change.js';
+import { COMPONENTS } from '../domain/component.js';
+import { isoTime } from '../domain/time.js';
+import type { Conflict, NumberReason, PlannedField, Verdict } from '../domain/plan.js';
+import { firstShortfall } from './conflict.js';
+import { billOf, poolLoad, totalOf, type Numbers } from './numbers.js';
+import { blackoutAt } from './occurrences.js';
+import type { Prepared, PreparedPool, PreparedWorkload } from './prepare.js';
+import { nodeRange } from './rounding.js';
+import { nodeShare } from './sizes.js';
+
+export interface Decision {
+  verdict: Verdict;
+  /** In the order in which to write them: nodes up, sizes, replicas up, then whatever goes down, nodes last. */
+  fields: PlannedField[];
+}
+
+/** What is to be written now, and whether it is worth writing. */
+export function decide(
+  prepared: Prepared,
+  numbers: Numbers,
+  reasons: readonly NumberReason[],
+  conflict: Conflict | null,
+  broken: boolean,
+): Decision {
+  const { input } = prepared;
+  const gone = prepared.workloads.filter((workload) => !workload.exists).map((workload) => workload.policy.name);
+  const blackout = blackoutAt(input.policy, input.at);
+  if (blackout !== null) {
+    const detail = `blackout ${blackout.name} until ${isoTime(blackout.until)}: ${blackout.reason}`;
+    return { verdict: { kind: 'hold', reason: 'blackout', detail }, fields: [] };
+  }
+  const words = new Map(reasons.map((reason) => [reason.number, reason.binding.words]));
+  const taken: string[] = [];
+  const changes = prepared.workloads.flatMap((workload) => {
+    if (!workload.exists) return [];
+    return workloadFields(workload, numbers, words, taken);
+  });
+  const kept = worthwhile(prepared, numbers, changes);
+  const lowered = new Set(changes.filter((field) => !kept.includes(field)).map(workloadOf));
+  const nodes = prepared.pools.flatMap((pool) => poolField(prepared, numbers, pool, lowered, words));
+  const fields = [...kept, ...nodes].sort((a, b) => rank(a) - rank(b));
+  const notes = [
+    ...(gone.length > 0 ? [`not in the cluster: ${gone.join(', ')}`] : []),
+    ...(taken.length > 0 ? [taken.join('; ')] : []),
+  ];
+  const tell = (detail: string): string => [detail, ...notes].join('; ');
+  if (fields.length > 0) {
+    const raised = fields.filter(raises).length;
+    const detail = tell(`${raised} to raise, ${fields.length - raised} to lower`);
+    return { verdict: { kind: 'act', source: 'forecast', detail }, fields };
+  }
+  if (conflict !== null && (broken || firstShortfall(prepared, numbers)?.block === 0)) {
+    const detail = tell(`nothing can be improved: ${conflict.set.map((one) => one.words).join(' against ')}`);
+    return { verdict: { kind: 'hold', reason: 'infeasible', detail }, fields };
+  }
+  if (gone.length > 0)
+    return { verdict: { kind: 'hold', reason: 'workload-missing', detail: tell('nothing else to do') }, fields };
+  const spared = changes.length - kept.length;
+  const detail =
+    spared === 0
+      ? 'what is there is what the plan wants'
+      : `lowering ${spared} would save less than ${Math.round(input.policy.hysteresis * 100)} % of the cost`;
+  return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, fields };
+}
+
+const workloadOf = (field: PlannedField): string => ('workload' in field.target ? field.target.workload : '');
+
+const RANKS: Record<FieldTarget['field'], number> = { nodes: 0, request: 1, floor: 2, replicas: 2 };
+/** Up: nodes before what runs on them. Down: what runs before its nodes. */
+const rank = (field: PlannedField): number => {
+  const order = RANKS[field.target.field];
+  return raises(field) ? order : 10 - order;
+};
+
+/** A field that nobody owns, or Headroom itself, may be written; someone else's only with consent. */
+const ours = (owner: FieldOwner): boolean => owner === null || owner === 'headroom' || owner.startsWith('headroom/');
+
+function workloadFields(
+  workload: PreparedWorkload,
+  numbers: Numbers,
+  words: ReadonlyMap<string, string>,
+  taken: string[],
+): PlannedField[] {
+  const { state, policy } = workload;
+  if (state === null) return [];
+  const fields: PlannedField[] = [];
+  const { name } = policy;
+  const may = (owner: FieldOwner, field: string): boolean => {
+    if (ours(owner) || policy.takeOwnership) return true;
+    taken.push(`${field} belongs to ${owner}; takeOwnership: true would let it be written`);
+    return false;
+  };
+  const planned = totalOf(numbers, workload.index, 0);
+  const reason = words.get(`${name}.replicas`) ?? '';
+  // Where limits contradict each other the plan may show fewer than the minimum; that is never written.
+  const least = workload.override === null ? workload.min : Math.min(workload.min, workload.override.value);
+  if (workload.ownership === 'own') {
+    const value = planned < state.replicas ? Math.min(state.replicas, Math.max(planned, least)) : planned;
+    if (value !== state.replicas && may(state.owners.replicas, `${name}.replicas`)) {
+      const seen = { value: state.replicas, owner: state.owners.replicas };
+      fields.push({ target: { field: 'replicas', workload: name, value }, seen, reason });
+    }
+  } else if (state.autoscaler === null) {
+    if (planned !== state.replicas)
+      taken.push(
+        `${name} has no autoscaler whose floor could be raised; ownership: own would let its replicas be written`,
+      );
+  } else {
+    const { floor } = state.autoscaler;
+    const owner = state.owners.floor;
+    // A floor that a person set is theirs: it is raised above, and later lowered to it again, never under it.
+    const lowest = ours(owner) && owner !== null ? least : Math.max(least, floor);
+    const value = planned < floor ? Math.min(floor, Math.max(planned, lowest)) : planned;
+    if (value !== floor && may(owner, `${name}.floor`)) {
+      fields.push({ target: { field: 'floor', workload: name, value }, seen: { value: floor, owner }, reason });
+    }
+  }
+  const option = workload.options[numbers.option[workload.index] ?? 0];
+  for (const component of COMPONENTS) {
+    const value = option?.request[component];
+    const seen = state.request[component];
+    if (value === undefined || seen === undefined || Math.abs(value - seen) <= 1e-9 * Math.max(value, seen)) continue;
+    if (!may(state.owners.request, `${name}.request.${component}`)) continue;
+    fields.push({
+      target: { field: 'request', workload: name, component, value },
+      seen: { value: seen, owner: state.owners.request },
+      reason: words.get(`${name}.request.${component}`) ?? 'override',
+    });
+  }
+  return fields;
+}
+
+/**
+ * Hysteresis: what is raised goes ahead; what is lowered only where it saves its share of what runs, or makes the room
+ * that something raised needs. A change of size is judged when the size is chosen (choose.ts) and goes as a whole.
+ */
+function worthwhile(prepared: Prepared, numbers: Numbers, changes: PlannedField[]): PlannedField[] {
+  const resized = new Set(changes.filter((field) => field.target.field === 'request').map(workloadOf));
+  const lowers = (field: PlannedField): boolean => !raises(field) && !resized.has(workloadOf(field));
+  if (!changes.some(lowers)) return changes;
+  let cost = 0;
+  for (const workload of prepared.workloads) cost += workload.exists ? workload.now * workload.replicaPrice : 0;
+  let saved = 0;
+  let owed = false;
+  for (const field of changes.filter(lowers)) {
+    const workload = prepared.workloads.find((one) => one.policy.name === workloadOf(field));
+    if (workload === undefined) continue;
+    saved += (field.seen.value - field.target.value) * workload.replicaPrice;
+    // Limits and operators are obeyed, not weighed.
+    owed ||= field.seen.value > workload.max || workload.override !== null;
+  }
+  if (owed || saved > prepared.input.policy.hysteresis * cost || !roomFor(prepared, numbers, changes.filter(lowers))) {
+    return changes;
+  }
+  return changes.filter((field) => !lowers(field));
+}
+
+/** Whether the plan still fits its pools and budget where these reductions are left out. */
+function roomFor(prepared: Prepared, numbers: Numbers, left: readonly PlannedField[]): boolean {
+  const merged: Numbers = { ...numbers, replicas: [...numbers.replicas], nodes: [...numbers.nodes] };
+  for (const field of left) {
+    const workload = prepared.workloads.find((one) => one.policy.name === workloadOf(field));
+    if (workload === undefined) continue;
+    const blocks = merged.replicas[workload.index];
+    const first = [...(blocks?.[0] ?? [])];
+    const pool = workload.pools.reduce(
+      (top, one) => ((first[one] ?? 0) > (first[top] ?? 0) ? one : top),
+      workload.pools[0] ?? 0,
+    );
+    first[pool] = (first[pool] ?? 0) + field.seen.value - field.target.value;
+    merged.replicas[workload.index] = [first, ...(blocks ?? []).slice(1)];
+  }
+  const nodes = prepared.pools.map((pool) => {
+    const load = Math.ceil(poolLoad(prepared, merged, 0, pool.index) - 1e-6);
+    return pool.variable ? Math.max(load, numbers.nodes[0]?.[pool.index] ?? 0) : pool.now;
+  });
+  merged.nodes = [nodes, ...numbers.nodes.slice(1)];
+  const fits = prepared.pools.every((pool) => {
+    const { high } = nodeRange(prepared, numbers, pool, 0);
+    return poolLoad(prepared, merged, 0, pool.index) <= Math.max(high, 0) + 1e-9;
+  });
+  return fits && (prepared.budget === null || billOf(prepared, merged, 0) <= prepared.budget * (1 + 1e-9));
+}
+
+/**
+ * Nodes to have: the most of the blocks until a node that is asked for now is ready, and never fewer than what will
+ * be running needs (an autoscaler may run more than its floor; a reduction may have been left out).
+ */
+function poolField(
+  prepared: Prepared,
+  numbers: Numbers,
+  pool: PreparedPool,
+  kept: ReadonlySet<string>,
+  words: ReadonlyMap<string, string>,
+): PlannedField[] {
+  const { state } = pool;
+  if (!pool.variable || state === null || !ours(state.owner)) return [];
+  let value = 0;
+  for (let block = 0; block <= Math.min(pool.firstBlock, prepared.blocks.length - 1); block++) {
+    value = Math.max(value, numbers.nodes[block]?.[pool.index] ?? 0);
+  }
+  if (value < state.nodes) {
+    let load = poolLoad(prepared, numbers, 0, pool.index);
+    for (const workload of prepared.workloads) {
+      const planned = totalOf(numbers, workload.index, 0);
+      const stays = workload.ownership === 'floor' || kept.has(workload.policy.name);
+      if (!workload.exists || !stays || !workload.pools.includes(pool.index)) continue;
+      const request = workload.options[numbers.option[workload.index] ?? 0]?.request ?? {};
+      load += Math.max(0, workload.running - planned) * nodeShare(request, pool.policy);
+    }
+    value = Math.min(state.nodes, Math.max(value, Math.ceil(load - 1e-6)));
+    const cost = prepared.pools.reduce((sum, one) => sum + (one.variable ? one.now * one.policy.pricePerHour : 0), 0);
+    const saved = (state.nodes - value) * pool.policy.pricePerHour;
+    const owed = pool.override !== null || state.nodes > pool.max;
+    if (!owed && saved <= prepared.input.policy.hysteresis * cost && saved > 0) return [];
+    if (value < state.nodes && saved === 0 && !owed) return [];
+  }
+  if (value === state.nodes) return [];
+  return [
+    {
+      target: { field: 'nodes', pool: pool.policy.name, value },
+      seen: { value: state.nodes, owner: state.owner },
+      reason: words.get(`${pool.policy.name}.nodes`) ?? '',
+    },
+  ];
+}
