@@ -58,7 +58,8 @@ export function createSimulationHttp(options: { simulation: Simulation; token: s
           remedy: 'look at the simulator’s standard error',
           cause: error,
         });
-    if (!isHeadroomError(error)) console.error(error);
+    // A caller that hung up is nothing to report; what nobody foresaw is.
+    if (!isHeadroomError(error) && !context.req.raw.signal.aborted) console.error(error);
     return context.json({ error: toWire(known) }, HTTP_STATUS[known.kind]);
   });
 

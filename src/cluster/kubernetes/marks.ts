@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import type { FieldTarget } from '../../domain/cluster.js';
+import type { ChangeMark } from '../fence.js';
+
+/*
+ * Headroom's mark on an object: one annotation a field, written in the same request as the field itself, so that there
+ * is no moment at which one is there without the other.
+ */
+
+const markSchema = z.object({
+  key: z.string(),
+  value: z.number(),
+  earlier: z.array(z.string()).default([]),
+  reason: z.string().optional(),
+});
+
+/** `headroom.dev/change-replicas`, `…-floor`, `…-request.cpu`. */
+export function markName(target: FieldTarget): string {
+  const field = target.field === 'request' ? `request.${target.component}` : target.field;
+  return `headroom.dev/change-${field}`;
+}
+
+/** Null where there is none; one that somebody garbled counts as none, so that the fence alone decides. */
+export function readMark(annotations: Record<string, string> | undefined, target: FieldTarget): ChangeMark | null {
+  const text = annotations?.[markName(target)];
+  if (text === undefined) return null;
+  try {
+    const parsed = markSchema.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+export const markAnnotation = (target: FieldTarget, mark: ChangeMark, reason: string): Record<string, string> => ({
+  [markName(target)]: JSON.stringify({ key: mark.key, value: mark.value, earlier: mark.earlier, reason }),
+});
