@@ -92,9 +92,14 @@ function firstKnown(demand: Series): number {
   return index < 0 ? demand.values.length : index;
 }
 
-/** Up to whole replicas; a hair above a whole number is that number, since 0.3 / 0.1 is not 3. */
-const rounding = (size: number | undefined) =>
-  size === undefined ? (capacity: number) => capacity : (capacity: number) => Math.ceil(capacity / size - 1e-9) * size;
+/** Up to whole replicas. 1.1 / 0.1 is a hair above 11: eleven do where eleven times the size is enough. */
+function rounding(size: number | undefined): (capacity: number) => number {
+  if (size === undefined) return (capacity) => capacity;
+  return (capacity) => {
+    const nearest = Math.round(capacity / size) * size;
+    return nearest >= capacity ? nearest : Math.ceil(capacity / size) * size;
+  };
+}
 
 function play(
   policy: CapacityPolicy,
