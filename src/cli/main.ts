@@ -4,8 +4,29 @@ import { createTerminal, EXIT, exitCodeOf, type RegisterCommand, type Terminal }
 
 /** In the order in which `headroom --help` shows them; loaded lazily by name so that a command starts fast. */
 const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
-  // headroom's commands are registered here, one line each
+  dev: () => import('./commands/dev.js'),
+  worker: () => import('./commands/worker.js'),
+  start: () => import('./commands/start.js'),
+  stop: () => import('./commands/stop.js'),
+  list: () => import('./commands/list.js'),
+  status: () => import('./commands/status.js'),
+  plan: () => import('./commands/plan.js'),
+  why: () => import('./commands/why.js'),
+  history: () => import('./commands/history.js'),
+  pause: () => import('./commands/pause.js'),
+  resume: () => import('./commands/resume.js'),
+  freeze: () => import('./commands/freeze.js'),
+  unfreeze: () => import('./commands/freeze.js'),
+  override: () => import('./commands/override.js'),
+  approve: () => import('./commands/approve.js'),
+  reject: () => import('./commands/reject.js'),
+  announce: () => import('./commands/announce.js'),
+  policy: () => import('./commands/policy.js'),
+  import: () => import('./commands/import.js'),
+  forecast: () => import('./commands/forecast.js'),
   backtest: () => import('./commands/backtest.js'),
+  doctor: () => import('./commands/doctor.js'),
+  completion: () => import('./commands/completion.js'),
 };
 
 export async function main(argv: readonly string[], terminal: Terminal = createTerminal()): Promise<number> {
@@ -22,8 +43,14 @@ export async function main(argv: readonly string[], terminal: Terminal = createT
     );
   const wanted = argv[0];
   const only = wanted === undefined ? undefined : COMMANDS[wanted];
-  for (const load of only === undefined ? Object.values(COMMANDS) : [only]) {
-    (await load()).register(program, terminal);
+  // A file is loaded for each command when all are shown or completed, else for the one that is asked for.
+  const files = only === undefined || wanted === 'completion' ? Object.values(COMMANDS) : [only];
+  const registered = new Set<RegisterCommand>();
+  for (const load of files) {
+    const { register } = await load();
+    if (registered.has(register)) continue;
+    registered.add(register);
+    register(program, terminal);
   }
   try {
     await program.parseAsync([...argv], { from: 'user' });

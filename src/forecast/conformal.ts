@@ -6,7 +6,7 @@
  */
 
 /** Beyond this many spreads a correction says that the spread is wrong, and the sketches must learn. */
-const FARTHEST = 20;
+const FARTHEST = 5;
 
 export interface Calibration {
   /** Correction in spreads. */

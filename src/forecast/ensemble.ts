@@ -15,6 +15,9 @@ const DAY = 86_400;
 const BASE_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
 /** Sketch quantiles move slowly: read anew every so many bins. */
 const REFRESH = 4;
+/** No single bin moves a weight by more than this. */
+const LARGEST_GAIN = 4;
+const DEGENERATE = 1000;
 
 /** One way to forecast quantiles: a model's middle, with its residuals relative to a scale. */
 interface Member {
@@ -203,7 +206,11 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const ownAt = ring.subarray(statedAt, statedAt + L);
     straighten(ownAt, told);
     if (!settled) return { ahead, stated: told, settled };
-    const spread = Math.max((ring[base + 2 + M + Q + high] ?? 0) - (ring[base + 2 + M + Q + low] ?? 0), 1e-12);
+    // Gains are in units of the stated spread, or of how far off it was: a series that wakes up after weeks of nothing
+    // must not carry a gain of thousands of spreads along.
+    const rawAt = base + 2 + M + Q;
+    const spread = (ring[rawAt + high] ?? 0) - (ring[rawAt + low] ?? 0);
+    const unit = Math.max(spread, Math.abs(value - (ring[rawAt + middleLevel] ?? 0)) / 4, 1e-12);
     for (let q = 0; q < Q; q++) {
       const member = members[q];
       const middle = ring[base + 2 + (member?.model ?? 0)] ?? Number.NaN;
@@ -217,9 +224,12 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         const below = value <= ensemble;
         if (censored && below) continue;
         const slope = (below ? 1 : 0) - (levels[l] ?? 0.5);
-        weightBank.score(anchor * L + l, q, (slope * (ensemble - quantile)) / spread);
+        const gain = (slope * (ensemble - quantile)) / unit;
+        weightBank.score(anchor * L + l, q, Math.max(-LARGEST_GAIN, Math.min(LARGEST_GAIN, gain)));
       }
       const residual = value - middle;
+      // Where a residual is thousands of scales, the scale was wrong, and says nothing of the shape.
+      if (Math.abs(residual) > DEGENERATE * scale) continue;
       if (!censored || residual > 0) sketches.add(rowOf(member, anchor, state), residual / scale, censored);
     }
     for (let m = 0; m < M; m++) {
@@ -227,8 +237,13 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       if (!Number.isNaN(residual) && (!censored || residual > 0)) scales.learn(m, anchor, label, residual);
     }
     for (let l = 0; l < L; l++) {
-      const missed = value > (ownAt[l] ?? 0);
-      if (!censored || missed) calibration.learn(anchor, l, missed);
+      const said = ownAt[l] ?? 0;
+      const missed = value > said;
+      // A value that equals what was said (a constant, an idle series) is neither above nor below, and a quantile at
+      // zero can't be lowered: learning from them would wind the correction up for the day things change.
+      const tied = value <= said && said - value <= 1e-6 * said;
+      if (tied || (!missed && said <= 0) || (censored && !missed)) continue;
+      calibration.learn(anchor, l, missed);
     }
     return { ahead, stated: told, settled };
   };

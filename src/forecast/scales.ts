@@ -76,9 +76,7 @@ export function createScaleBank(options: {
     },
     level(value) {
       known++;
-      const size = Math.abs(value);
-      const bounded = mean > 0 ? Math.min(size, 10 * mean) : size;
-      mean += Math.max(slowRate, 1 / known) * (bounded - mean);
+      mean += Math.max(slowRate, 1 / known) * (Math.abs(value) - mean);
     },
   };
 }

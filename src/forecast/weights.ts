@@ -5,6 +5,9 @@
  * best combination wins, which can be better than its best member.
  */
 
+/** Scores after which a member counts half of what its gains say. */
+const APPRENTICE = 100;
+
 /** What the members have won and lost against the ensemble at every (anchor, level), and the weights they earn. */
 export interface WeightBank {
   /**
@@ -21,11 +24,15 @@ export function createWeightBank(cells: number, members: number, options: { half
   const gains = new Float64Array(cells * members);
   const squares = new Float64Array(cells * members);
   const largest = new Float64Array(cells * members);
+  const scored = new Float64Array(cells * members);
   const keep = 2 ** (-1 / options.halfLife);
   const logMembers = Math.log(Math.max(2, members));
   return {
     score(cell, member, gain) {
       const at = cell * members + member;
+      const times = (scored[at] = (scored[at] ?? 0) + 1);
+      // Its first residuals shape its quantiles: judging those would be judging the wide guess before them.
+      if (times <= APPRENTICE / 4) return;
       const variance = (squares[at] = (squares[at] ?? 0) * keep + gain * gain);
       const most = (largest[at] = Math.max((largest[at] ?? 0) * keep, Math.abs(gain)));
       const rate = variance > 0 ? Math.min(1 / most, 2 * Math.sqrt(logMembers / variance)) : 0;
@@ -44,7 +51,11 @@ export function createWeightBank(cells: number, members: number, options: { half
         if (awake[m] === true) top = Math.max(top, score);
       }
       let sum = 0;
-      for (let m = 0; m < members; m++) sum += out[m] = Math.exp((out[m] ?? 0) - top);
+      for (let m = 0; m < members; m++) {
+        // One that joins late has neither won nor lost, and must not be taken at its word for it.
+        const times = scored[base + m] ?? 0;
+        sum += out[m] = Math.exp((out[m] ?? 0) - top) * ((times + 0.01) / (times + APPRENTICE));
+      }
       for (let m = 0; m < members; m++) out[m] = sum > 0 ? (out[m] ?? 0) / sum : 0;
     },
   };

@@ -22,6 +22,9 @@ const RIDGE = 5;
 /** Observations beyond this many scales count less. */
 const WILD = 4;
 const SOLVE_EVERY = 12;
+/** One value moves mean and spread by no more than this many spreads: enough to wake up within hours, too little for a
+ * single spike to leave a mark. */
+const BOUND = 20;
 
 /** The normal equations of one horizon, in units of the spread, and their last solution. */
 interface Solver {
@@ -120,7 +123,7 @@ function createRegression({ step, calendar, anchors, history }: ModelContext): M
       }
       const departure = value - profile.at(label, mean);
       spread +=
-        Math.max(slow, 1 / known) * (Math.min(Math.abs(departure), spread > 0 ? 6 * spread : Infinity) - spread);
+        Math.max(slow, 1 / known) * (Math.min(Math.abs(departure), spread > 0 ? BOUND * spread : Infinity) - spread);
       const kept = spread > 0 ? Math.max(-20 * spread, Math.min(20 * spread, departure)) : departure;
       state[0] = departure;
       for (let k = 0; k < rates.length; k++) {
@@ -128,7 +131,7 @@ function createRegression({ step, calendar, anchors, history }: ModelContext): M
         state[k + 1] = now + Math.max(rates[k] ?? 1, 1 / known) * (kept - now);
       }
       state[KEPT - 1] = spread * 0.1;
-      mean += Math.max(slow / 3, 1 / known) * (Math.max(-6 * spread, Math.min(6 * spread, value - mean)) || 0);
+      mean += Math.max(slow / 3, 1 / known) * (Math.max(-BOUND * spread, Math.min(BOUND * spread, value - mean)) || 0);
       profile.observe(label, value, mean, spread);
       lastIndex = index;
       const at = (((index % size) + size) % size) * (KEPT + 1);
