@@ -36,7 +36,7 @@ function run(command, args, options = {}) {
   };
 }
 
-const lastLines = (text) => text.trim().split('\n').slice(-6).join('\n    ');
+const someLines = (text) => text.trim().split('\n').slice(0, 12).join('\n    ');
 
 function checkNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -59,7 +59,7 @@ function installPackages() {
   if (!result.ok) {
     fail(
       'npm ci',
-      lastLines(result.text),
+      someLines(result.text),
       'check that the npm registry is in reach (npm ping), then run the same again',
     );
   }
@@ -121,12 +121,12 @@ function fetchTool(tool) {
       '--requirement',
       requirements,
     ]);
-    if (!download.ok) return lastLines(download.text);
+    if (!download.ok) return someLines(download.text);
     const wheel = readdirSync(work).find((name) => name.endsWith('.whl'));
     if (wheel === undefined) return 'pip downloaded no wheel';
     // A wheel is a zip file; Python unpacks it without any tool of the system's.
     const unpack = run(interpreter, ['-m', 'zipfile', '-e', join(work, wheel), join(work, 'wheel')]);
-    if (!unpack.ok) return lastLines(unpack.text);
+    if (!unpack.ok) return someLines(unpack.text);
     const binary = join(
       work,
       'wheel',
@@ -188,9 +188,9 @@ function build() {
   const started = Date.now();
   say('building …');
   const compile = run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
-  if (!compile.ok) fail('compiling', lastLines(compile.text), 'correct the sources named above');
+  if (!compile.ok) fail('compiling', someLines(compile.text), 'correct the sources named above');
   const bundle = run(process.execPath, [join(root, 'dist', 'src', 'temporal', 'bundle.js')]);
-  if (!bundle.ok) fail('bundling the workflows', lastLines(bundle.text), 'correct the sources named above');
+  if (!bundle.ok) fail('bundling the workflows', someLines(bundle.text), 'correct the sources named above');
   writeFileSync(stamp, new Date(started).toISOString());
 }
 

@@ -10,10 +10,10 @@ import {
 import { isoTime, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import { reading } from './activities.js';
 import { runCycle } from './cycle.js';
-import { ATTRIBUTES, createAttributeWriter, showDetails } from './display.js';
+import { ATTRIBUTES } from './attributes.js';
+import { createAttributeWriter, showDetails, summaryLine } from './display.js';
 import { registerHandlers } from './handlers.js';
 import { statusQuery, type AccountInput } from './messages.js';
-import { summaryLine } from './display.js';
 import { createState, note, restoreState, type AccountState } from './state.js';
 
 /** What is left when an account is stopped. */

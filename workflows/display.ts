@@ -1,19 +1,11 @@
-import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
+import type { SearchAttributePair } from '@temporalio/common';
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import { fieldName } from '../src/domain/change.js';
 import { isoTime, type EpochSeconds } from '../src/domain/time.js';
+import { ATTRIBUTES } from './attributes.js';
 import type { AccountState } from './state.js';
 
 /* What the Temporal UI shows, so that it alone answers: what is it doing, why, what next. */
-
-export const ATTRIBUTES = {
-  account: defineSearchAttributeKey('HeadroomAccount', SearchAttributeType.KEYWORD),
-  phase: defineSearchAttributeKey('HeadroomPhase', SearchAttributeType.KEYWORD),
-  mode: defineSearchAttributeKey('HeadroomMode', SearchAttributeType.KEYWORD),
-  paused: defineSearchAttributeKey('HeadroomPaused', SearchAttributeType.BOOL),
-  coverage: defineSearchAttributeKey('HeadroomCoverage', SearchAttributeType.DOUBLE),
-  costPerHour: defineSearchAttributeKey('HeadroomCostPerHour', SearchAttributeType.DOUBLE),
-} as const;
 
 /** The account's phase in one word, coarse enough that an upsert (one history event) stays rare. */
 export function phaseWord(state: AccountState): string {

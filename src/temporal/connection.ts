@@ -38,11 +38,11 @@ const outOfReach = (target: TemporalTarget, error: unknown): HeadroomError =>
     cause: error,
   });
 
-/** For the CLI: a client; closes with its connection. */
-export async function connectClient(target: TemporalTarget): Promise<Client> {
+/** A client and the connection that it stands on, which the caller closes. */
+export async function connectClient(target: TemporalTarget): Promise<{ client: Client; connection: Connection }> {
   try {
     const connection = await Connection.connect({ ...target.options, connectTimeout: 5000 });
-    return new Client({ connection, namespace: target.namespace });
+    return { client: new Client({ connection, namespace: target.namespace }), connection };
   } catch (error) {
     throw outOfReach(target, error);
   }

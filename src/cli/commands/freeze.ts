@@ -1,0 +1,66 @@
+import { WorkflowIdConflictPolicy } from '@temporalio/client';
+import type { fleet } from '../../../workflows/fleet.js';
+import { FLEET_WORKFLOW_ID, freezeSignal, unfreezeSignal } from '../../../workflows/messages.js';
+import { isoTime } from '../../domain/time.js';
+import { printJson, withExamples, type RegisterCommand } from '../command.js';
+import { untilOf, withSession, type Session } from '../session.js';
+
+/** The fleet workflow holds the freeze; it is started with the first account, and once. */
+export async function ensureFleet(session: Session): Promise<void> {
+  await session.client.workflow.start<typeof fleet>('fleet', {
+    workflowId: FLEET_WORKFLOW_ID,
+    taskQueue: session.runtime?.queues.light ?? 'headroom',
+    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+    staticSummary: 'all accounts: the freeze',
+    args: [{ freeze: null, scale: session.scale }],
+  });
+}
+
+const A_DAY = 86_400;
+
+export const register: RegisterCommand = (program, terminal) => {
+  withExamples(
+    program
+      .command('freeze')
+      .description('stop every new change of all accounts, before its next write')
+      .option('--for <duration>', 'how long (default 1d)')
+      .option('--until <time>', 'until when')
+      .option('--reason <text>', 'why', '')
+      .option('--json', 'for machines')
+      .action(async (options: { for?: string; until?: string; reason: string; json?: boolean }) => {
+        await withSession(terminal, async (session) => {
+          await ensureFleet(session);
+          const until = untilOf(options, session.now(), A_DAY);
+          const freeze = {
+            kind: 'freeze' as const,
+            author: session.author,
+            reason: options.reason,
+            since: session.now(),
+            until,
+          };
+          await session.client.workflow.getHandle(FLEET_WORKFLOW_ID).signal(freezeSignal, freeze);
+          if (options.json === true) printJson(terminal, freeze);
+          else terminal.out(`all accounts frozen until ${isoTime(until)}; putting back the last known good goes on`);
+        });
+      }),
+    'freeze --for 2h --reason "incident 4711"',
+  );
+  withExamples(
+    program
+      .command('unfreeze')
+      .description('let changes begin again')
+      .option('--reason <text>', 'why', '')
+      .option('--json', 'for machines')
+      .action(async (options: { reason: string; json?: boolean }) => {
+        await withSession(terminal, async (session) => {
+          await ensureFleet(session);
+          await session.client.workflow
+            .getHandle(FLEET_WORKFLOW_ID)
+            .signal(unfreezeSignal, { author: session.author, reason: options.reason });
+          if (options.json === true) printJson(terminal, { frozen: false });
+          else terminal.out('unfrozen');
+        });
+      }),
+    'unfreeze --reason "incident over"',
+  );
+};

@@ -1,0 +1,79 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import Table from 'cli-table3';
+import type { ChangeOutcome, Contingency } from '../../domain/plan.js';
+import { fieldName } from '../../domain/change.js';
+import { formatDuration, isoTime } from '../../domain/time.js';
+import type { Store } from '../../telemetry/port.js';
+import { createHistories } from '../../temporal/histories.js';
+import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
+import { numberOf, withSession, type Session } from '../session.js';
+
+export const register: RegisterCommand = (program, terminal) => {
+  withExamples(
+    program
+      .command('history')
+      .description('an account’s changes and what became of them; --export writes their workflow histories')
+      .argument('<account>')
+      .option('--limit <n>', 'newest so many', '20')
+      .option('--export <folder>', 'write the Temporal history of each as JSON, replayable, also past retention')
+      .option('--json', 'for machines')
+      .action(async (name: string, options: { limit: string; export?: string; json?: boolean }) => {
+        await withSession(terminal, async (session) => {
+          const store = storeOf(session);
+          const limit = Math.max(1, Math.round(numberOf(options.limit, '--limit')));
+          const records = await store.listRecords('outcome', name, { limit });
+          const outcomes = records.map((record) => record.body as ChangeOutcome);
+          if (options.export !== undefined) {
+            const files = await exportTo(options.export, outcomes, session, store);
+            if (options.json === true) printJson(terminal, { account: name, files });
+            else terminal.out(`${files.length} histories written to ${options.export}`);
+            return;
+          }
+          const changes = await Promise.all(outcomes.map((outcome) => withWrites(outcome, store)));
+          if (options.json === true) return printJson(terminal, { account: name, changes });
+          if (changes.length === 0) return terminal.err(`${name} has ended no change yet`);
+          const table = new Table({ head: ['change', 'began', 'took', 'result', 'wrote', 'why'], style: { head: [] }, colWidths: [null, null, null, null, 40, 50], wordWrap: true });
+          for (const change of changes) {
+            table.push([
+              change.changeId,
+              isoTime(change.startedAt),
+              formatDuration(Math.round(change.endedAt - change.startedAt)),
+              change.result,
+              change.back.map(({ field, before }) => `${field} (was ${before})`).join('\n'),
+              change.detail,
+            ]);
+          }
+          terminal.out(table.toString());
+        });
+      }),
+    'history shop',
+    'history shop --export ./histories',
+  );
+};
+
+function storeOf(session: Session): Store {
+  if (session.store !== null) return session.store;
+  throw new CommandFailure(EXIT.unavailable, 'no headroom that owns a store runs here; start `headroom dev`, or set HEADROOM_HOME to its folder');
+}
+
+async function withWrites(outcome: ChangeOutcome, store: Store) {
+  const record = await store.getRecord('contingency', outcome.changeId);
+  const reverse = record === null ? [] : (record.body as Contingency).reverse;
+  return { ...outcome, back: reverse.map(({ target }) => ({ field: fieldName(target), before: target.value })) };
+}
+
+/** From the store where they were exported, else from the server, which keeps them for its retention. */
+async function exportTo(folder: string, outcomes: ChangeOutcome[], session: Session, store: Store): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const files: string[] = [];
+  for (const { changeId } of outcomes) {
+    const workflowId = `change/${changeId}`;
+    const record = await store.getRecord('history', workflowId);
+    const history = record === null ? await createHistories(session.client).fetch(workflowId) : record.body;
+    const file = join(folder, `${workflowId.replaceAll('/', '-')}.json`);
+    await writeFile(file, `${JSON.stringify(history, null, 1)}\n`);
+    files.push(file);
+  }
+  return files;
+}

@@ -1,0 +1,94 @@
+import Table from 'cli-table3';
+import { stringify } from 'yaml';
+import { planQuery, policyQuery } from '../../../workflows/messages.js';
+import { fieldName } from '../../domain/change.js';
+import { formatQuantity } from '../../domain/component.js';
+import type { Plan, PlanSummary } from '../../domain/plan.js';
+import { isoTime } from '../../domain/time.js';
+import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { withSession } from '../session.js';
+import { readPolicyFile } from './start.js';
+
+export const register: RegisterCommand = (program, terminal) => {
+  withExamples(
+    program
+      .command('plan')
+      .description('the plan that the account has now; --effective: the policy behind it, defaults filled in')
+      .argument('[account]')
+      .option('--effective', 'show the policy with every default filled in, of the account or of --file')
+      .option('-f, --file <file>', 'with --effective: an account file, nothing need run')
+      .option('--json', 'for machines')
+      .action(async (name: string | undefined, options: { effective?: boolean; file?: string; json?: boolean }) => {
+        if (options.effective === true && options.file !== undefined) {
+          const policy = await readPolicyFile(options.file);
+          if (options.json === true) printJson(terminal, policy);
+          else terminal.out(stringify(policy));
+          return;
+        }
+        if (name === undefined) throw new CommandFailure(EXIT.usage, 'name an account, or give --effective with --file');
+        await withSession(terminal, async (session) => {
+          const account = session.account(name);
+          if (options.effective === true) {
+            const { policy } = await account.query(policyQuery);
+            if (options.json === true) printJson(terminal, policy);
+            else terminal.out(stringify(policy));
+            return;
+          }
+          const summary = await account.query(planQuery);
+          if (summary === null) throw new CommandFailure(EXIT.notFound, `${name} has made no plan yet`);
+          const record = (await session.store?.getRecord('plan', summary.id)) ?? null;
+          const plan = record === null ? null : (record.body as Plan);
+          if (options.json === true) printJson(terminal, plan ?? summary);
+          else show(terminal, summary, plan);
+        });
+      }),
+    'plan shop',
+    'plan shop --json',
+    'plan --effective -f examples/shop.yaml',
+  );
+};
+
+const HOURS_SHOWN = 12;
+
+function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void {
+  const { color } = terminal;
+  const verdict = summary.verdict;
+  terminal.out(`${color.bold(`plan ${summary.id}`)} of ${isoTime(summary.at)}, ${summary.costPerHour.toFixed(4)} ${summary.currency}/h`);
+  terminal.out(
+    verdict.kind === 'act' ? color.green(`act: ${verdict.detail}`) : color.yellow(`hold (${verdict.reason}): ${verdict.detail}`),
+  );
+  for (const field of summary.fields) {
+    terminal.out(`  ${fieldName(field.target)}: ${field.seen.value} → ${field.target.value}  ${color.dim(field.reason)}`);
+  }
+  if (summary.conflict !== null) {
+    terminal.out(color.red('these cannot all be met:'));
+    for (const { words } of summary.conflict.set) terminal.out(color.red(`  - ${words}`));
+    terminal.out(color.red(`  given up: ${summary.conflict.gaveUp}`));
+  }
+  if (plan === null) {
+    terminal.err('(the whole plan is in the store of the process that made it; HEADROOM_HOME names its folder)');
+    return;
+  }
+  const table = new Table({ head: ['from', 'workload', 'replicas', 'request', 'pools', 'cost/h'], style: { head: [] } });
+  for (const block of plan.blocks.slice(0, HOURS_SHOWN)) {
+    for (const [index, workload] of block.workloads.entries()) {
+      table.push([
+        index === 0 ? isoTime(block.from) : '',
+        workload.workload,
+        String(workload.replicas),
+        Object.entries(workload.request)
+          .map(([component, amount]) => `${component} ${formatQuantity(component as 'cpu', amount)}`)
+          .join(', '),
+        Object.entries(workload.pools)
+          .map(([pool, count]) => `${pool} ${Number(count.toFixed(2))}`)
+          .join(', '),
+        index === 0 ? block.costPerHour.toFixed(3) : '',
+      ]);
+    }
+  }
+  terminal.out(table.toString());
+  if (plan.blocks.length > HOURS_SHOWN) terminal.out(color.dim(`… and ${plan.blocks.length - HOURS_SHOWN} more blocks (--json)`));
+  for (const placement of plan.placements) {
+    terminal.out(`task ${placement.task}: ${isoTime(placement.scheduled)} → ${isoTime(placement.start)}  ${placement.reason}`);
+  }
+}

@@ -1,0 +1,44 @@
+import { stringify } from 'yaml';
+import { policyQuery, setPolicyUpdate } from '../../../workflows/messages.js';
+import { differences } from '../../domain/differences.js';
+import { printJson, withExamples, type RegisterCommand } from '../command.js';
+import { withSession } from '../session.js';
+import { readPolicyFile } from './start.js';
+
+export const register: RegisterCommand = (program, terminal) => {
+  const policy = program.command('policy').description('an account’s policy: show it, set another');
+  withExamples(
+    policy
+      .command('show')
+      .description('the policy in force, with every default filled in')
+      .argument('<account>')
+      .option('--json', 'for machines')
+      .action(async (name: string, options: { json?: boolean }) => {
+        const running = await withSession(terminal, (session) => session.account(name).query(policyQuery));
+        if (options.json === true) printJson(terminal, running);
+        else terminal.out(`# revision ${running.revision}; amounts in cores and bytes, durations in seconds\n${stringify(running.policy)}`);
+      }),
+    'policy show shop',
+  );
+  withExamples(
+    policy
+      .command('set')
+      .description('take another account file from the next cycle on')
+      .argument('<account>')
+      .requiredOption('-f, --file <file>', 'the account file (YAML)')
+      .option('--json', 'for machines')
+      .action(async (name: string, options: { file: string; json?: boolean }) => {
+        const wanted = await readPolicyFile(options.file);
+        await withSession(terminal, async (session) => {
+          const account = session.account(name);
+          const before = await account.query(policyQuery);
+          const changed = differences(before.policy, wanted);
+          const { revision } = await account.update(setPolicyUpdate, { policy: wanted, author: session.author });
+          if (options.json === true) return printJson(terminal, { account: name, revision, changed });
+          terminal.out(`${name} has policy revision ${revision}`);
+          for (const { path, before: was, after } of changed) terminal.out(`  ${path}: ${was} → ${after}`);
+        });
+      }),
+    'policy set shop -f examples/shop.yaml',
+  );
+};

@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises';
+import { WorkflowExecutionAlreadyStartedError, WorkflowIdConflictPolicy } from '@temporalio/client';
+import type { account } from '../../../workflows/account.js';
+import { accountWorkflowId, policyQuery, type Queues } from '../../../workflows/messages.js';
+import type { AccountPolicy } from '../../domain/account.js';
+import { readAccountFile } from '../../domain/account-file.js';
+import { differences } from '../../domain/differences.js';
+import { HeadroomError } from '../../domain/errors.js';
+import { printJson, withExamples, CommandFailure, EXIT, type RegisterCommand } from '../command.js';
+import { withSession, type Session } from '../session.js';
+import { ensureFleet } from './freeze.js';
+
+/** Reads an account file from disk. */
+export async function readPolicyFile(path: string): Promise<AccountPolicy> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new HeadroomError({
+      kind: 'not-found',
+      component: 'cli',
+      action: `reading ${path}`,
+      problem: error instanceof Error ? error.message : String(error),
+      remedy: 'name an account file; examples/shop.yaml is one',
+      cause: error,
+    });
+  }
+  return readAccountFile(text, path);
+}
+
+/** Where an account's activities go: the embedded worker's queue, or one queue a role. */
+export const queuesOf = (session: Session, policy: AccountPolicy): Queues =>
+  session.runtime?.queues ?? {
+    light: 'headroom',
+    compute: 'headroom-compute',
+    cluster: `headroom-cluster-${policy.cluster}`,
+  };
+
+/** Starts an account; the same again is nothing, another file is refused with what differs. */
+export async function startAccount(
+  session: Session,
+  name: string,
+  policy: AccountPolicy,
+): Promise<{ started: boolean }> {
+  await ensureFleet(session);
+  try {
+    await session.client.workflow.start<typeof account>('account', {
+      workflowId: accountWorkflowId(name),
+      taskQueue: queuesOf(session, policy).light,
+      workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+      staticSummary: `${name}: ${policy.workloads.map((workload) => workload.name).join(', ')}`,
+      args: [{ account: name, policy, scale: session.scale, queues: queuesOf(session, policy) }],
+    });
+    return { started: true };
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+  const running = await session.account(name).query(policyQuery);
+  const changed = differences(running.policy, policy);
+  if (changed.length === 0) return { started: false };
+  throw new CommandFailure(
+    EXIT.refused,
+    `${name} runs already with another policy:\n` +
+      changed.map(({ path, before, after }) => `  ${path}: ${before} → ${after}`).join('\n') +
+      `\nto change it, run: headroom policy set ${name} -f FILE`,
+  );
+}
+
+export const register: RegisterCommand = (program, terminal) => {
+  withExamples(
+    program
+      .command('start')
+      .description('start an account’s loop; the same again does nothing')
+      .argument('<account>')
+      .requiredOption('-f, --file <file>', 'the account file (YAML)')
+      .option('--json', 'for machines')
+      .action(async (name: string, options: { file: string; json?: boolean }) => {
+        const policy = await readPolicyFile(options.file);
+        if (policy.account !== name) {
+          throw new CommandFailure(EXIT.usage, `${options.file} is for account "${policy.account}", not "${name}"`);
+        }
+        const result = await withSession(terminal, (session) => startAccount(session, name, policy));
+        if (options.json === true) printJson(terminal, { account: name, ...result });
+        else {
+          terminal.out(
+            result.started
+              ? `${name} started in mode ${policy.mode}; headroom status ${name} shows what it does`
+              : `${name} runs already with this very policy; nothing done`,
+          );
+        }
+      }),
+    'start shop -f examples/shop.yaml',
+  );
+};

@@ -1,0 +1,75 @@
+import Table from 'cli-table3';
+import { statusQuery, type AccountStatus } from '../../../workflows/messages.js';
+import { formatDuration, isoTime } from '../../domain/time.js';
+import { printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { withSession } from '../session.js';
+
+export const register: RegisterCommand = (program, terminal) => {
+  withExamples(
+    program
+      .command('status')
+      .description('what an account does, why, and what is next')
+      .argument('<account>')
+      .option('--json', 'for machines')
+      .action(async (name: string, options: { json?: boolean }) => {
+        const status = await withSession(terminal, (session) => session.account(name).query(statusQuery));
+        if (options.json === true) printJson(terminal, status);
+        else show(terminal, status);
+      }),
+    'status shop',
+  );
+};
+
+function show(terminal: Terminal, status: AccountStatus): void {
+  const { color } = terminal;
+  const paint = status.attention !== null ? color.red : status.verdict?.kind === 'act' ? color.green : color.yellow;
+  terminal.out(`${color.bold(status.account)}  ${status.mode}, cycle ${status.cycle}, policy revision ${status.revision}`);
+  terminal.out(paint(status.summary));
+  if (status.nextCycleAt !== null) {
+    terminal.out(`next cycle ${isoTime(status.nextCycleAt)} (in ${formatDuration(Math.max(0, status.nextCycleAt - status.now))})`);
+  }
+  const stamps = [
+    ...(status.pause === null ? [] : [{ what: 'paused', ...status.pause }]),
+    ...(status.freeze === null ? [] : [{ what: 'frozen', ...status.freeze }]),
+    ...status.overrides.map((override) => ({ what: `override ${override.id} ${JSON.stringify(override.target)}`, ...override })),
+  ];
+  for (const stamp of stamps) {
+    terminal.out(`${stamp.what} by ${stamp.author} until ${isoTime(stamp.until)}: ${stamp.reason}`);
+  }
+  for (const event of status.events) {
+    terminal.out(`event ${event.name}: ${isoTime(event.from)} to ${isoTime(event.to)}, ${JSON.stringify(event.expect)}`);
+  }
+  const table = new Table({
+    head: ['series', 'expected', 'at level', 'level', 'coverage', 'gate'],
+    style: { head: [] },
+  });
+  for (const series of status.forecast) {
+    const scored = status.learnt.coverage.find(
+      (entry) => entry.workload === series.workload && entry.component === series.component,
+    );
+    table.push([
+      `${series.workload}/${series.component}`,
+      String(series.median),
+      String(series.atLevel),
+      String(series.level),
+      scored?.coverage === null || scored === undefined ? '–' : `${(scored.coverage * 100).toFixed(2)} %`,
+      series.open ? (series.cold ? 'open, little history' : 'open') : `closed: ${series.reason ?? ''}`,
+    ]);
+  }
+  if (status.forecast.length > 0) terminal.out(table.toString());
+  const { learnt, results } = status;
+  if (learnt.bins > 0) {
+    const percent = (count: number): string => `${((100 * count) / learnt.bins).toFixed(2)} %`;
+    terminal.out(
+      `scored ${learnt.bins} bins: cost ${(learnt.capacity / learnt.demand).toFixed(2)} × demand, ` +
+        `violations ${percent(learnt.violations)}; an HPA at 70 % on the same bins: cost ` +
+        `${(learnt.reactive.capacity / learnt.demand).toFixed(2)}, violations ${percent(learnt.reactive.violations)}`,
+    );
+  }
+  const holds = Object.entries(status.holds).map(([reason, count]) => `${reason} ${count}`);
+  terminal.out(
+    `changes: ${Object.entries(results).map(([result, count]) => `${result} ${count}`).join(', ')}` +
+      (holds.length === 0 ? '' : `; holds: ${holds.join(', ')}`),
+  );
+  for (const entry of status.log) terminal.out(color.dim(`${isoTime(entry.at)}  ${entry.text}`));
+}

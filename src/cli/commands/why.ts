@@ -1,0 +1,69 @@
+import { planQuery, whyQuery } from '../../../workflows/messages.js';
+import type { NumberReason, Plan } from '../../domain/plan.js';
+import { isoTime } from '../../domain/time.js';
+import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { withSession } from '../session.js';
+
+export const register: RegisterCommand = (program, terminal) => {
+  withExamples(
+    program
+      .command('why')
+      .description('for each number of the plan: the forecast behind it, what bound it and its price, what was rejected')
+      .argument('<account>')
+      .argument('[number]', 'only this one, as web.replicas')
+      .option('--json', 'for machines')
+      .action(async (name: string, number: string | undefined, options: { json?: boolean }) => {
+        await withSession(terminal, async (session) => {
+          const account = session.account(name);
+          const why = await account.query(whyQuery);
+          const summary = await account.query(planQuery);
+          const record = summary === null ? null : ((await session.store?.getRecord('plan', summary.id)) ?? null);
+          const all = record === null ? why.reasons : (record.body as Plan).reasons;
+          const reasons = number === undefined ? all : all.filter((reason) => reason.number === number);
+          if (number !== undefined && reasons.length === 0) {
+            const known = [...new Set(all.map((reason) => reason.number))].join(', ') || 'none';
+            throw new CommandFailure(EXIT.notFound, `the plan has no number "${number}"; it has ${known}`);
+          }
+          const currency = summary?.currency ?? '';
+          if (options.json === true) {
+            printJson(terminal, { account: name, planId: why.planId, verdict: why.verdict, currency, reasons });
+            return;
+          }
+          terminal.out(`${terminal.color.bold(name)}  ${why.verdict}`);
+          if (summary?.conflict !== undefined && summary.conflict !== null) {
+            terminal.out(terminal.color.red(`cannot all be met: ${summary.conflict.set.map(({ words }) => words).join(' / ')}`));
+            terminal.out(terminal.color.red(`given up: ${summary.conflict.gaveUp}`));
+          }
+          for (const reason of reasons) show(terminal, reason, currency);
+        });
+      }),
+    'why shop',
+    'why shop web.replicas --json',
+  );
+};
+
+const figure = (value: number): string => String(Number(value.toPrecision(4)));
+
+function show(terminal: Terminal, reason: NumberReason, currency: string): void {
+  const { color } = terminal;
+  terminal.out(
+    `${color.bold(`${reason.number} = ${figure(reason.value)} ${reason.unit}`)}  ` +
+      color.dim(`${isoTime(reason.from)} to ${isoTime(reason.to)}`),
+  );
+  if (reason.interval !== undefined) {
+    const { component, level, lower, median, upper } = reason.interval;
+    terminal.out(`  forecast  ${component}: ${figure(lower)} to ${figure(upper)} at level ${level}, median ${figure(median)}`);
+  }
+  const price = reason.binding.pricePerHour;
+  terminal.out(
+    `  bound by  ${reason.binding.words}` +
+      (price === null ? '' : `; one ${reason.binding.unit} less of it would save ${figure(price)} ${currency}/h`),
+  );
+  for (const rejected of reason.rejected) {
+    const cost = rejected.costPerHour;
+    terminal.out(
+      `  rejected  ${rejected.alternative}: ${rejected.why}` +
+        (cost === null ? '' : ` (${cost >= 0 ? '+' : ''}${figure(cost)} ${currency}/h)`),
+    );
+  }
+}

@@ -1,0 +1,23 @@
+import { KubeConfig } from '@kubernetes/client-node';
+import { createKubernetesCluster } from '../cluster/kubernetes/adapter.js';
+import type { Cluster } from '../cluster/port.js';
+import { HeadroomError } from '../domain/errors.js';
+
+/** The cluster of the environment's kubeconfig (KUBECONFIG, ~/.kube/config, or the pod's service account). */
+export function clusterOfEnvironment(name: string, context?: string): Cluster {
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromDefault();
+  if (context !== undefined) {
+    if (kubeConfig.getContextObject(context) === null) {
+      throw new HeadroomError({
+        kind: 'not-found',
+        component: 'cli',
+        action: 'reading the kubeconfig',
+        problem: `it has no context "${context}"`,
+        remedy: `name one of ${kubeConfig.getContexts().map((known) => known.name).join(', ') || 'none'}`,
+      });
+    }
+    kubeConfig.setCurrentContext(context);
+  }
+  return createKubernetesCluster({ kubeConfig, name });
+}

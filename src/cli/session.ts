@@ -1,0 +1,122 @@
+import { userInfo } from 'node:os';
+import { WorkflowNotFoundError, WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure, type QueryDefinition, type SignalDefinition, type UpdateDefinition } from '@temporalio/common';
+import type { account } from '../../workflows/account.js';
+import { accountWorkflowId } from '../../workflows/messages.js';
+import { HeadroomError } from '../domain/errors.js';
+import { REAL_TIME, simulatedNow, parseDuration, parseTime, type EpochSeconds, type TimeScale } from '../domain/time.js';
+import { createStoreClient } from '../telemetry/client.js';
+import type { Store } from '../telemetry/port.js';
+import { connectClient, resolveTarget } from '../temporal/connection.js';
+import type { RuntimeFile } from '../temporal/home.js';
+import { CommandFailure, EXIT, type Terminal } from './command.js';
+
+/** What an operator command speaks to. */
+export interface Session {
+  client: Client;
+  runtime: RuntimeFile | null;
+  /** Null where no process that owns a store runs here. */
+  store: Store | null;
+  scale: TimeScale;
+  now(): EpochSeconds;
+  author: string;
+  account(name: string): AccountHandle;
+}
+
+export interface AccountHandle {
+  handle: WorkflowHandle<typeof account>;
+  signal<Args extends unknown[]>(definition: SignalDefinition<Args>, ...args: Args): Promise<void>;
+  query<Result>(definition: QueryDefinition<Result>): Promise<Result>;
+  update<Result, Arg>(definition: UpdateDefinition<Result, [Arg]>, arg: Arg): Promise<Result>;
+}
+
+/** Opens a session for the time of one command. */
+export async function withSession<T>(terminal: Terminal, work: (session: Session) => Promise<T>): Promise<T> {
+  const { runtime, ...target } = await resolveTarget(terminal.env);
+  const { client, connection } = await connectClient(target);
+  const scale = runtime?.scale ?? REAL_TIME;
+  const store = runtime === null ? null : createStoreClient({ url: runtime.storeUrl, token: runtime.storeToken });
+  try {
+    return await work({
+      client,
+      runtime,
+      store,
+      scale,
+      now: () => simulatedNow(scale, Date.now()),
+      author: terminal.env['HEADROOM_AUTHOR'] ?? userInfo().username,
+      account: (name) => accountHandle(client, name),
+    });
+  } finally {
+    await store?.close();
+    await connection.close();
+  }
+}
+
+function accountHandle(client: Client, name: string): AccountHandle {
+  const handle = client.workflow.getHandle<typeof account>(accountWorkflowId(name));
+  const told = async <T>(action: string, call: () => Promise<T>): Promise<T> => {
+    try {
+      return await call();
+    } catch (error) {
+      throw explain(error, name, action);
+    }
+  };
+  return {
+    handle,
+    signal: (definition, ...args) => told(`signalling ${definition.name}`, () => handle.signal(definition, ...args)),
+    query: (definition) => told(`asking for ${definition.name}`, () => handle.query(definition)),
+    update: (definition, arg) =>
+      told(`updating ${definition.name}`, () => handle.executeUpdate(definition, { args: [arg] })),
+  };
+}
+
+/** The words of the validator, or who is missing; never a stack of the SDK's. */
+function explain(error: unknown, account: string, action: string): unknown {
+  if (error instanceof WorkflowNotFoundError) {
+    return new HeadroomError({
+      kind: 'not-found',
+      component: 'cli',
+      action: `${action} of ${account}`,
+      problem: `account ${account} is not running`,
+      remedy: '`headroom list` shows what runs; `headroom start` starts it',
+    });
+  }
+  if (error instanceof WorkflowUpdateFailedError) {
+    const cause = error.cause;
+    return new CommandFailure(
+      EXIT.refused,
+      cause instanceof ApplicationFailure || cause instanceof Error ? cause.message : error.message,
+    );
+  }
+  return error;
+}
+
+/**
+ * From `--for` or `--until` to a moment. Nothing that an operator sets lasts for ever.
+ * @param fallback seconds, where neither is given.
+ */
+export function untilOf(options: { for?: string; until?: string }, now: EpochSeconds, fallback: number): EpochSeconds {
+  const read = <T>(reader: () => T): T => {
+    try {
+      return reader();
+    } catch (error) {
+      throw new CommandFailure(EXIT.usage, error instanceof Error ? error.message : String(error));
+    }
+  };
+  if (options.for !== undefined && options.until !== undefined) {
+    throw new CommandFailure(EXIT.usage, 'give --for or --until, not both');
+  }
+  const { for: length, until } = options;
+  if (length !== undefined) return now + read(() => parseDuration(length));
+  if (until === undefined) return now + fallback;
+  const moment = read(() => parseTime(until));
+  if (moment <= now) throw new CommandFailure(EXIT.usage, `--until ${until} has passed already`);
+  return moment;
+}
+
+/** A number from the command line. */
+export function numberOf(text: string, what: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new CommandFailure(EXIT.usage, `${what}: "${text}" is not a number`);
+  return value;
+}

@@ -1,0 +1,101 @@
+import { createAllocator, demandBlocks, planBlocks } from '../allocate/index.js';
+import type { SolverBasis } from '../allocate/problem.js';
+import { raises } from '../domain/change.js';
+import type { Plan } from '../domain/plan.js';
+import { fitForecaster } from '../forecast/forecaster.js';
+import { coverDemand, type CoveredDemand } from './demand.js';
+import { createModels } from './models.js';
+import type { AllocationRequest, Decider } from './port.js';
+
+/** The decision in this very thread; pool.ts puts it into worker threads. */
+export async function createEngine(): Promise<Decider> {
+  const models = createModels(fitForecaster);
+  const allocator = await createAllocator();
+  const bases = new Map<string, SolverBasis>();
+
+  function allocate(request: AllocationRequest): Plan {
+    const { policy } = request;
+    const lead = Math.max(
+      0,
+      ...policy.workloads.map((workload) => request.leadTimes[workload.name] ?? workload.leadTime),
+    );
+    const blocks = planBlocks(policy, request.at, Math.ceil(lead / policy.step) + 1);
+    const fromForecast =
+      request.forecast === null
+        ? []
+        : demandBlocks({
+            forecast: request.forecast,
+            policy,
+            blocks,
+            events: request.events,
+            overrides: request.overrides,
+          });
+    const covered = coverDemand(request, fromForecast, blocks.length);
+    const basis = bases.get(request.account);
+    const { plan, basis: next } = allocator.allocate({
+      account: request.account,
+      at: request.at,
+      snapshotId: request.snapshotId,
+      forecastId: request.forecast?.id ?? 'none',
+      policy,
+      blocks,
+      demand: covered.demand,
+      state: request.state,
+      overrides: request.overrides,
+      ...(basis === undefined ? {} : { basis }),
+    });
+    bases.set(request.account, next);
+    return attribute(withoutReductions(plan, request.raiseOnly), covered);
+  }
+
+  return {
+    wanted: (account, policyId, at) => Promise.resolve(models.wanted(account, policyId, at)),
+    forecast: (request) => Promise.resolve(models.forecast(request)),
+    allocate: (request) => Promise.resolve(allocate(request)),
+    forget(account) {
+      models.forget(account);
+      bases.delete(account);
+      return Promise.resolve();
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Never scale down on stale or missing data: what a plan would lower for such a workload stays as it is. */
+export function withoutReductions(plan: Plan, raiseOnly: readonly string[]): Plan {
+  if (raiseOnly.length === 0) return plan;
+  const kept = plan.fields.filter(
+    (field) => raises(field) || ('workload' in field.target && !raiseOnly.includes(field.target.workload)),
+  );
+  if (kept.length === plan.fields.length) return plan;
+  if (kept.length > 0) return { ...plan, fields: kept };
+  return {
+    ...plan,
+    fields: [],
+    verdict: {
+      kind: 'hold',
+      reason: 'stale-data',
+      detail: `would lower ${plan.fields.length} field(s), never on stale or missing data`,
+    },
+  };
+}
+
+/** Says in the verdict where the guard, not the forecast, asked for what is done. */
+export function attribute(plan: Plan, { guarded }: CoveredDemand): Plan {
+  if (guarded.length === 0) return plan;
+  const words = guarded.map((one) => `${one.workload}/${one.component}: ${one.reason}`).join('; ');
+  if (plan.verdict.kind === 'act') {
+    const touched = plan.fields.some(
+      (field) => 'workload' in field.target && guarded.some((one) => sameWorkload(field, one.workload)),
+    );
+    if (!touched) return plan;
+    return { ...plan, verdict: { kind: 'act', source: 'guard', detail: `${plan.verdict.detail} (guard: ${words})` } };
+  }
+  const closed = guarded.some((one) => one.closed);
+  return closed && plan.verdict.reason === 'steady'
+    ? { ...plan, verdict: { kind: 'hold', reason: 'coverage', detail: `reactive: ${words}` } }
+    : plan;
+}
+
+const sameWorkload = (field: Plan['fields'][number], workload: string): boolean =>
+  'workload' in field.target && field.target.workload === workload;

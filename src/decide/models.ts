@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto';
+import type { AccountPolicy } from '../domain/account.js';
+import type { Component } from '../domain/component.js';
+import { isHeadroomError } from '../domain/errors.js';
+import type { AccountForecast, MissingForecast, SeriesForecast } from '../domain/forecast.js';
+import { levelOf } from '../domain/policy-rules.js';
+import { binLabel, type Series } from '../domain/series.js';
+import type { EpochSeconds } from '../domain/time.js';
+import type { FitForecaster, FittedForecaster } from '../forecast/port.js';
+import type { ForecastRequest, KnownBins, Wanted } from './port.js';
+
+const DAY = 86_400;
+const HOUR = 3600;
+/** Bins at the series' own resolution: two hours, as far as decisions look in steps. */
+const FINE_SECONDS = 7200;
+/** Models are fitted anew after so much of new data. */
+const REFIT_AFTER = 7 * DAY;
+/** Without new bins for so long, models are fitted anew rather than led through the hole. */
+const LONGEST_CATCH_UP = 2 * DAY;
+
+/** What the optimizer and the reasons need besides the levels that a policy names. */
+const COMMON_LEVELS = [0.1, 0.5, 0.9, 0.95, 0.99, 0.999];
+
+interface AccountModels {
+  policyId: string;
+  fittedAt: EpochSeconds;
+  /** Bins known at the fit: while cold, the models are fitted again once there is half as much more. */
+  refitAt: EpochSeconds;
+  series: Map<string, { forecaster: FittedForecaster | null; refused: MissingForecast | null }>;
+  /** Label after the last bin taken in. */
+  next: EpochSeconds;
+}
+
+/** The fitted models of the accounts that this process serves, and their way from bins to a forecast. */
+export interface Models {
+  wanted(account: string, policyId: string, at: EpochSeconds): Wanted;
+  forecast(request: ForecastRequest): AccountForecast;
+  forget(account: string): void;
+}
+
+/**
+ * @param fit the forecaster to use.
+ * @param most accounts kept; beyond it the one that was used longest ago is dropped, and fitted again when it returns.
+ */
+export function createModels(fit: FitForecaster, most = 2000): Models {
+  const accounts = new Map<string, AccountModels>();
+
+  return {
+    wanted(account, policyId, at) {
+      const models = accounts.get(account);
+      if (models === undefined || models.policyId !== policyId) return { since: null };
+      if (at >= models.refitAt || at - models.next > LONGEST_CATCH_UP) return { since: null };
+      return { since: models.next };
+    },
+
+    forecast(request) {
+      const { account, policy } = request;
+      const known = accounts.get(account);
+      const start = Math.min(...request.bins.map(({ series }) => series.start));
+      const whole = known === undefined || known.policyId !== request.policyId || start < known.next;
+      const models = whole ? fitAll(request, fit) : known;
+      if (!whole) for (const bins of request.bins) takeIn(models, bins);
+      models.next = Math.max(...request.bins.map(({ series }) => binLabel(series, series.values.length)), models.next);
+      // The map's order is the order of use.
+      accounts.delete(account);
+      accounts.set(account, models);
+      const oldest = accounts.keys().next().value;
+      if (accounts.size > most && oldest !== undefined) accounts.delete(oldest);
+
+      const series: SeriesForecast[] = [];
+      const missing: MissingForecast[] = [];
+      for (const { workload, component } of request.bins) {
+        const entry = models.series.get(keyOf(workload, component));
+        if (entry?.forecaster === null || entry === undefined) {
+          missing.push(entry?.refused ?? { workload, component, reason: 'no-data', detail: 'no model' });
+          continue;
+        }
+        series.push({
+          workload,
+          component,
+          resolutions: entry.forecaster.forecastAll(levelsOf(policy)),
+          gate: entry.forecaster.gate(),
+          data: entry.forecaster.data,
+        });
+      }
+      return {
+        id: `f-${digest(request.snapshotId, request.policyId, JSON.stringify(request.leadTimes))}`,
+        account,
+        snapshotId: request.snapshotId,
+        at: request.at,
+        series,
+        missing,
+      };
+    },
+
+    forget(account) {
+      accounts.delete(account);
+    },
+  };
+}
+
+function fitAll(request: ForecastRequest, fit: FitForecaster): AccountModels {
+  const models: AccountModels = {
+    policyId: request.policyId,
+    fittedAt: request.at,
+    refitAt: request.at + REFIT_AFTER,
+    series: new Map(),
+    next: 0,
+  };
+  for (const bins of request.bins) {
+    const { workload, component, series } = bins;
+    try {
+      const forecaster = fit(trimLeading(series), fitOptions(request, workload, component));
+      if (forecaster.data === 'cold') {
+        const age = series.step * knownCount(series);
+        models.refitAt = Math.min(models.refitAt, request.at + Math.max(HOUR, age / 2));
+      }
+      models.series.set(keyOf(workload, component), { forecaster, refused: null });
+    } catch (error) {
+      if (!isHeadroomError(error)) throw error;
+      models.series.set(keyOf(workload, component), {
+        forecaster: null,
+        refused: { workload, component, reason: 'no-data', detail: error.message },
+      });
+      models.refitAt = Math.min(models.refitAt, request.at + HOUR);
+    }
+  }
+  return models;
+}
+
+/** A negative or infinite reading is a counter's reset or a broken probe, not demand: it is as good as missing. */
+const plausible = (value: number): number => (value >= 0 && Number.isFinite(value) ? value : Number.NaN);
+
+/** A series without data at its beginning starts where the data do. */
+function trimLeading(series: Series): Series {
+  const values = series.values.map(plausible);
+  const first = Math.max(0, values.findIndex((value) => !Number.isNaN(value)));
+  return {
+    start: binLabel(series, first),
+    step: series.step,
+    values: values.subarray(first),
+    censored: series.censored.subarray(first),
+  };
+}
+
+const knownCount = (series: Series): number =>
+  series.values.reduce((count, value) => (Number.isNaN(value) ? count : count + 1), 0);
+
+function fitOptions(request: ForecastRequest, workloadName: string, component: Component) {
+  const { policy } = request;
+  const workload = policy.workloads.find((candidate) => candidate.name === workloadName);
+  const lead = request.leadTimes[workloadName] ?? workload?.leadTime ?? 0;
+  const longest = Math.max(...policy.horizons);
+  const fine = Math.max(policy.step, Math.min(FINE_SECONDS, longest));
+  const leadSteps = Math.ceil(lead / policy.step) + 1;
+  const coarse = [];
+  // Hourly bins serve the day and the week alike: the day is the first 24 rows.
+  if (policy.step < HOUR && HOUR % policy.step === 0 && longest > fine) {
+    coarse.push({ step: HOUR, horizon: longest });
+  }
+  return {
+    timeZone: policy.timeZone,
+    levels: levelsOf(policy),
+    level: workload === undefined ? policy.level : levelOf(policy, workload, component),
+    leadSteps,
+    horizon: Math.max(Math.ceil(fine / policy.step), leadSteps + 1),
+    coarse,
+  };
+}
+
+/** Every level that the policy names, and those in between that the optimizer interpolates from. */
+function levelsOf(policy: AccountPolicy): number[] {
+  const named = policy.workloads.flatMap((workload) => [
+    ...(workload.level === undefined ? [] : [workload.level]),
+    ...Object.values(workload.components).flatMap(({ level }) => (level === undefined ? [] : [level])),
+  ]);
+  return [...new Set([...COMMON_LEVELS, policy.level, ...named])].sort((a, b) => a - b);
+}
+
+function takeIn(models: AccountModels, { workload, component, series }: KnownBins): void {
+  const forecaster = models.series.get(keyOf(workload, component))?.forecaster;
+  if (forecaster === null || forecaster === undefined) return;
+  for (let index = 0; index < series.values.length; index++) {
+    const label = binLabel(series, index);
+    if (label <= forecaster.lastBin) continue;
+    forecaster.observe(label, plausible(series.values[index] ?? Number.NaN), series.censored[index] === 1);
+  }
+}
+
+const keyOf = (workload: string, component: string): string => `${workload}/${component}`;
+
+const digest = (...parts: string[]): string =>
+  createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);

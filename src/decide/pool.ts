@@ -1,0 +1,110 @@
+import { Worker } from 'node:worker_threads';
+import { HeadroomError, isHeadroomError } from '../domain/errors.js';
+import type { Decider } from './port.js';
+
+/*
+ * The decision in worker threads, so that a fit of seconds never stalls the thread that speaks with Temporal. An
+ * account always goes to the same thread, where its models are.
+ */
+
+type Method = Exclude<keyof Decider, 'close'>;
+
+export interface Call {
+  id: number;
+  method: Method;
+  args: unknown[];
+}
+
+export type Answer =
+  | { id: number; ok: true; value: unknown }
+  | { id: number; ok: false; error: { message: string; headroom: ConstructorParameters<typeof HeadroomError>[0] | null } };
+
+interface Thread {
+  worker: Worker;
+  waiting: Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>;
+}
+
+/**
+ * @param threads how many; with 2 cores 1 is right, since the Temporal server and this process's main thread share them.
+ */
+export function createDecisionPool(threads = 1): Decider {
+  let next = 0;
+  let closing = false;
+  const pool: Thread[] = Array.from({ length: threads }, () => startThread());
+
+  function startThread(): Thread {
+    const worker = new Worker(new URL('./thread.js', import.meta.url));
+    const thread: Thread = { worker, waiting: new Map() };
+    worker.on('message', (answer: Answer) => {
+      const caller = thread.waiting.get(answer.id);
+      thread.waiting.delete(answer.id);
+      if (answer.ok) caller?.resolve(answer.value);
+      else caller?.reject(answer.error.headroom === null ? new Error(answer.error.message) : new HeadroomError(answer.error.headroom));
+    });
+    // A thread that dies takes its models along; the next one fits them again from the store.
+    worker.on('error', (error) => failAll(thread, error));
+    worker.on('exit', (code) => {
+      failAll(thread, new Error(`the decision thread ended with code ${code}`));
+      const index = pool.indexOf(thread);
+      if (!closing && index >= 0) pool[index] = startThread();
+    });
+    return thread;
+  }
+
+  function failAll(thread: Thread, error: Error): void {
+    for (const caller of thread.waiting.values()) {
+      caller.reject(
+        new HeadroomError({
+          kind: 'unavailable',
+          component: 'decide/pool',
+          action: 'deciding',
+          problem: error.message,
+          remedy: 'it is tried again with models fitted anew',
+          cause: error,
+        }),
+      );
+    }
+    thread.waiting.clear();
+  }
+
+  function call<T>(account: string, method: Method, ...args: unknown[]): Promise<T> {
+    const thread = pool[hash(account) % pool.length];
+    if (thread === undefined) throw new RangeError('a decision pool needs at least one thread');
+    const id = next++;
+    return new Promise<T>((resolve, reject) => {
+      thread.waiting.set(id, { resolve: (value) => resolve(value as T), reject });
+      const message: Call = { id, method, args };
+      thread.worker.postMessage(message);
+    });
+  }
+
+  return {
+    wanted: (account, policyId, at) => call(account, 'wanted', account, policyId, at),
+    forecast: (request) => call(request.account, 'forecast', request),
+    allocate: (request) => call(request.account, 'allocate', request),
+    forget: (account) => call(account, 'forget', account),
+    async close() {
+      closing = true;
+      await Promise.all(pool.map((thread) => thread.worker.terminate()));
+    },
+  };
+}
+
+/** FNV-1a: spreads account names evenly and the same way in every process. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    value = Math.imul(value ^ text.charCodeAt(index), 0x01000193) >>> 0;
+  }
+  return value;
+}
+
+/** For the thread: an error as plain data. */
+export function plainError(error: unknown): { message: string; headroom: ConstructorParameters<typeof HeadroomError>[0] | null } {
+  if (isHeadroomError(error)) {
+    const { kind, component, action, remedy, message } = error;
+    const problem = message.slice(`${component}: ${action}: `.length, -`; ${remedy}`.length);
+    return { message, headroom: { kind, component, action, problem, remedy } };
+  }
+  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), headroom: null };
+}

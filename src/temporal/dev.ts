@@ -1,0 +1,278 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Client } from '@temporalio/client';
+import { z } from 'zod';
+import { createActivities } from '../../activities/index.js';
+import type { Queues } from '../../workflows/messages.js';
+import { summarizePlan } from '../allocate/index.js';
+import type { Cluster } from '../cluster/port.js';
+import { connectSimulatedCluster, type RemoteSimulation } from '../cluster/simulated/client.js';
+import { createScraper, type Scraper } from '../cluster/simulated/scrape.js';
+import { TOKEN_VARIABLE } from '../cluster/simulated/server.js';
+import { createDecisionPool } from '../decide/pool.js';
+import { HeadroomError } from '../domain/errors.js';
+import { REAL_TIME, simulatedNow, type TimeScale } from '../domain/time.js';
+import { createEmbeddedStore, type EmbeddedStore } from '../telemetry/embedded/store.js';
+import { createStoreService } from '../telemetry/service.js';
+import { connectClient, connectWorker, type TemporalTarget } from './connection.js';
+import { createFence } from './fence.js';
+import { createHistories } from './histories.js';
+import { newToken, readRuntimeFile, removeRuntimeFile, writeRuntimeFile } from './home.js';
+import { ensureSearchAttributes, makeVersionCurrent, setRetention } from './namespace.js';
+import { startDevServer } from './server.js';
+import { createWorkers } from './worker.js';
+
+/** Everything on one queue: the server can then hand an activity out with the workflow task that asked for it. */
+export const EMBEDDED_QUEUES: Queues = { light: 'headroom', compute: 'headroom', cluster: 'headroom' };
+
+/** Wall time between scrapes: at any speed of simulated time a bin is in the store soon after its end. */
+const SCRAPE_EVERY_MS = 100;
+
+export interface DevOptions {
+  home: string;
+  env: NodeJS.ProcessEnv;
+  /** A simulated cluster from this scenario file; without one, `cluster` is used. */
+  scenario?: string;
+  cluster?: Cluster;
+  /** An own Temporal server instead of an embedded one. */
+  temporal?: TemporalTarget;
+  port?: number;
+  uiPort?: number;
+  decisionThreads?: number;
+  /** Called before the worker starts: fills the store with history. */
+  prepare?: (store: EmbeddedStore) => Promise<void>;
+  say: (line: string) => void;
+}
+
+export interface Dev {
+  client: Client;
+  store: EmbeddedStore;
+  simulation: RemoteSimulation | null;
+  scraper: Scraper | null;
+  /** Of the simulated cluster's clock, once it runs; real time without one. */
+  scale(): TimeScale;
+  /** Lets a held simulated clock run; the scale then holds for all accounts started after it. */
+  run(factor: number): Promise<TimeScale>;
+  temporalUi: string | null;
+  address: string;
+  pids: { server: number | null; simulator: number | null };
+  /** Rejects where the worker fails. */
+  finished: Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Everything in one process, but what has to outlive it: the Temporal server on its database file and the simulated
+ * cluster on its journal are processes of their own, so that killing this one proves something.
+ */
+export async function startDev(options: DevOptions): Promise<Dev> {
+  const { home, say } = options;
+  const running = await readRuntimeFile(home);
+  if (running !== null) {
+    throw new HeadroomError({
+      kind: 'refused',
+      component: 'dev',
+      action: `starting in ${home}`,
+      problem: `headroom runs there already (process ${running.pid})`,
+      remedy: 'use it, or end it first; HEADROOM_HOME names another folder',
+    });
+  }
+  await mkdir(home, { recursive: true });
+  // Taken down in the reverse order of building up, whatever happens on the way.
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) {
+      await close().catch((error: unknown) => say(`closing: ${String(error)}`));
+    }
+  };
+  try {
+    const store = await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') });
+    closers.push(() => store.close());
+    await options.prepare?.(store);
+
+    let target = options.temporal;
+    let temporalUi: string | null = null;
+    let serverPid: number | null = null;
+    if (target === undefined) {
+      say('starting the Temporal server …');
+      const server = await startDevServer({
+        databaseFile: join(home, 'temporal.db'),
+        env: options.env,
+        ...(options.port === undefined ? {} : { port: options.port }),
+        ...(options.uiPort === undefined ? {} : { uiPort: options.uiPort }),
+      });
+      closers.push(() => server.close());
+      target = { options: { address: server.address }, namespace: 'default' };
+      temporalUi = server.uiUrl;
+      serverPid = server.pid;
+    }
+    const { client, connection: clientConnection } = await connectClient(target);
+    closers.push(() => clientConnection.close());
+    await ensureSearchAttributes(clientConnection, target.namespace);
+    if (options.temporal === undefined) await setRetention(clientConnection, target.namespace);
+
+    const simulator = options.scenario === undefined ? null : await spawnSimulator(options.scenario, home);
+    if (simulator !== null) closers.push(() => simulator.close());
+    const cluster = simulator?.simulation ?? options.cluster;
+    if (cluster === undefined) throw new RangeError('a scenario or a cluster is needed');
+    let scale: TimeScale = (await simulator?.simulation.scale()) ?? REAL_TIME;
+
+    const token = newToken();
+    const service = await createStoreService(store, { token });
+    closers.push(() => service.close());
+    const scraper =
+      simulator === null
+        ? null
+        : createScraper({
+            cluster: simulator.simulation,
+            everyMs: SCRAPE_EVERY_MS,
+            sink: async (usage, metrics) => {
+              await store.writeUsage(usage);
+              await store.writeMetrics(metrics);
+            },
+          });
+    if (scraper !== null) closers.push(() => scraper.stop());
+
+    const decider = createDecisionPool(options.decisionThreads ?? 1);
+    closers.push(() => decider.close());
+    const connection = await connectWorker(target);
+    closers.push(() => connection.close());
+    const worker = await createWorkers({
+      connection,
+      namespace: target.namespace,
+      queues: EMBEDDED_QUEUES,
+      serve: ['light', 'compute', 'cluster'],
+      versioning: true,
+      activities: createActivities(
+        {
+          store,
+          source: store,
+          cluster: (name) => {
+            if (name === cluster.name) return cluster;
+            throw new HeadroomError({
+              kind: 'not-found',
+              component: 'worker',
+              action: `finding cluster ${name}`,
+              problem: `this worker serves ${cluster.name} alone`,
+              remedy: `set cluster: ${cluster.name} in the account file, or run a worker for ${name}`,
+            });
+          },
+          fence: createFence(client, () => simulatedNow(scale, Date.now())),
+          decider,
+          histories: createHistories(client),
+        },
+        summarizePlan,
+      ),
+    });
+    const finished = worker.run();
+    finished.catch((error: unknown) => say(`worker: ${String(error)}`));
+    closers.push(async () => {
+      worker.shutdown();
+      await finished.catch(() => undefined);
+    });
+    await makeVersionCurrent(clientConnection, target.namespace, worker.buildId);
+
+    const temporal = target;
+    const publish = () =>
+      writeRuntimeFile(home, {
+        pid: process.pid,
+        storeUrl: service.url,
+        storeToken: token,
+        temporalAddress: temporal.options.address ?? '',
+        namespace: temporal.namespace,
+        temporalUi,
+        clusterUrl: simulator?.url ?? null,
+        clusterToken: simulator?.token ?? null,
+        scale,
+        queues: EMBEDDED_QUEUES,
+      });
+    await publish();
+    closers.push(() => removeRuntimeFile(home));
+    return {
+      client,
+      store,
+      simulation: simulator?.simulation ?? null,
+      scraper,
+      scale: () => scale,
+      async run(factor) {
+        if (simulator === null) return scale;
+        scale = await simulator.simulation.run(factor);
+        await publish();
+        return scale;
+      },
+      temporalUi,
+      address: temporal.options.address ?? '',
+      pids: { server: serverPid, simulator: simulator?.pid ?? null },
+      finished,
+      close: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+interface Simulator {
+  url: string;
+  token: string;
+  pid: number | null;
+  simulation: RemoteSimulation;
+  close(): Promise<void>;
+}
+
+const readySchema = z.object({ url: z.string() });
+
+/** The simulated cluster as a process of its own, with its journal in the home folder. */
+async function spawnSimulator(scenario: string, home: string): Promise<Simulator> {
+  const token = newToken();
+  const script = fileURLToPath(new URL('../cluster/simulated/server.js', import.meta.url));
+  const child = spawn(
+    process.execPath,
+    [script, '--scenario', scenario, '--state', join(home, 'cluster.journal'), '--with-parent'],
+    {
+      env: { ...process.env, [TOKEN_VARIABLE]: token },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    },
+  );
+  const url = await firstLine(child, 'starting the simulated cluster');
+  const simulation = await connectSimulatedCluster({ url: readySchema.parse(JSON.parse(url)).url, token });
+  return {
+    url: readySchema.parse(JSON.parse(url)).url,
+    token,
+    pid: child.pid ?? null,
+    simulation,
+    async close() {
+      await simulation.close();
+      if (child.exitCode !== null) return;
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+async function firstLine(child: ChildProcess, action: string): Promise<string> {
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-2000);
+  });
+  if (child.stdout === null) throw new TypeError('the child has no standard output');
+  const lines = createInterface({ input: child.stdout });
+  const line = await Promise.race([
+    once(lines, 'line').then(([text]) => String(text)),
+    once(child, 'exit').then(() => null),
+  ]);
+  if (line !== null) return line;
+  throw new HeadroomError({
+    kind: 'unavailable',
+    component: 'dev',
+    action,
+    problem: said.trim(),
+    remedy: 'correct what it says and start again',
+  });
+}

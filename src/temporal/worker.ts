@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import { Worker, type NativeConnection } from '@temporalio/worker';
+import type { Activities } from '../../activities/types.js';
+import type { Queues } from '../../workflows/messages.js';
+import { BUNDLE_PATH, buildIdOf } from './bundle.js';
+import { DEPLOYMENT_NAME } from './namespace.js';
+
+export interface HeadroomWorker {
+  buildId: string;
+  /** Resolves when all have drained; rejects where one of them failed. */
+  run(): Promise<void>;
+  /** Lets running activities end, takes no new ones. */
+  shutdown(): void;
+}
+
+/** Accounts whose workflow code stays in memory between cycles; beyond it, it is replayed. */
+const CACHED_WORKFLOWS = 600;
+
+/**
+ * One worker a queue, in this process. Workflows run on the light queue alone; the activities of a queue are those that
+ * the workflows send there, all of them being known everywhere.
+ * @param versioning false where the server knows no worker deployments (the time-skipping test server).
+ */
+export async function createWorkers(options: {
+  connection: NativeConnection;
+  namespace: string;
+  queues: Queues;
+  /** Which of the queues to serve. */
+  serve: readonly (keyof Queues)[];
+  activities: Activities;
+  versioning: boolean;
+  bundlePath?: string;
+}): Promise<HeadroomWorker> {
+  const code = await readFile(options.bundlePath ?? BUNDLE_PATH, 'utf8');
+  const buildId = buildIdOf(code);
+  const version = { deploymentName: DEPLOYMENT_NAME, buildId };
+  const names = [...new Set(options.serve.map((role) => options.queues[role]))];
+  const workers = await Promise.all(
+    names.map((taskQueue) =>
+      Worker.create({
+        connection: options.connection,
+        namespace: options.namespace,
+        taskQueue,
+        activities: { ...options.activities },
+        ...(taskQueue === options.queues.light && options.serve.includes('light')
+          ? { workflowBundle: { code }, maxCachedWorkflows: CACHED_WORKFLOWS }
+          : {}),
+        ...(options.versioning
+          ? {
+              workerDeploymentOptions: {
+                version,
+                useWorkerVersioning: true,
+                defaultVersioningBehavior: 'AUTO_UPGRADE' as const,
+              },
+            }
+          : {}),
+        maxConcurrentActivityTaskExecutions: 40,
+        shutdownGraceTime: '5s',
+      }),
+    ),
+  );
+  return {
+    buildId,
+    run: async () => {
+      await Promise.all(workers.map((worker) => worker.run()));
+    },
+    shutdown() {
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+    },
+  };
+}
