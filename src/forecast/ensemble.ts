@@ -64,7 +64,7 @@ export interface Ensemble {
 
 /** Steps ahead at which residuals are learnt: dense at first, then in ever larger strides. */
 export function chooseAnchors(horizon: number, exactly: readonly number[]): number[] {
-  const usual = [1, 2, 3, 4, 6, 9, 12, 18, 24, 48, 96, 168];
+  const usual = [1, 2, 3, 5, 8, 12, 24, 48, 96, 168];
   const anchors = new Set([1, horizon, ...usual, ...exactly].filter((h) => h >= 1 && h <= horizon));
   return [...anchors].sort((a, b) => a - b);
 }
@@ -107,11 +107,12 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const middleLevel = levels.indexOf(0.5);
 
   // What was forecast and not yet scored: a ring for each anchor, as long as the anchor.
-  const width = M + Q + 2 * L + 3;
-  const rings = anchors.map((ahead) => new Float64Array(ahead * width).fill(Number.NaN));
-  const standard = new Float64Array(rows * L);
+  const width = M + Q + 2 * L + 2;
+  const rings = anchors.map((ahead) => new Float32Array(ahead * width).fill(Number.NaN));
+  const ringOrigins = anchors.map((ahead) => new Float64Array(ahead).fill(Number.NaN));
+  const standard = new Float32Array(rows * L);
   const states = createStateTracker(binsPerDay);
-  const memberWeights = new Float64Array(A * L * Q);
+  const memberWeights = new Float32Array(A * L * Q);
   const awake: boolean[] = members.map(() => false);
   const weightRow = new Float64Array(Q);
 
@@ -137,7 +138,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const raw = new Float64Array(L);
   const own = new Float64Array(L);
   const stated = new Float64Array(L);
-  const straighten = (from: Float64Array, to: Float64Array): void => {
+  const straighten = (from: Float64Array | Float32Array, to: Float64Array): void => {
     to[middleLevel] = from[middleLevel] ?? 0;
     for (let l = middleLevel + 1; l < L; l++) to[l] = Math.max(from[l] ?? 0, to[l - 1] ?? 0);
     for (let l = middleLevel - 1; l >= 0; l--) to[l] = Math.min(from[l] ?? 0, to[l + 1] ?? 0);
@@ -195,11 +196,13 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const learn = (anchor: number, label: EpochSeconds, value: number, censored: boolean): Scored | null => {
     const ahead = anchors[anchor] ?? 1;
     const ring = rings[anchor];
+    const origins = ringOrigins[anchor];
     const index = Math.round(label / step);
-    const base = (((index % ahead) + ahead) % ahead) * width;
-    if (ring === undefined || ring[base] !== index - ahead) return null;
-    const settled = ring[base + 1] === 1;
-    const state = ring[base + width - 1] ?? 0;
+    const place = ((index % ahead) + ahead) % ahead;
+    if (ring === undefined || origins?.[place] !== index - ahead) return null;
+    const base = place * width;
+    const settled = ring[base] === 1;
+    const state = ring[base + 1] ?? 0;
     const statedAt = base + 2 + M + Q + L;
     // Each level's correction is judged by its own value, not by what a neighbour raised it to: otherwise two
     // corrections that crossed would drive each other away for ever.
@@ -254,16 +257,19 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     for (let a = 0; a < A; a++) {
       const ahead = anchors[a] ?? 1;
       const ring = rings[a];
-      if (ring === undefined) continue;
-      const base = (((index % ahead) + ahead) % ahead) * width;
+      const origins = ringOrigins[a];
+      if (ring === undefined || origins === undefined) continue;
+      const place = ((index % ahead) + ahead) % ahead;
+      const base = place * width;
       combine(label + ahead * step, ahead + gap);
-      ring[base] = index;
-      ring[base + 1] = gap === 0 ? 1 : 0;
-      ring[base + width - 1] = states.current();
+      origins[place] = index;
+      ring[base] = gap === 0 ? 1 : 0;
+      ring[base + 1] = states.current();
       ring.set(point, base + 2);
       ring.set(memberScale, base + 2 + M);
       ring.set(raw, base + 2 + M + Q);
-      ring.set(own, base + 2 + M + Q + L);
+      // What is kept in float32 must not fall below what was stated.
+      for (let l = 0; l < L; l++) ring[base + 2 + M + Q + L + l] = (own[l] ?? 0) * (1 + 2e-7);
     }
   };
 

@@ -13,12 +13,14 @@ const DAY = 86_400;
 /** Less history than this shows no daily cycle: forecasts are a wide guess. */
 const COLD_SPAN = 2 * DAY;
 const COLD_BINS = 24;
+/** Beyond this a value is no demand but a mistake; it also keeps float32 from overflowing. */
+const LARGEST = 1e30;
 
 const refuse = (action: string, problem: string, remedy: string): HeadroomError =>
   new HeadroomError({ kind: 'invalid-input', component: 'forecast', action, problem, remedy });
 
 function checkValue(action: string, label: EpochSeconds, value: number): void {
-  if (Number.isNaN(value) || (value >= 0 && value <= 1e300)) return;
+  if (Number.isNaN(value) || (value >= 0 && value <= LARGEST)) return;
   const problem = `the bin at ${isoTime(label)} is ${value}`;
   throw refuse(action, problem, value < 0 ? 'demand is never below zero: mend or drop it' : 'mend or drop it');
 }

@@ -35,8 +35,8 @@ export function createScaleBank(options: {
   const count = models * anchors.length;
   const slow = new Float64Array(count);
   const fast = new Float64Array(count);
-  const seen = new Float64Array(count);
-  const slots = new Float64Array(count * SLOTS).fill(Number.NaN);
+  const seen = new Uint32Array(count);
+  const slots = new Float32Array(count * SLOTS).fill(Number.NaN);
   const slowRate = 1 - 2 ** (-1 / Math.max(24, 2 * options.binsPerDay));
   const slotBins = Math.max(1, options.binsPerDay / SLOTS);
   const slotRate = 1 - 2 ** (-1 / (5 * slotBins));

@@ -5,12 +5,12 @@
  * Cormode et al., ICDE 2009) and renormalising now and then.
  */
 
-/** Cells on each side of zero; the outermost reaches |r| ≈ 1.2e3. */
-const SIDE = 88;
+/** Cells on each side of zero; the outermost reaches |r| ≈ 1e3. */
+const SIDE = 60;
 const CELLS = 2 * SIDE + 1;
 /** Residuals below this share of the scale are as good as none. */
 const FINEST = 0.01;
-const GROWTH = Math.log(1.142);
+const GROWTH = Math.log(1.212);
 /** Where the weights are renormalised; float32 keeps seven digits. */
 const LARGE = 1e6;
 
@@ -41,7 +41,7 @@ export interface SketchBank {
   /** Time passes for every row: what is in it loses weight against what comes. */
   age(): void;
   /** Writes the quantiles of a row at the bank's levels to `out` from `at`. */
-  quantiles(row: number, out: Float64Array, at: number): void;
+  quantiles(row: number, out: Float32Array, at: number): void;
 }
 
 /**

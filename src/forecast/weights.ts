@@ -21,20 +21,23 @@ export interface WeightBank {
 
 /** @param options.halfLife scored bins until a gain counts half. */
 export function createWeightBank(cells: number, members: number, options: { halfLife: number }): WeightBank {
-  const gains = new Float64Array(cells * members);
-  const squares = new Float64Array(cells * members);
-  const largest = new Float64Array(cells * members);
-  const scored = new Float64Array(cells * members);
+  const gains = new Float32Array(cells * members);
+  const squares = new Float32Array(cells * members);
+  const largest = new Float32Array(cells * members);
+  const scored = new Uint16Array(cells * members);
   const keep = 2 ** (-1 / options.halfLife);
   const logMembers = Math.log(Math.max(2, members));
   return {
     score(cell, member, gain) {
       const at = cell * members + member;
-      const times = (scored[at] = (scored[at] ?? 0) + 1);
+      const times = Math.min(60_000, (scored[at] ?? 0) + 1);
+      scored[at] = times;
       // Its first residuals shape its quantiles: judging those would be judging the wide guess before them.
       if (times <= APPRENTICE / 4) return;
-      const variance = (squares[at] = (squares[at] ?? 0) * keep + gain * gain);
-      const most = (largest[at] = Math.max((largest[at] ?? 0) * keep, Math.abs(gain)));
+      const variance = (squares[at] ?? 0) * keep + gain * gain;
+      squares[at] = variance;
+      const most = Math.max((largest[at] ?? 0) * keep, Math.abs(gain));
+      largest[at] = most;
       const rate = variance > 0 ? Math.min(1 / most, 2 * Math.sqrt(logMembers / variance)) : 0;
       // The second-order term is what makes the bound hold without knowing the size of gains beforehand.
       gains[at] = (gains[at] ?? 0) * keep + gain * (1 - rate * gain);
