@@ -1,20 +1,10 @@
-import { KubeConfig } from '@kubernetes/client-node';
 import { formatQuantity } from '../../src/domain/component.js';
 import { unreachable } from '../../src/domain/errors.js';
 import type { FieldTarget } from '../../src/domain/cluster.js';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes/adapter.js';
 import { clusterContract, type ClusterWorld } from './cluster.js';
+import { kubeConfigOf } from './kube-config.js';
 import { createFakeApiServer, type FakeApiServer } from './kubernetes-api-server.js';
-
-export function kubeConfigOf(server: string): KubeConfig {
-  const kubeConfig = new KubeConfig();
-  // The client refuses plain HTTP unless it is told that nothing is verified.
-  kubeConfig.loadFromClusterAndUser(
-    { name: 'test', server, skipTLSVerify: true },
-    { name: 'headroom', token: 'secret' },
-  );
-  return kubeConfig;
-}
 
 function foreignWrite(api: FakeApiServer, target: FieldTarget, manager: string): void {
   const options = { manager, apply: false, force: false };

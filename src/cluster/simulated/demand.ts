@@ -71,7 +71,7 @@ export function usualStep(times: Float64Array): number {
 }
 
 /**
- * Checks and builds a table from rows.
+ * Checks and builds a table from rows; a NaN is a hole, as a row that is not there.
  * @throws HeadroomError `invalid-input` naming the row where time does not increase or a value is negative or infinite.
  */
 export function demandTable(rows: readonly { at: number; value: number }[], what: string): DemandTable {

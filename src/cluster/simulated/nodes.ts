@@ -109,7 +109,7 @@ export function createNodes(models: readonly PoolModel[], draws: Draws, faults: 
       }
       const open = candidates
         .filter((pool) => pool.model.size === 'variable' && pool.nodes.length < pool.model.max)
-        .filter((pool) => fits(pool.model.node, request) && !stockedOut(pool, at))
+        .filter((pool) => fits(pool.model.node, request) && (ready || !stockedOut(pool, at)))
         .sort((a, b) => a.model.pricePerHour - b.model.pricePerHour);
       const pool = open[0];
       if (pool === undefined) return { node: null, placed: false };

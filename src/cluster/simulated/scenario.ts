@@ -208,11 +208,7 @@ function demandOf(input: DemandInput, begin: EpochSeconds, what: string, readCsv
     }
     return { at: timeOfRow(row['timestamp'] ?? '', csv, index, what), value: number * scale };
   });
-  // An empty cell is a hole, as a row that is not there.
-  const table = demandTable(
-    read.filter(({ value }) => !Number.isNaN(value)),
-    `${what} in ${csv}`,
-  );
+  const table = demandTable(read, `${what} in ${csv}`);
   const shift = input.start === undefined ? 0 : input.start - (table.times[0] ?? 0);
   const lookUp = tableDemand(table);
   return (at) => lookUp(at - shift);
