@@ -2,7 +2,7 @@ import type { Plan } from '../domain/plan.js';
 import { joinBlocks } from './blocks.js';
 import { buildModel, type BuiltModel } from './build.js';
 import { chooseSizes, sizesToConsider } from './choose.js';
-import { findConflict } from './conflict.js';
+import { findConflict, firstBreach } from './conflict.js';
 import { contentId } from './identity.js';
 import { relaxed } from './model.js';
 import { billOf, objectiveOf } from './numbers.js';
@@ -68,18 +68,20 @@ function allocate(input: AllocationInput, solver: Solver, iterationLimit: number
   let proven = bound;
   let status: string = broken ? 'relaxed' : solution.status;
   const integers = final.model.integer.filter(Boolean).length;
+  const breached = !broken && firstBreach(prepared, numbers) !== null;
   if (
     !broken &&
     solution.status === 'optimal' &&
     integers <= MOST_INTEGERS &&
-    gapOf(objective, proven) > WORTH_BRANCHING
+    (breached || gapOf(objective, proven) > WORTH_BRANCHING)
   ) {
     const exact = solver.solve(final.model, { iterationLimit, integer: true, nodeLimit: 500 });
     iterations += exact.iterations;
     if (exact.status === 'optimal') {
       const better = roundUp(prepared, fractionsOf(prepared, final, exact, option, starts), false);
       const value = objectiveOf(prepared, better);
-      if (value < objective) [numbers, objective] = [better, value];
+      const keeps = firstBreach(prepared, better) === null;
+      if ((breached && keeps) || (value < objective && keeps)) [numbers, objective] = [better, value];
       // Its bound holds for the whole problem only where sizes and starts were not fixed before.
       if (!open) proven = Math.max(proven, exact.bound * final.unit);
       status = 'branched';
@@ -135,8 +137,8 @@ function shapeOf(prepared: Prepared, considered: readonly (readonly number[])[],
     workload.exists,
     considered[workload.index]?.length,
   ]);
-  const { cost, rowLower, indices } = built.model;
-  return contentId([names, prepared.hours, cost.length, rowLower.length, indices.length]);
+  const { cost, rowLower } = built.model;
+  return contentId([names, prepared.hours, cost.length, rowLower.length]);
 }
 
 /** Where the relaxation puts most of each run; the earliest of equals. */

@@ -30,8 +30,10 @@ export interface Build {
   before(block: number): number | 'now' | null;
   /** Workloads of which no size fits a node: they have a column that a limit holds at 0, so that it can be named. */
   unfit: ReadonlySet<number>;
-  /** The option that demand of a workload is counted in. */
-  reference(workload: PreparedWorkload): number;
+  /** The first of a workload's sizes in the model. */
+  sizes(workload: PreparedWorkload): number;
+  /** The demand rows as they were added, for what whole numbers imply of them. */
+  demandRows: { workload: number; block: number; bound: number; entries: Entry[]; shortfall: number }[];
   /** Objective of an amount of money: costs are scaled to about 1. */
   cost(money: number): number;
   /** Demand that is a limit here and may not go unserved, as `workload/component/block`; null: shortfall is priced. */
@@ -45,13 +47,13 @@ export interface Build {
  * maximum, grant, lead time) holds. Demand gives before all of them, by its shortfall price.
  */
 export const GIVING_ORDER = {
-  'spot-share': 1e3,
-  minimum: 2e3,
-  'missing-data': 4e3,
-  override: 8e3,
-  'pool-minimum': 1.6e4,
-  step: 3.2e4,
-  blackout: 6.4e4,
+  'spot-share': 1e5,
+  minimum: 2e5,
+  'missing-data': 4e5,
+  override: 8e5,
+  'pool-minimum': 1.6e6,
+  step: 3.2e6,
+  blackout: 6.4e6,
 } as const;
 
 export interface BuildOptions {
@@ -140,7 +142,8 @@ export function buildModel(prepared: Prepared, options: BuildOptions): BuiltMode
       return blocks[at - 1] === block - 1 ? block - 1 : null;
     },
     unfit,
-    reference: (workload) => options.sizes[workload.index]?.[0] ?? 0,
+    sizes: (workload) => options.sizes[workload.index]?.[0] ?? 0,
+    demandRows: [],
     cost,
     hard: options.hard ?? null,
     gives: (rank) => GIVING_ORDER[rank],

@@ -5,6 +5,7 @@ import { amountWords } from './constraints/demand.js';
 import { restrictedTo } from './model.js';
 import { shortfallOf, taskLoad, totalOf, type Numbers } from './numbers.js';
 import type { Prepared } from './prepare.js';
+import { nodeRange, replicaRange } from './rounding.js';
 import type { Solver } from './solver.js';
 
 const WORK = { iterationLimit: 20_000, nodeLimit: 100 };
@@ -18,10 +19,11 @@ const MOST_INTEGERS = 60;
  */
 export function findConflict(prepared: Prepared, numbers: Numbers, solver: Solver, broken: boolean): Conflict | null {
   const sizes = prepared.workloads.map((workload) => [numbers.option[workload.index] ?? 0]);
-  const short = broken ? null : firstShortfall(prepared, numbers);
-  if (!broken && short === null) return null;
+  const breach = broken ? null : firstBreach(prepared, numbers);
+  const short = broken || breach !== null ? null : firstShortfall(prepared, numbers);
+  if (!broken && breach === null && short === null) return null;
   const hard = new Set(short?.keys ?? []);
-  const last = short?.block ?? prepared.blocks.length - 1;
+  const last = breach?.block ?? short?.block ?? prepared.blocks.length - 1;
   for (const blocks of views(prepared, last, broken)) {
     const { model } = buildModel(prepared, { sizes, blocks, hard, fixedStarts: numbers.starts });
     const groups = [...model.groups.values()].filter(
@@ -40,6 +42,31 @@ export function findConflict(prepared: Prepared, numbers: Numbers, solver: Solve
       );
       const set = groups.filter((group) => found.has(group.id)).map(({ constraint, words }) => ({ constraint, words }));
       return { set, gaveUp: gaveUpWords(prepared, numbers) };
+    }
+  }
+  if (breach === null) return null;
+  // Whole numbers were not found, and that there are none was not proven: it is said all the same.
+  const words = `${breach.words}, with whole replicas on whole nodes`;
+  return { set: [{ constraint: breach.constraint, words }], gaveUp: gaveUpWords(prepared, numbers) };
+}
+
+/** The first block in which whole numbers stay under a limit that fractions could keep. */
+export function firstBreach(
+  prepared: Prepared,
+  numbers: Numbers,
+): { block: number; constraint: string; words: string } | null {
+  for (const block of prepared.blocks.keys()) {
+    for (const workload of prepared.workloads) {
+      if (!workload.exists) continue;
+      const { low } = replicaRange(prepared, numbers, workload, block);
+      if (totalOf(numbers, workload.index, block) >= low) continue;
+      const words = workload.override?.words ?? `minimum ${low} replicas of ${workload.policy.name}`;
+      return { block, constraint: workload.override === null ? 'replica-limits' : 'overrides', words };
+    }
+    for (const pool of prepared.pools) {
+      const { low } = nodeRange(prepared, numbers, pool, block);
+      if ((numbers.nodes[block]?.[pool.index] ?? 0) >= low) continue;
+      return { block, constraint: 'pool-size', words: `minimum ${low} nodes of pool ${pool.policy.name}` };
     }
   }
   return null;

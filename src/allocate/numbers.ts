@@ -58,6 +58,36 @@ export function shortfallOf(
   return short > 1e-7 * Math.max(demand, size) ? short : 0;
 }
 
+/** The coefficient that whole numbers leave of `value` in a row with this bound; see constraints/whole-numbers.ts. */
+export function riseOf(value: number, bound: number): number {
+  const fraction = bound - Math.floor(bound + 1e-6);
+  const whole = Math.floor(value + 1e-9);
+  return fraction < 1e-6 ? value : whole + Math.min(1, Math.max(0, value - whole) / fraction);
+}
+
+/** Money per hour for what a number of replicas leaves unserved in a block: by the unit, and by the replica missing. */
+export function unservedCost(
+  prepared: Prepared,
+  numbers: Numbers,
+  workload: PreparedWorkload,
+  block: number,
+  replicas: number,
+): number {
+  const option = numbers.option[workload.index] ?? 0;
+  let money = 0;
+  for (const need of workload.needs) {
+    const demand = (need.target[block] ?? 0) + taskLoad(prepared, numbers, workload.index, need.component, block);
+    money += need.shortfallPrice * shortfallOf(workload, need, option, replicas, demand);
+    const reference = (workload.options[workload.reference]?.request[need.component] ?? 0) * need.utilization;
+    if (reference === 0) continue;
+    const size = (workload.options[option]?.request[need.component] ?? 0) * need.utilization;
+    const bound = demand / reference;
+    const missing = Math.ceil(bound - 1e-6) - riseOf(size / reference, bound) * replicas;
+    money += workload.missPrice * Math.max(0, missing);
+  }
+  return money;
+}
+
 /** The load of a pool, in nodes, by its most loaded component. */
 export function poolLoad(prepared: Prepared, numbers: Numbers, block: number, pool: number): number {
   const node = prepared.pools[pool]?.policy.node ?? {};
@@ -111,10 +141,7 @@ export function objectiveOf(prepared: Prepared, numbers: Numbers): number {
       const total = totalOf(numbers, workload.index, block);
       const before = block === 0 ? workload.running : totalOf(numbers, workload.index, block - 1);
       money += workload.startPrice * Math.max(0, total - before);
-      for (const need of workload.needs) {
-        const demand = (need.target[block] ?? 0) + taskLoad(prepared, numbers, workload.index, need.component, block);
-        money += hours * need.shortfallPrice * shortfallOf(workload, need, option, total, demand);
-      }
+      money += hours * unservedCost(prepared, numbers, workload, block, total);
     }
   }
   return money;

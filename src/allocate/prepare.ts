@@ -17,6 +17,8 @@ const START_HOURS = 1 / 12;
 const NOMINAL = 0.001;
 /** Demand beyond twice the maximum and so many replicas is all the same to a plan, and ruins a solver's arithmetic. */
 const BEYOND = 100;
+/** A missing replica is weighed like the node that it would need, or so many replicas where nodes are larger. */
+const NODE_LIKE = 8;
 /** Earlier in the account file is dearer by this much less: ties are broken the same way on every machine. */
 const TIE = 1e-5;
 
@@ -68,6 +70,10 @@ export interface PreparedWorkload {
   missing: Component[];
   /** Money per hour of a replica of the first size where it is cheapest (nominal where that is nothing). */
   replicaPrice: number;
+  /** The size that demand is counted in: what runs now, or the first. */
+  reference: number;
+  /** Money for each replica (of that size) that is missing for an hour: what makes a bin miss its level. */
+  missPrice: number;
   /** Money per started replica. */
   startPrice: number;
   /** Money per hour, expected, for the interruptions of a replica; by pool index. */
@@ -222,9 +228,14 @@ function prepareWorkload(
     const target = series.blocks.map((block) => Math.min(block.atLevel, most));
     needs.push({ component, level: series.level, utilization, series, target, shortfallPrice: weight * perUnit });
   }
-  const first = options[0];
+  const reference = Math.max(
+    0,
+    options.findIndex((option) => option.current),
+  );
+  const first = options[reference];
   const price = first === undefined ? nominal : cheapest(first);
   const replicaPrice = Number.isFinite(price) ? price : nominal;
+  const node = Math.max(replicaPrice, ...allowed.map((pool) => pool.policy.pricePerHour));
   const now = floored ? autoscaler.floor : (state?.replicas ?? 0);
   return {
     index,
@@ -245,6 +256,8 @@ function prepareWorkload(
     needs,
     missing,
     replicaPrice,
+    reference,
+    missPrice: CRITICALITY_WEIGHT[workload.criticality] * Math.min(node, NODE_LIKE * replicaPrice),
     startPrice: replicaPrice * START_HOURS,
     interruptionPrice: pools.map(
       ({ policy: pool }) =>

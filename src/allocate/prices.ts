@@ -23,7 +23,7 @@ export function limitPrices(prepared: Prepared, numbers: Numbers, solver: Solver
   if (solution.status !== 'optimal' || hours === 0) return prices;
   const perUnit = new Map<string, number>();
   for (const workload of build.workloads) {
-    const request = workload.options[build.reference(workload)]?.request ?? {};
+    const request = workload.options[workload.reference]?.request ?? {};
     for (const need of workload.needs) {
       const size = (request[need.component] ?? 0) * need.utilization;
       perUnit.set(`demand/${workload.policy.name}/${need.component}/0`, size);

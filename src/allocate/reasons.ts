@@ -5,7 +5,7 @@ import { sizeCost } from './choose.js';
 import { amountWords } from './constraints/demand.js';
 import { budgetWords } from './constraints/budget.js';
 import { firstShortfall } from './conflict.js';
-import { poolLoad, shortfallOf, taskLoad, totalOf, type Numbers } from './numbers.js';
+import { poolLoad, shortfallOf, taskLoad, totalOf, unservedCost, type Numbers } from './numbers.js';
 import { replicasFor, type Prepared, type PreparedNeed, type PreparedPool, type PreparedWorkload } from './prepare.js';
 import { replicaRange } from './rounding.js';
 
@@ -194,14 +194,14 @@ function replicasRejected(prepared: Prepared, numbers: Numbers, workload: Prepar
   const { price, pool } = replicaMoney(numbers, workload);
   const { low } = replicaRange(prepared, numbers, workload, 0);
   if (value > 0) {
-    let lost = 0;
+    const lost =
+      unservedCost(prepared, numbers, workload, 0, value - 1) - unservedCost(prepared, numbers, workload, 0, value);
     const unserved: string[] = [];
     for (const need of workload.needs) {
       const demand = (need.target[0] ?? 0) + taskLoad(prepared, numbers, workload.index, need.component, 0);
       const more =
         shortfallOf(workload, need, option, value - 1, demand) - shortfallOf(workload, need, option, value, demand);
       if (more <= 0) continue;
-      lost += more * need.shortfallPrice;
       unserved.push(amountWords(need.component, more));
     }
     const why =

@@ -1,7 +1,7 @@
 import { COMPONENTS } from '../domain/component.js';
 import { grantOf } from './constraints/grant.js';
 import { changesBetween } from './constraints/step-limits.js';
-import { billOf, poolLoad, shareOf, shortfallOf, taskLoad, totalOf, type Numbers } from './numbers.js';
+import { billOf, poolLoad, shareOf, totalOf, unservedCost, type Numbers } from './numbers.js';
 import { replicaBill, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
 
 /** What the relaxation says, in fractions. */
@@ -106,12 +106,11 @@ function spread(prepared: Prepared, workload: PreparedWorkload, shares: readonly
     counts[pool] = (counts[pool] ?? 0) - fewer;
     left += fewer;
   }
-  const isSpot = (pool: number): boolean => prepared.pools[pool]?.policy.capacityType === 'spot';
   const most = Math.floor(prepared.input.policy.spotMaxShare * total + CLOSE);
-  const steady = order.find((pool) => !isSpot(pool));
-  let over = counts.reduce((sum, count, pool) => sum + (isSpot(pool) ? count : 0), 0) - most;
+  const steady = order.find((pool) => !isSpot(prepared, pool));
+  let over = counts.reduce((sum, count, pool) => sum + (isSpot(prepared, pool) ? count : 0), 0) - most;
   for (const pool of steady === undefined ? [] : order) {
-    if (!isSpot(pool) || over <= 0 || steady === undefined) continue;
+    if (!isSpot(prepared, pool) || over <= 0 || steady === undefined) continue;
     const moved = Math.min(over, counts[pool] ?? 0);
     counts[pool] = (counts[pool] ?? 0) - moved;
     counts[steady] = (counts[steady] ?? 0) + moved;
@@ -165,8 +164,25 @@ function repair(prepared: Prepared, numbers: Numbers, block: number, floors: rea
     if (counts === undefined) return;
     counts[best.from] = (counts[best.from] ?? 0) - 1;
     if (best.to !== null) counts[best.to] = (counts[best.to] ?? 0) + 1;
+    else trimSpot(prepared, counts);
   }
 }
+
+/** A replica that was dropped elsewhere may leave too much on spot: what is too much there goes with it. */
+function trimSpot(prepared: Prepared, counts: number[]): void {
+  const share = prepared.input.policy.spotMaxShare;
+  for (const pool of prepared.pools) {
+    if (pool.policy.capacityType !== 'spot') continue;
+    while ((counts[pool.index] ?? 0) > 0) {
+      const total = counts.reduce((sum, count) => sum + count, 0);
+      const spot = counts.reduce((sum, count, index) => sum + (isSpot(prepared, index) ? count : 0), 0);
+      if (spot <= share * total + CLOSE) return;
+      counts[pool.index] = (counts[pool.index] ?? 0) - 1;
+    }
+  }
+}
+
+const isSpot = (prepared: Prepared, pool: number): boolean => prepared.pools[pool]?.policy.capacityType === 'spot';
 
 function setNodes(prepared: Prepared, numbers: Numbers, block: number): void {
   for (const pool of prepared.pools) {
@@ -205,13 +221,9 @@ function movesOf(
   for (const from of workload.pools) {
     if ((counts[from] ?? 0) === 0 || (crowded !== null && from !== crowded)) continue;
     const freed = Math.max(1e-6, shareOf(prepared, workload, option, from));
-    let lost = 0;
-    for (const need of workload.needs) {
-      const demand = (need.target[block] ?? 0) + taskLoad(prepared, numbers, workload.index, need.component, block);
-      const more =
-        shortfallOf(workload, need, option, total - 1, demand) - shortfallOf(workload, need, option, total, demand);
-      lost += need.shortfallPrice * more;
-    }
+    const lost =
+      unservedCost(prepared, numbers, workload, block, total - 1) -
+      unservedCost(prepared, numbers, workload, block, total);
     // Below its floor a workload gives only when no other has anything above its own.
     const last = total - 1 < floor ? LAST_RESORT * (1 + lost) : lost;
     moves.push({ workload, from, to: null, price: last / freed });

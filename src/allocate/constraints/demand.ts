@@ -17,7 +17,7 @@ export const demand: Constraint = {
       const span = prepared.blocks[block];
       if (span === undefined) continue;
       for (const workload of build.workloads) {
-        const reference = workload.options[build.reference(workload)];
+        const reference = workload.options[workload.reference];
         for (const need of workload.needs) {
           const size = (reference?.request[need.component] ?? 0) * need.utilization;
           if (!(size > 0)) continue;
@@ -38,7 +38,15 @@ export const demand: Constraint = {
           const hard = build.hard?.has(key) === true;
           if (!hard) {
             const money = need.shortfallPrice * size * (prepared.hours[block] ?? 0);
-            entries.push({ column: builder.column({ cost: build.cost(money) }), value: 1 });
+            const shortfall = builder.column({ cost: build.cost(money) });
+            build.demandRows.push({
+              workload: workload.index,
+              block,
+              bound: target / size,
+              entries: [...entries],
+              shortfall,
+            });
+            entries.push({ column: shortfall, value: 1 });
           }
           const words = `demand of ${workload.policy.name}: ${amountWords(need.component, target)} at level ${need.level} at ${isoTime(span.from)}`;
           const bound = target / size;

@@ -13,6 +13,7 @@ import { replicaLimits } from './replica-limits.js';
 import { spotShare } from './spot-share.js';
 import { stepLimits } from './step-limits.js';
 import { tasks } from './tasks.js';
+import { wholeNumbers } from './whole-numbers.js';
 
 /** All of them, in the order in which their rows stand in the model. */
 export const CONSTRAINTS: readonly Constraint[] = [
@@ -30,4 +31,5 @@ export const CONSTRAINTS: readonly Constraint[] = [
   blackout,
   tasks,
   churn,
+  wholeNumbers,
 ];

@@ -11,7 +11,7 @@ export const poolFit: Constraint = {
     const { builder, prepared } = build;
     for (const workload of build.workloads) {
       if (!build.unfit.has(workload.index)) continue;
-      const request = workload.options[build.reference(workload)]?.request ?? {};
+      const request = workload.options[build.sizes(workload)]?.request ?? {};
       const asked = COMPONENTS.flatMap((component) => {
         const amount = request[component];
         return amount === undefined ? [] : [amountWords(component, amount)];

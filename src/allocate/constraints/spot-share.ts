@@ -1,6 +1,9 @@
 import type { Constraint } from './constraint.js';
 
-/** Σ replicas on spot pools ≤ share · Σ replicas, for each workload. */
+/**
+ * Σ replicas on spot pools ≤ share · Σ replicas, for each workload. A plan has one size a workload, so it holds size
+ * by size: otherwise the relaxation would count small replicas elsewhere against large ones on spot.
+ */
 export const spotShare: Constraint = {
   name: 'spot-share',
   why: 'spot nodes are taken away together: a workload keeps enough elsewhere to live on',
@@ -19,10 +22,13 @@ export const spotShare: Constraint = {
         words: `at most ${Math.round(share * 100)} % of ${workload.policy.name} on spot`,
       });
       for (const block of build.blocks) {
-        const entries = build
-          .replicas(workload.index, block)
-          .map(({ column, pool }) => ({ column, value: (spot.has(pool) ? 1 : 0) - share }));
-        builder.row(entries, { upper: { bound: 0, group, gives: build.gives('spot-share') } });
+        const columns = build.replicas(workload.index, block);
+        for (const size of new Set(columns.map(({ option }) => option))) {
+          const entries = columns
+            .filter(({ option }) => option === size)
+            .map(({ column, pool }) => ({ column, value: (spot.has(pool) ? 1 : 0) - share }));
+          builder.row(entries, { upper: { bound: 0, group, gives: build.gives('spot-share') } });
+        }
       }
     }
   },

@@ -1,0 +1,147 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { PlanBlock, PlannedWorkload } from '../../src/domain/plan.js';
+import { createAllocator, type AllocationInput } from '../../src/allocate/index.js';
+import { broken, costOf } from './allocate-check.js';
+import { demandOf, inputOf, policyOf, stateOf } from './allocate-fixtures.js';
+
+const cents = (most: number) => fc.integer({ min: 5, max: most }).map((value) => value / 100);
+
+/** Small enough that every plan there is can be looked at. */
+const problem = fc
+  .record({
+    workloads: fc.array(
+      fc.record({
+        request: fc.constantFrom(0.5, 1, 1.5, 2, 3),
+        min: fc.integer({ min: 0, max: 2 }),
+        more: fc.integer({ min: 0, max: 2 }),
+        now: fc.integer({ min: 0, max: 3 }),
+        criticality: fc.constantFrom('low' as const, 'normal' as const, 'critical' as const),
+        demand: fc.array(
+          fc.integer({ min: 0, max: 900 }).map((value) => value / 100),
+          { minLength: 2, maxLength: 2 },
+        ),
+      }),
+      { minLength: 1, maxLength: 2 },
+    ),
+    pools: fc.array(
+      fc.record({
+        price: cents(90),
+        cores: fc.constantFrom(2, 3, 4, 8),
+        max: fc.integer({ min: 0, max: 4 }),
+        spot: fc.boolean(),
+        fixed: fc.boolean(),
+      }),
+      { minLength: 1, maxLength: 2 },
+    ),
+    budget: fc.option(cents(300), { nil: undefined }),
+    spotMaxShare: fc.constantFrom(1, 0.5),
+  })
+  .map(({ workloads, pools, budget, spotMaxShare }) => {
+    const policy = policyOf({
+      spotMaxShare,
+      ...(budget === undefined ? {} : { budget: { perHour: budget } }),
+      workloads: workloads.map((one, index) => ({
+        name: `w${index}`,
+        criticality: one.criticality,
+        components: { cpu: { request: one.request } },
+        replicas: { min: one.min, max: one.min + one.more },
+      })),
+      pools: pools.map((one, index) => ({
+        name: `p${index}`,
+        pricePerHour: one.price,
+        node: { cpu: one.cores },
+        max: one.max,
+        size: one.fixed ? ('fixed' as const) : ('variable' as const),
+        capacityType: one.spot ? ('spot' as const) : ('on-demand' as const),
+        leadTime: '0s',
+      })),
+    });
+    const state = stateOf(
+      policy,
+      Object.fromEntries(workloads.map((one, index) => [`w${index}`, one.now])),
+      Object.fromEntries(pools.map((one, index) => [`p${index}`, one.max])),
+    );
+    const demand = workloads.map((one, index) => demandOf(`w${index}`, 'cpu', one.demand));
+    return inputOf(policy, demand, { state });
+  });
+
+/** Every way to run the workloads in one block, with the fewest nodes that carry it. */
+function waysOf(input: AllocationInput, index: number): PlanBlock[] {
+  const { policy } = input;
+  const span = input.blocks[index] ?? { from: 0, to: 0 };
+  const perWorkload = policy.workloads.map((workload): PlannedWorkload[] => {
+    const request = { cpu: workload.components.cpu?.request ?? 0 };
+    const found: PlannedWorkload[] = [];
+    for (let replicas = workload.replicas.min; replicas <= workload.replicas.max; replicas++) {
+      for (let first = 0; first <= replicas; first++) {
+        if (policy.pools.length === 1 && first < replicas) continue;
+        const counts = [first, replicas - first];
+        const fits = policy.pools.every((pool, at) => counts[at] === 0 || request.cpu <= (pool.node.cpu ?? 0));
+        if (!fits) continue;
+        const pools = Object.fromEntries(policy.pools.map((pool, at) => [pool.name, counts[at] ?? 0]));
+        found.push({ workload: workload.name, replicas, request, pools, shortfall: {} });
+      }
+    }
+    return found;
+  });
+  return perWorkload
+    .reduce<PlannedWorkload[][]>((all, ways) => all.flatMap((taken) => ways.map((way) => [...taken, way])), [[]])
+    .map((workloads) => {
+      const nodes = Object.fromEntries(
+        policy.pools.map((pool) => {
+          const used = workloads.reduce((sum, one) => sum + (one.pools[pool.name] ?? 0) * (one.request.cpu ?? 0), 0);
+          const fixed = input.state.pools.find((one) => one.pool === pool.name)?.nodes ?? 0;
+          return [pool.name, pool.size === 'fixed' ? fixed : Math.ceil(used / (pool.node.cpu ?? 1) - 1e-9)];
+        }),
+      );
+      return { ...span, workloads, nodes, costPerHour: 0 };
+    });
+}
+
+function bruteForce(input: AllocationInput): number | null {
+  const feasible = input.blocks.map((_, index) =>
+    waysOf(input, index).filter((way) => broken(input, [way]).length === 0),
+  );
+  let best: number | null = null;
+  for (const first of feasible[0] ?? []) {
+    for (const second of feasible[1] ?? []) {
+      const cost = costOf(input, [first, second]);
+      if (best === null || cost < best) best = cost;
+    }
+  }
+  return best;
+}
+
+/** Stored plans join equal neighbours: takes them apart again. */
+const unjoined = (input: AllocationInput, blocks: readonly PlanBlock[]): PlanBlock[] =>
+  input.blocks.map(({ from, to }) => {
+    const holder = blocks.find((block) => block.from <= from && to <= block.to);
+    if (holder === undefined) throw new Error('a block is missing');
+    return { ...holder, from, to };
+  });
+
+test('a plan is feasible, costs what it says, and is within its stated gap of the best of all plans', async () => {
+  const allocator = await createAllocator();
+  let compared = 0;
+  fc.assert(
+    fc.property(problem, (input) => {
+      const best = bruteForce(input);
+      const { plan } = allocator.allocate(input);
+      const blocks = unjoined(input, plan.blocks);
+      if (best === null) {
+        expect(plan.conflict).not.toBeNull();
+        return;
+      }
+      compared++;
+      expect(broken(input, blocks)).toEqual([]);
+      const cost = costOf(input, blocks);
+      expect(plan.solver.objective).toBeCloseTo(cost, 6);
+      expect(cost).toBeGreaterThanOrEqual(best - 1e-6);
+      // The gap is a proof: nothing is cheaper than cost · (1 − gap).
+      expect(best).toBeGreaterThanOrEqual(cost * (1 - plan.solver.gap) - 1e-6 * (1 + cost));
+    }),
+    { numRuns: 150, seed: 7 },
+  );
+  expect(compared).toBeGreaterThan(40);
+}, 120_000);
