@@ -58,7 +58,8 @@ export function createRetained(registry: SeriesRegistry, queue: () => WriteQueue
           accounts.push(account);
           cutoffs.push(cutoff);
         }
-        await session.query('CREATE OR REPLACE TEMP TABLE cutoff (account VARCHAR, since DOUBLE)');
+        await session.query('CREATE TEMP TABLE IF NOT EXISTS cutoff (account VARCHAR, since DOUBLE)');
+        await session.query('DELETE FROM cutoff');
         await session.append('cutoff', [VARCHAR, DOUBLE], [accounts, cutoffs]);
         const { rowsChanged: samplesRemoved } = await session.query(
           `DELETE FROM samples USING series, cutoff

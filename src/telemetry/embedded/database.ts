@@ -168,17 +168,25 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       twice(action, async () => {
         signal?.throwIfAborted();
         const { from, session } = await leaseReader(action);
-        const interrupt = (): void => session.interrupt();
+        let again: NodeJS.Timeout | undefined;
+        // An interrupt that comes before the query has begun is forgotten: it is repeated until the call has ended.
+        const interrupt = (): void => {
+          session.interrupt();
+          again = setInterval(() => session.interrupt(), 5);
+        };
         try {
           signal?.throwIfAborted();
           signal?.addEventListener('abort', interrupt, { once: true });
-          return await attempt(from, () => work(session));
+          const result = await attempt(from, () => work(session));
+          signal?.throwIfAborted();
+          return result;
         } catch (cause) {
           if (signal?.aborted === true && (isInterrupt(cause) || cause === signal.reason)) throw signal.reason;
           if (cause instanceof Broken) throw cause;
           throw translate(cause, action, path);
         } finally {
           signal?.removeEventListener('abort', interrupt);
+          clearInterval(again);
           from.idle.push(session);
           waiting.shift()?.();
         }
