@@ -13,9 +13,9 @@ import type { ObserveRequest } from '../port.js';
 import { describeTarget, HEADROOM, judgeApply, judgeRestore, nextMark, sameValue } from '../fence.js';
 import { createDraws } from './draws.js';
 import { touches, within, type Fault, type ForeignTarget } from './faults.js';
+import { createMeter } from './meter.js';
 import type { EngineModel, Field } from './model.js';
 import { createNodes } from './nodes.js';
-import { serve } from './queueing.js';
 import {
   createPoolRecord,
   createWorkloadRecord,
@@ -72,13 +72,11 @@ export interface Engine {
   readonly pools: readonly { pool: string; record: PoolRecord }[];
 }
 
-/** Components whose shortage makes requests wait; the others (memory, storage) make them fail. */
-const QUEUEING = new Set(['cpu', 'io', 'network', 'gpu']);
-
 export function createEngine(model: EngineModel): Engine {
   const { tick } = model;
   const faults: Fault[] = [...model.faults];
   const draws = createDraws(model.seed);
+  const meter = createMeter(faults);
   const nodes = createNodes(model.pools, draws, faults);
   const running = new Map<string, RunningWorkload>();
   const records = new Map<RunningWorkload, WorkloadRecord>();
@@ -90,8 +88,6 @@ export function createEngine(model: EngineModel): Engine {
   const poolRecords = new Map(model.pools.map(({ name }) => [name, createPoolRecord()]));
   /** Faults that are spent: how often a counted one struck. */
   const struck = new Map<Fault, number>();
-  /** Demand holds where the trace has a hole. */
-  const lastDemand = new Map<RunningWorkload, number[]>();
   let clock = model.start;
 
   nodes.fill(model.start);
@@ -140,60 +136,6 @@ export function createEngine(model: EngineModel): Engine {
     }
   };
 
-  const measure = (run: RunningWorkload, record: WorkloadRecord, at: EpochSeconds) => {
-    const { account, workload, components, service } = run.model;
-    let surge = 1;
-    let measured = true;
-    for (const fault of faults) {
-      if (fault.kind === 'surge' && within(fault, at) && touches(fault, account, workload)) surge *= fault.factor;
-      if (fault.kind === 'metrics-outage' && within(fault, at) && touches(fault, account, workload)) measured = false;
-    }
-    const kinds = run.readyKinds(at);
-    const ready = kinds.reduce((sum, { count }) => sum + count, 0);
-    const slowdown = run.bad?.effect === 'slow' ? 1 / run.bad.severity : 1;
-    const held = lastDemand.get(run) ?? [];
-    let utilisation = 0;
-    let saturation = 0;
-    let lost = 0;
-    components.forEach(({ component, demand }, index) => {
-      const known = demand(at) * surge;
-      if (Number.isNaN(known)) measured = false;
-      else held[index] = known;
-      const load = (held[index] ?? 0) * (QUEUEING.has(component) ? slowdown : 1);
-      let capacity = 0;
-      let usage = 0;
-      let limited = ready === 0 && load > 0;
-      for (const { count, request } of kinds) {
-        const limit = request[component] ?? 0;
-        const share = load / ready;
-        capacity += count * limit;
-        usage += count * Math.min(share, limit);
-        if (share >= limit) limited = true;
-      }
-      const entry = record.components[index];
-      entry?.demand.add(known);
-      entry?.capacity.add(capacity);
-      entry?.usage.add(usage);
-      entry?.censored.add(limited ? 1 : 0);
-      run.usage[index] = usage;
-      if (load > 0) {
-        const ratio = capacity > 0 ? load / capacity : Number.POSITIVE_INFINITY;
-        saturation = Math.max(saturation, Math.min(1, ratio));
-        if (QUEUEING.has(component)) utilisation = Math.max(utilisation, ratio);
-        else lost = Math.max(lost, 1 - usage / load);
-      }
-    });
-    lastDemand.set(run, held);
-    const served = serve(service, ready, utilisation);
-    const broken = run.bad?.effect === 'errors' ? run.bad.severity : 0;
-    record.replicas.add(run.replicas.value);
-    record.ready.add(ready);
-    record.latency.add(served.latencyP99);
-    record.errors.add(1 - (1 - served.errorRate) * (1 - lost) * (1 - broken));
-    record.saturation.add(saturation);
-    record.unmeasured.add(measured ? 0 : 1);
-  };
-
   const runTick = () => {
     const from = clock;
     strikeBefore(from + tick);
@@ -201,7 +143,7 @@ export function createEngine(model: EngineModel): Engine {
     nodes.grow(from);
     for (const [run, record] of records) {
       run.reconcile(from);
-      measure(run, record, from);
+      meter(run, record, from);
     }
     for (const [name, record] of poolRecords) {
       const pool = nodes.pools.get(name);

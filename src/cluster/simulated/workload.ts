@@ -10,6 +10,12 @@ import type { Nodes } from './nodes.js';
 /** A Deployment's defaults: a quarter more while a new template rolls out, and a quarter may be away. */
 const SURGE = 0.25;
 
+/** Pods that were made from one template. */
+export interface PodKind {
+  count: number;
+  request: Resources;
+}
+
 /** A change that makes things worse until `field` has its old value again. */
 export interface BadRelease {
   effect: 'slow' | 'errors' | 'crash';
@@ -32,7 +38,7 @@ export interface RunningWorkload {
   requestOwner(): string | null;
   ready(at: EpochSeconds): number;
   /** Ready pods by request: a rollout has more than one kind. */
-  readyKinds(at: EpochSeconds): { count: number; request: Resources }[];
+  readyKinds(at: EpochSeconds): readonly PodKind[];
   /** Pods whose node went away. */
   evict(node: object): void;
   /** Brings pods towards the spec: autoscaler first, then replicas and template, then nodes for what has none. */
@@ -69,13 +75,41 @@ export function createWorkload(
     return resources;
   };
 
-  const currentTemplate = (): number => {
-    const wanted = request();
-    const same = templates.findIndex((template) =>
-      model.components.every(({ component }) => template[component] === wanted[component]),
-    );
-    return same >= 0 ? same : templates.push(wanted) - 1;
+  const isCurrent = (template: Resources | undefined): boolean => {
+    for (const [component, { value }] of requests) if (template?.[component] !== value) return false;
+    return true;
   };
+
+  const currentTemplate = (): number => {
+    const same = templates.findIndex(isCurrent);
+    return same >= 0 ? same : templates.push(request()) - 1;
+  };
+
+  /** Ready pods by template, until a pod comes, goes or gets ready: most ticks see the same. */
+  let census: { until: EpochSeconds; from: EpochSeconds; kinds: PodKind[]; ready: number } | null = null;
+  const countPods = (at: EpochSeconds) => {
+    if (census !== null && at >= census.from && at < census.until) return census;
+    const counts = new Map<number, number>();
+    let until = Number.POSITIVE_INFINITY;
+    let ready = 0;
+    for (const pod of pods) {
+      if (pod.readyAt > at) until = Math.min(until, pod.readyAt);
+      else {
+        counts.set(pod.generation, (counts.get(pod.generation) ?? 0) + 1);
+        ready++;
+      }
+    }
+    const kinds = [...counts].map(([generation, count]) => ({ count, request: templates[generation] ?? {} }));
+    census = { from: at, until, kinds, ready };
+    return census;
+  };
+  /** The spec that pods were last found to be as many and as new as. */
+  let calm: { replicas: number; generation: number } | null = null;
+  const isCalm = () =>
+    calm !== null &&
+    calm.replicas === replicas.value &&
+    pods.length === replicas.value &&
+    isCurrent(templates[calm.generation]);
 
   const templateOf = (pod: Pod): Resources => templates[pod.generation] ?? {};
 
@@ -103,6 +137,7 @@ export function createWorkload(
     if (!placed) return;
     pod.node = node;
     pod.readyAt = atOnce ? at : readyFrom(pod, Math.max(at, node?.readyAt ?? at));
+    census = null;
     // Without pools a pod has no node and yet its place.
     waiting.delete(pod);
   };
@@ -111,6 +146,7 @@ export function createWorkload(
   const create = (generation: number, at: EpochSeconds, atOnce = false) => {
     const pod: Pod = { serial: serial++, generation, node: null, readyAt: Number.POSITIVE_INFINITY };
     pods.push(pod);
+    census = null;
     waiting.add(pod);
     find(pod, at, atOnce);
   };
@@ -123,6 +159,7 @@ export function createWorkload(
       waiting.delete(pod);
     }
     pods = pods.filter((pod) => !gone.has(pod));
+    census = null;
   };
 
   /** In the order in which pods are given up: those that are not ready, then the newest. */
@@ -149,6 +186,7 @@ export function createWorkload(
   };
 
   const rollOut = (at: EpochSeconds) => {
+    if (isCalm()) return;
     const desired = replicas.value;
     const generation = currentTemplate();
     const old = pods.filter((pod) => pod.generation !== generation);
@@ -157,7 +195,11 @@ export function createWorkload(
     const room = old.length === 0 ? Number.POSITIVE_INFINITY : desired + Math.ceil(SURGE * desired) - pods.length;
     const missing = Math.min(desired - current.length, room);
     for (let made = 0; made < missing; made++) create(generation, at);
-    if (old.length === 0) return;
+    if (old.length === 0) {
+      calm = { replicas: desired, generation };
+      return;
+    }
+    calm = null;
     const idle = old.filter((pod) => pod.readyAt > at);
     remove(idle, at);
     const spare = workload.ready(at) - (desired - Math.floor(SURGE * desired));
@@ -170,6 +212,7 @@ export function createWorkload(
     for (const pod of pods) {
       if (pod.readyAt === Number.POSITIVE_INFINITY && !waiting.has(pod)) pod.readyAt = readyFrom(pod, at);
     }
+    census = null;
   };
   let wasCrashing = false;
 
@@ -185,23 +228,14 @@ export function createWorkload(
     },
     request,
     requestOwner: () => reportedOwner([...requests.values()].map(({ owner }) => owner)),
-    ready(at) {
-      let count = 0;
-      for (const pod of pods) if (pod.readyAt <= at) count++;
-      return count;
-    },
-    readyKinds(at) {
-      const counts = new Map<number, number>();
-      for (const pod of pods) {
-        if (pod.readyAt <= at) counts.set(pod.generation, (counts.get(pod.generation) ?? 0) + 1);
-      }
-      return [...counts].map(([generation, count]) => ({ count, request: templates[generation] ?? {} }));
-    },
+    ready: (at) => countPods(at).ready,
+    readyKinds: (at) => countPods(at).kinds,
     evict(node) {
       for (const pod of pods) {
         if (pod.node === node) waiting.delete(pod);
       }
       pods = pods.filter((pod) => pod.node !== node);
+      census = null;
     },
     reconcile(at) {
       const crashing = workload.bad?.effect === 'crash';
