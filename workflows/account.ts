@@ -7,6 +7,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import { fieldName } from '../src/domain/change.js';
 import { isoTime, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import { reading } from './activities.js';
 import { runCycle } from './cycle.js';
@@ -114,7 +115,7 @@ async function windDown(run: AccountRun): Promise<AccountResult['restored']> {
   const restored: AccountResult['restored'] = [];
   const activities = reading(state.queues, 'put back what was there before Headroom');
   for (const [index, { target, owner, keys }] of [...state.original].reverse().entries()) {
-    const field = 'workload' in target ? `${target.workload}.${target.field}` : `${target.pool}.${target.field}`;
+    const field = fieldName(target);
     try {
       const result = await activities.rollback({
         account: state.account,

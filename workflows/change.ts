@@ -15,7 +15,14 @@ import { fieldName } from '../src/domain/change.js';
 import type { ChangeOutcome, ChangeResult, CheckResult } from '../src/domain/plan.js';
 import { formatDuration, isoTime, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import { light, reading, waiting, writing } from './activities.js';
-import { accountWorkflowId, attentionSignal, changeEndedSignal, haltSignal, type ChangeInput } from './messages.js';
+import {
+  accountWorkflowId,
+  attentionSignal,
+  changeEndedSignal,
+  haltSignal,
+  supersedeSignal,
+  type ChangeInput,
+} from './messages.js';
 
 /** Where a change stands; what it has written decides what must be put back. */
 interface Progress {
@@ -25,6 +32,8 @@ interface Progress {
   leadTime: number | null;
   checks: CheckResult[];
   halted: string | null;
+  /** The plan that waits for this change to end, where there is one. */
+  superseded: string | null;
 }
 
 /** How the way forward ended; everything but `kept` that has written goes back. */
@@ -40,9 +49,19 @@ interface Ending {
 export async function change(input: ChangeInput): Promise<ChangeOutcome> {
   const { order } = input;
   const now = (): EpochSeconds => simulatedNow(input.scale, Date.now());
-  const progress: Progress = { startedAt: now(), written: [], leadTime: null, checks: [], halted: null };
+  const progress: Progress = {
+    startedAt: now(),
+    written: [],
+    leadTime: null,
+    checks: [],
+    halted: null,
+    superseded: null,
+  };
   setHandler(haltSignal, ({ reason }) => {
     progress.halted = reason;
+  });
+  setHandler(supersedeSignal, ({ planId }) => {
+    progress.superseded = planId;
   });
   const show = (doing: string): void =>
     setCurrentDetails(
@@ -182,9 +201,13 @@ async function verify(
   for (;;) {
     show(`verifying until ${isoTime(end)}`);
     const wall = wallMilliseconds(input.scale, Math.min(verification.every, Math.max(0, end - now())));
-    await condition(() => progress.halted !== null && input.whenPaused === 'roll-back', Math.max(1, Math.round(wall)), {
-      summary: `next reading of the checks, until ${isoTime(end)}`,
-    });
+    await condition(
+      () => (progress.halted !== null && input.whenPaused === 'roll-back') || progress.superseded !== null,
+      Math.max(1, Math.round(wall)),
+      {
+        summary: `next reading of the checks, until ${isoTime(end)}`,
+      },
+    );
     if (progress.halted !== null && input.whenPaused === 'roll-back') {
       return { result: 'rolled-back', detail: progress.halted };
     }
@@ -207,6 +230,13 @@ async function verify(
         detail: `${failed?.workload} ${failed?.metric} ${failed?.value?.toPrecision(3)} is above ${failed?.limit}`,
       };
     }
+    if (progress.superseded !== null && failedInRow === 0 && !blind) {
+      return {
+        result: 'kept',
+        detail: `checks held for ${formatDuration(Math.round(now() - from))}; plan ${progress.superseded} needs more`,
+      };
+    }
+    progress.superseded = null;
     if (now() < end) continue;
     // The last reading failed, but not often enough in a row: give it the readings that it needs to be sure.
     if (failedInRow > 0) continue;

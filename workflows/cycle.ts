@@ -1,6 +1,7 @@
 import {
   ActivityFailure,
   ApplicationFailure,
+  getExternalWorkflowHandle,
   isCancellation,
   log,
   ParentClosePolicy,
@@ -14,7 +15,7 @@ import { isoTime } from '../src/domain/time.js';
 import type { AccountRun } from './account.js';
 import { compute, light, reading } from './activities.js';
 import { change } from './change.js';
-import { changeWorkflowId } from './messages.js';
+import { changeWorkflowId, supersedeSignal } from './messages.js';
 import { expire, note } from './state.js';
 
 /** One cycle: observe, forecast, optimize beside learn, then act or hold with the reason. */
@@ -187,6 +188,7 @@ async function decide(run: AccountRun, plan: PlanSummary): Promise<void> {
     hold(run, plan.verdict.reason, plan.verdict.detail);
     return;
   }
+  await supersede(run, plan);
   const obstacle = obstacleOf(run, plan);
   if (obstacle !== null) {
     hold(run, obstacle.reason, obstacle.detail);
@@ -206,6 +208,23 @@ async function decide(run: AccountRun, plan: PlanSummary): Promise<void> {
     case 'auto':
       await startChange(run, plan);
       return;
+  }
+}
+
+/**
+ * Demand does not wait for a verification to end: where a plan needs more capacity than is there, a running change that
+ * has held so far is taken as kept, and the next begins as soon as it says so.
+ */
+async function supersede(run: AccountRun, plan: PlanSummary): Promise<void> {
+  const { state } = run;
+  if (state.change === null || state.policy.mode !== 'auto' || state.pause !== null || state.freeze !== null) return;
+  if (!plan.fields.some((field) => field.target.value > field.seen.value)) return;
+  try {
+    await getExternalWorkflowHandle(changeWorkflowId(state.change.changeId)).signal(supersedeSignal, {
+      planId: plan.id,
+    });
+  } catch (error) {
+    log.info('change was gone when a plan asked for more', { error: String(error) });
   }
 }
 

@@ -74,6 +74,8 @@ export const policyQuery = defineQuery<{ policy: AccountPolicy; revision: number
 
 // change
 export const haltSignal = defineSignal<[{ reason: string }]>('halt');
+/** A plan that needs more capacity is waiting: end a verification that has held so far. */
+export const supersedeSignal = defineSignal<[{ planId: string }]>('supersede');
 
 // fleet
 export const freezeSignal = defineSignal<[Freeze]>('freeze');

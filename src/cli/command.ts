@@ -43,6 +43,11 @@ export class CommandFailure extends Error {
 }
 
 export function createTerminal(): Terminal {
+  // A reader that has seen enough (`| head`) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(process.exitCode ?? EXIT.ok);
+    throw error;
+  });
   const interactive = process.stdout.isTTY === true;
   return {
     out: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),

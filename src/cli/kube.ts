@@ -14,7 +14,12 @@ export function clusterOfEnvironment(name: string, context?: string): Cluster {
         component: 'cli',
         action: 'reading the kubeconfig',
         problem: `it has no context "${context}"`,
-        remedy: `name one of ${kubeConfig.getContexts().map((known) => known.name).join(', ') || 'none'}`,
+        remedy: `name one of ${
+          kubeConfig
+            .getContexts()
+            .map((known) => known.name)
+            .join(', ') || 'none'
+        }`,
       });
     }
     kubeConfig.setCurrentContext(context);

@@ -1,10 +1,22 @@
 import { userInfo } from 'node:os';
 import { WorkflowNotFoundError, WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
-import { ApplicationFailure, type QueryDefinition, type SignalDefinition, type UpdateDefinition } from '@temporalio/common';
+import {
+  ApplicationFailure,
+  type QueryDefinition,
+  type SignalDefinition,
+  type UpdateDefinition,
+} from '@temporalio/common';
 import type { account } from '../../workflows/account.js';
 import { accountWorkflowId } from '../../workflows/messages.js';
 import { HeadroomError } from '../domain/errors.js';
-import { REAL_TIME, simulatedNow, parseDuration, parseTime, type EpochSeconds, type TimeScale } from '../domain/time.js';
+import {
+  REAL_TIME,
+  simulatedNow,
+  parseDuration,
+  parseTime,
+  type EpochSeconds,
+  type TimeScale,
+} from '../domain/time.js';
 import { createStoreClient } from '../telemetry/client.js';
 import type { Store } from '../telemetry/port.js';
 import { connectClient, resolveTarget } from '../temporal/connection.js';
@@ -117,6 +129,7 @@ export function untilOf(options: { for?: string; until?: string }, now: EpochSec
 /** A number from the command line. */
 export function numberOf(text: string, what: string): number {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new CommandFailure(EXIT.usage, `${what}: "${text}" is not a number`);
+  if (text.trim() === '' || !Number.isFinite(value))
+    throw new CommandFailure(EXIT.usage, `${what}: "${text}" is not a number`);
   return value;
 }

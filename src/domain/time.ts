@@ -58,9 +58,9 @@ export function formatDuration(seconds: number): string {
   return text;
 }
 
-/** ISO-8601 in UTC, without milliseconds where they are zero. */
+/** ISO-8601 in UTC, to the second: finer than that nothing in the domain is. */
 export const isoTime = (seconds: EpochSeconds): string =>
-  new Date(Math.round(seconds * 1000)).toISOString().replace('.000Z', 'Z');
+  new Date(Math.round(seconds) * 1000).toISOString().replace('.000Z', 'Z');
 
 /**
  * Reads epoch seconds or ISO-8601 with a zone.

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Worker, type NativeConnection } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker, type LogEntry, type NativeConnection } from '@temporalio/worker';
 import type { Activities } from '../../activities/types.js';
 import type { Queues } from '../../workflows/messages.js';
 import { BUNDLE_PATH, buildIdOf } from './bundle.js';
@@ -11,6 +11,18 @@ export interface HeadroomWorker {
   run(): Promise<void>;
   /** Lets running activities end, takes no new ones. */
   shutdown(): void;
+}
+
+/** Warnings and errors on standard error, a line each; the SDK's own words about its state are left out. */
+export function installLogger(): void {
+  const write = ({ level, timestampNanos, message, meta }: LogEntry): void => {
+    const time = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
+    const { error, workflowId, activityType } = meta ?? {};
+    const where = [activityType, workflowId].filter((part) => part !== undefined).join(' of ');
+    const why = error instanceof Error ? `: ${error.message}` : '';
+    process.stderr.write(`${time} ${level} ${message}${where === '' ? '' : ` (${where})`}${why}\n`);
+  };
+  Runtime.install({ logger: new DefaultLogger('WARN', write) });
 }
 
 /** Accounts whose workflow code stays in memory between cycles; beyond it, it is replayed. */

@@ -36,7 +36,10 @@ const commandWords = (program: Command): Words[] =>
   program.commands.map((command) => ({
     name: command.name(),
     description: command.description(),
-    options: [...command.options.flatMap((option) => (option.long === undefined || option.long === null ? [] : [option.long])), '--help'],
+    options: [
+      ...command.options.flatMap((option) => (option.long === undefined || option.long === null ? [] : [option.long])),
+      '--help',
+    ],
     commands: command.commands.map((child) => child.name()),
   }));
 
@@ -49,7 +52,10 @@ const bash = (words: Words[]): string => `_headroom() {
   fi
   case "\${COMP_WORDS[1]}" in
 ${words
-  .map(({ name, options, commands }) => `    ${name}) COMPREPLY=($(compgen -W "${[...commands, ...options].join(' ')}" -- "$current")) ;;`)
+  .map(
+    ({ name, options, commands }) =>
+      `    ${name}) COMPREPLY=($(compgen -W "${[...commands, ...options].join(' ')}" -- "$current")) ;;`,
+  )
   .join('\n')}
   esac
 }

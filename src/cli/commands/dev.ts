@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { homeFolder } from '../../temporal/home.js';
 import { startDev } from '../../temporal/dev.js';
+import { installLogger } from '../../temporal/worker.js';
 import { CommandFailure, EXIT, withExamples, type RegisterCommand } from '../command.js';
 import { clusterOfEnvironment } from '../kube.js';
 import { numberOf } from '../session.js';
@@ -34,13 +35,12 @@ export const register: RegisterCommand = (program, terminal) => {
         }
         const speed = numberOf(options.speed, '--speed');
         if (!(speed > 0)) throw new CommandFailure(EXIT.usage, '--speed must be above 0');
+        installLogger();
         const dev = await startDev({
           home: homeFolder(terminal.env),
           env: terminal.env,
           say: (line) => terminal.err(line),
-          ...(options.kubernetes === true
-            ? { cluster: clusterOfEnvironment('main', options.context) }
-            : { scenario }),
+          ...(options.kubernetes === true ? { cluster: clusterOfEnvironment('main', options.context) } : { scenario }),
           ...(options.port === undefined ? {} : { port: numberOf(options.port, '--port') }),
           ...(options.uiPort === undefined ? {} : { uiPort: numberOf(options.uiPort, '--ui-port') }),
         });

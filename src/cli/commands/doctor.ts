@@ -133,7 +133,8 @@ async function checkTemporal(
           deploymentName: DEPLOYMENT_NAME,
         });
         const current = described.workerDeploymentInfo?.routingConfig?.currentDeploymentVersion?.buildId;
-        if (current !== buildId) throw new Error(`the current version is ${current ?? 'none'}, this build is ${buildId}`);
+        if (current !== buildId)
+          throw new Error(`the current version is ${current ?? 'none'}, this build is ${buildId}`);
         return `build ${buildId} is current`;
       });
     } finally {

@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import Table from 'cli-table3';
 import type { ChangeOutcome, Contingency } from '../../domain/plan.js';
 import { fieldName } from '../../domain/change.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import type { Store } from '../../telemetry/port.js';
 import { createHistories } from '../../temporal/histories.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
+import { createTable } from '../table.js';
 import { numberOf, withSession, type Session } from '../session.js';
 
 export const register: RegisterCommand = (program, terminal) => {
@@ -33,7 +33,9 @@ export const register: RegisterCommand = (program, terminal) => {
           const changes = await Promise.all(outcomes.map((outcome) => withWrites(outcome, store)));
           if (options.json === true) return printJson(terminal, { account: name, changes });
           if (changes.length === 0) return terminal.err(`${name} has ended no change yet`);
-          const table = new Table({ head: ['change', 'began', 'took', 'result', 'wrote', 'why'], style: { head: [] }, colWidths: [null, null, null, null, 40, 50], wordWrap: true });
+          const table = createTable(['change', 'began', 'took', 'result', 'wrote', 'why'], {
+            colWidths: [null, null, null, null, 40, 50],
+          });
           for (const change of changes) {
             table.push([
               change.changeId,
@@ -54,7 +56,10 @@ export const register: RegisterCommand = (program, terminal) => {
 
 function storeOf(session: Session): Store {
   if (session.store !== null) return session.store;
-  throw new CommandFailure(EXIT.unavailable, 'no headroom that owns a store runs here; start `headroom dev`, or set HEADROOM_HOME to its folder');
+  throw new CommandFailure(
+    EXIT.unavailable,
+    'no headroom that owns a store runs here; start `headroom dev`, or set HEADROOM_HOME to its folder',
+  );
 }
 
 async function withWrites(outcome: ChangeOutcome, store: Store) {

@@ -1,6 +1,6 @@
-import Table from 'cli-table3';
 import { ATTRIBUTES } from '../../../workflows/attributes.js';
 import { printJson, withExamples, type RegisterCommand } from '../command.js';
+import { createTable } from '../table.js';
 import { withSession } from '../session.js';
 
 export const register: RegisterCommand = (program, terminal) => {
@@ -33,7 +33,7 @@ export const register: RegisterCommand = (program, terminal) => {
           terminal.err('no account runs; headroom start ACCOUNT -f FILE starts one');
           return;
         }
-        const table = new Table({ head: ['account', 'phase', 'mode', 'paused', 'coverage', 'cost/h'], style: { head: [] } });
+        const table = createTable(['account', 'phase', 'mode', 'paused', 'coverage', 'cost/h']);
         for (const row of accounts) {
           table.push([
             row.account,

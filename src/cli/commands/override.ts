@@ -96,14 +96,25 @@ function targetOf(options: Options, policy: AccountPolicy): OverrideTarget {
     case 'replicas':
       return { field, workload: known('workload', workloads, subject), value: whole(value, '--replicas') };
     case 'pool':
-      return { field, pool: known('pool', policy.pools.map((pool) => pool.name), subject), value: whole(value, '--pool') };
+      return {
+        field,
+        pool: known(
+          'pool',
+          policy.pools.map((pool) => pool.name),
+          subject,
+        ),
+        value: whole(value, '--pool'),
+      };
     case 'level': {
       const level = numberOf(value, '--level');
       if (level < 0.5 || level > 0.9999) throw new CommandFailure(EXIT.usage, '--level: between 0.5 and 0.9999');
       return { field, value: level, ...(subject === '' ? {} : { workload: known('workload', workloads, subject) }) };
     }
     case 'request': {
-      const [workload, component] = [subject.slice(0, subject.lastIndexOf('.')), subject.slice(subject.lastIndexOf('.') + 1)];
+      const [workload, component] = [
+        subject.slice(0, subject.lastIndexOf('.')),
+        subject.slice(subject.lastIndexOf('.') + 1),
+      ];
       if (!isComponent(component)) throw new CommandFailure(EXIT.usage, `--request: "${component}" is no component`);
       return { field, workload: known('workload', workloads, workload), component, value: amount(value) };
     }

@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import { stringify } from 'yaml';
 import { planQuery, policyQuery } from '../../../workflows/messages.js';
 import { fieldName } from '../../domain/change.js';
@@ -6,6 +5,7 @@ import { formatQuantity } from '../../domain/component.js';
 import type { Plan, PlanSummary } from '../../domain/plan.js';
 import { isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { createTable } from '../table.js';
 import { withSession } from '../session.js';
 import { readPolicyFile } from './start.js';
 
@@ -25,7 +25,8 @@ export const register: RegisterCommand = (program, terminal) => {
           else terminal.out(stringify(policy));
           return;
         }
-        if (name === undefined) throw new CommandFailure(EXIT.usage, 'name an account, or give --effective with --file');
+        if (name === undefined)
+          throw new CommandFailure(EXIT.usage, 'name an account, or give --effective with --file');
         await withSession(terminal, async (session) => {
           const account = session.account(name);
           if (options.effective === true) {
@@ -53,12 +54,18 @@ const HOURS_SHOWN = 12;
 function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void {
   const { color } = terminal;
   const verdict = summary.verdict;
-  terminal.out(`${color.bold(`plan ${summary.id}`)} of ${isoTime(summary.at)}, ${summary.costPerHour.toFixed(4)} ${summary.currency}/h`);
   terminal.out(
-    verdict.kind === 'act' ? color.green(`act: ${verdict.detail}`) : color.yellow(`hold (${verdict.reason}): ${verdict.detail}`),
+    `${color.bold(`plan ${summary.id}`)} of ${isoTime(summary.at)}, ${summary.costPerHour.toFixed(4)} ${summary.currency}/h`,
+  );
+  terminal.out(
+    verdict.kind === 'act'
+      ? color.green(`act: ${verdict.detail}`)
+      : color.yellow(`hold (${verdict.reason}): ${verdict.detail}`),
   );
   for (const field of summary.fields) {
-    terminal.out(`  ${fieldName(field.target)}: ${field.seen.value} → ${field.target.value}  ${color.dim(field.reason)}`);
+    terminal.out(
+      `  ${fieldName(field.target)}: ${field.seen.value} → ${field.target.value}  ${color.dim(field.reason)}`,
+    );
   }
   if (summary.conflict !== null) {
     terminal.out(color.red('these cannot all be met:'));
@@ -69,7 +76,7 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
     terminal.err('(the whole plan is in the store of the process that made it; HEADROOM_HOME names its folder)');
     return;
   }
-  const table = new Table({ head: ['from', 'workload', 'replicas', 'request', 'pools', 'cost/h'], style: { head: [] } });
+  const table = createTable(['from', 'workload', 'replicas', 'request', 'pools', 'cost/h']);
   for (const block of plan.blocks.slice(0, HOURS_SHOWN)) {
     for (const [index, workload] of block.workloads.entries()) {
       table.push([
@@ -87,8 +94,11 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
     }
   }
   terminal.out(table.toString());
-  if (plan.blocks.length > HOURS_SHOWN) terminal.out(color.dim(`… and ${plan.blocks.length - HOURS_SHOWN} more blocks (--json)`));
+  if (plan.blocks.length > HOURS_SHOWN)
+    terminal.out(color.dim(`… and ${plan.blocks.length - HOURS_SHOWN} more blocks (--json)`));
   for (const placement of plan.placements) {
-    terminal.out(`task ${placement.task}: ${isoTime(placement.scheduled)} → ${isoTime(placement.start)}  ${placement.reason}`);
+    terminal.out(
+      `task ${placement.task}: ${isoTime(placement.scheduled)} → ${isoTime(placement.start)}  ${placement.reason}`,
+    );
   }
 }

@@ -16,7 +16,10 @@ export const register: RegisterCommand = (program, terminal) => {
       .action(async (name: string, options: { json?: boolean }) => {
         const running = await withSession(terminal, (session) => session.account(name).query(policyQuery));
         if (options.json === true) printJson(terminal, running);
-        else terminal.out(`# revision ${running.revision}; amounts in cores and bytes, durations in seconds\n${stringify(running.policy)}`);
+        else
+          terminal.out(
+            `# revision ${running.revision}; amounts in cores and bytes, durations in seconds\n${stringify(running.policy)}`,
+          );
       }),
     'policy show shop',
   );

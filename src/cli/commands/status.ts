@@ -1,7 +1,7 @@
-import Table from 'cli-table3';
 import { statusQuery, type AccountStatus } from '../../../workflows/messages.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import { printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { createTable } from '../table.js';
 import { withSession } from '../session.js';
 
 export const register: RegisterCommand = (program, terminal) => {
@@ -23,26 +23,32 @@ export const register: RegisterCommand = (program, terminal) => {
 function show(terminal: Terminal, status: AccountStatus): void {
   const { color } = terminal;
   const paint = status.attention !== null ? color.red : status.verdict?.kind === 'act' ? color.green : color.yellow;
-  terminal.out(`${color.bold(status.account)}  ${status.mode}, cycle ${status.cycle}, policy revision ${status.revision}`);
+  terminal.out(
+    `${color.bold(status.account)}  ${status.mode}, cycle ${status.cycle}, policy revision ${status.revision}`,
+  );
   terminal.out(paint(status.summary));
   if (status.nextCycleAt !== null) {
-    terminal.out(`next cycle ${isoTime(status.nextCycleAt)} (in ${formatDuration(Math.max(0, status.nextCycleAt - status.now))})`);
+    terminal.out(
+      `next cycle ${isoTime(status.nextCycleAt)} (in ${formatDuration(Math.max(0, status.nextCycleAt - status.now))})`,
+    );
   }
   const stamps = [
     ...(status.pause === null ? [] : [{ what: 'paused', ...status.pause }]),
     ...(status.freeze === null ? [] : [{ what: 'frozen', ...status.freeze }]),
-    ...status.overrides.map((override) => ({ what: `override ${override.id} ${JSON.stringify(override.target)}`, ...override })),
+    ...status.overrides.map((override) => ({
+      what: `override ${override.id} ${JSON.stringify(override.target)}`,
+      ...override,
+    })),
   ];
   for (const stamp of stamps) {
     terminal.out(`${stamp.what} by ${stamp.author} until ${isoTime(stamp.until)}: ${stamp.reason}`);
   }
   for (const event of status.events) {
-    terminal.out(`event ${event.name}: ${isoTime(event.from)} to ${isoTime(event.to)}, ${JSON.stringify(event.expect)}`);
+    terminal.out(
+      `event ${event.name}: ${isoTime(event.from)} to ${isoTime(event.to)}, ${JSON.stringify(event.expect)}`,
+    );
   }
-  const table = new Table({
-    head: ['series', 'expected', 'at level', 'level', 'coverage', 'gate'],
-    style: { head: [] },
-  });
+  const table = createTable(['series', 'expected', 'at level', 'level', 'coverage', 'gate']);
   for (const series of status.forecast) {
     const scored = status.learnt.coverage.find(
       (entry) => entry.workload === series.workload && entry.component === series.component,
@@ -68,8 +74,9 @@ function show(terminal: Terminal, status: AccountStatus): void {
   }
   const holds = Object.entries(status.holds).map(([reason, count]) => `${reason} ${count}`);
   terminal.out(
-    `changes: ${Object.entries(results).map(([result, count]) => `${result} ${count}`).join(', ')}` +
-      (holds.length === 0 ? '' : `; holds: ${holds.join(', ')}`),
+    `changes: ${Object.entries(results)
+      .map(([result, count]) => `${result} ${count}`)
+      .join(', ')}` + (holds.length === 0 ? '' : `; holds: ${holds.join(', ')}`),
   );
   for (const entry of status.log) terminal.out(color.dim(`${isoTime(entry.at)}  ${entry.text}`));
 }

@@ -8,7 +8,9 @@ export const register: RegisterCommand = (program, terminal) => {
   withExamples(
     program
       .command('why')
-      .description('for each number of the plan: the forecast behind it, what bound it and its price, what was rejected')
+      .description(
+        'for each number of the plan: the forecast behind it, what bound it and its price, what was rejected',
+      )
       .argument('<account>')
       .argument('[number]', 'only this one, as web.replicas')
       .option('--json', 'for machines')
@@ -31,7 +33,9 @@ export const register: RegisterCommand = (program, terminal) => {
           }
           terminal.out(`${terminal.color.bold(name)}  ${why.verdict}`);
           if (summary?.conflict !== undefined && summary.conflict !== null) {
-            terminal.out(terminal.color.red(`cannot all be met: ${summary.conflict.set.map(({ words }) => words).join(' / ')}`));
+            terminal.out(
+              terminal.color.red(`cannot all be met: ${summary.conflict.set.map(({ words }) => words).join(' / ')}`),
+            );
             terminal.out(terminal.color.red(`given up: ${summary.conflict.gaveUp}`));
           }
           for (const reason of reasons) show(terminal, reason, currency);
@@ -42,6 +46,8 @@ export const register: RegisterCommand = (program, terminal) => {
   );
 };
 
+/** `nodes` → `node`. */
+const singular = (unit: string): string => unit.replace(/s$/, '');
 const figure = (value: number): string => String(Number(value.toPrecision(4)));
 
 function show(terminal: Terminal, reason: NumberReason, currency: string): void {
@@ -52,12 +58,16 @@ function show(terminal: Terminal, reason: NumberReason, currency: string): void 
   );
   if (reason.interval !== undefined) {
     const { component, level, lower, median, upper } = reason.interval;
-    terminal.out(`  forecast  ${component}: ${figure(lower)} to ${figure(upper)} at level ${level}, median ${figure(median)}`);
+    terminal.out(
+      `  forecast  ${component}: ${figure(lower)} to ${figure(upper)} at level ${level}, median ${figure(median)}`,
+    );
   }
   const price = reason.binding.pricePerHour;
   terminal.out(
     `  bound by  ${reason.binding.words}` +
-      (price === null ? '' : `; one ${reason.binding.unit} less of it would save ${figure(price)} ${currency}/h`),
+      (price === null
+        ? ''
+        : `; one ${singular(reason.binding.unit)} less of it would save ${figure(price)} ${currency}/h`),
   );
   for (const rejected of reason.rejected) {
     const cost = rejected.costPerHour;

@@ -14,7 +14,7 @@ import { createFence } from '../../temporal/fence.js';
 import { createHistories } from '../../temporal/histories.js';
 import { homeFolder, newToken, removeRuntimeFile, writeRuntimeFile } from '../../temporal/home.js';
 import { ensureSearchAttributes, makeVersionCurrent } from '../../temporal/namespace.js';
-import { createWorkers } from '../../temporal/worker.js';
+import { createWorkers, installLogger } from '../../temporal/worker.js';
 import { REAL_TIME } from '../../domain/time.js';
 import { CommandFailure, EXIT, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { clusterOfEnvironment } from '../kube.js';
@@ -40,7 +40,11 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--cluster <name>', 'name of the cluster whose queue it serves', 'main')
       .option('--context <name>', 'kubeconfig context of that cluster')
       .option('--threads <n>', 'threads for forecasts and plans', '1')
-      .option('--source <kind>', 'where usage is read: store, or influxdb (INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)', 'store')
+      .option(
+        '--source <kind>',
+        'where usage is read: store, or influxdb (INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)',
+        'store',
+      )
       .option('--no-current', 'do not make this build the current version')
       .action((options: Options) => serve(options, terminal)),
     'worker',
@@ -54,21 +58,18 @@ async function serve(options: Options, terminal: Terminal): Promise<void> {
   if (unknown.length > 0 || roles.length === 0) {
     throw new CommandFailure(EXIT.usage, `--roles ${options.roles}: known are ${ROLES.join(', ')}`);
   }
+  installLogger();
   const home = homeFolder(terminal.env);
   const { runtime, ...target } = await resolveTarget(terminal.env);
   const { client, connection: clientConnection } = await connectClient(target);
   // One process owns the store; a further worker on the machine uses it over loopback.
   const owned = runtime === null ? await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') }) : null;
-  const store: Store =
-    owned ??
-    createStoreClient({ url: runtime?.storeUrl ?? '', token: runtime?.storeToken ?? '' });
+  const store: Store = owned ?? createStoreClient({ url: runtime?.storeUrl ?? '', token: runtime?.storeToken ?? '' });
   const queues = { light: 'headroom', compute: 'headroom-compute', cluster: `headroom-cluster-${options.cluster}` };
   const decider = createDecisionPool(Math.max(1, Math.round(numberOf(options.threads, '--threads'))));
   const token = newToken();
   const service = owned === null ? null : await createStoreService(owned, { token });
-  const cluster = roles.includes('cluster')
-    ? clusterOfEnvironment(options.cluster, options.context)
-    : null;
+  const cluster = roles.includes('cluster') ? clusterOfEnvironment(options.cluster, options.context) : null;
   await ensureSearchAttributes(clientConnection, target.namespace);
   const connection = await connectWorker(target);
   const worker = await createWorkers({
