@@ -297,7 +297,7 @@ describe('embedded store: a file that cannot be used', () => {
     const path = fresh();
     const owner = await createEmbeddedStore({ path });
     await owner.writeUsage([{ key, samples: every(STEP, 3) }]);
-    await expect(createEmbeddedStore({ path })).rejects.toThrow('this process has it open already');
+    await expect(createEmbeddedStore({ path })).rejects.toThrow('is in use by this process');
     const script = `import { DuckDBInstance } from '@duckdb/node-api';
       await DuckDBInstance.create(process.argv[1]).catch((error) => console.log(error.message));`;
     const said = execFileSync(process.execPath, ['--input-type=module', '-e', script, path], { encoding: 'utf8' });
