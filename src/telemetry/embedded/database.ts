@@ -55,7 +55,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     throw storeError(
       'unavailable',
       `opening ${path}`,
-      'this process has it open already',
+      `${path} is in use by this process`,
       'use that store, or close it',
     );
   }
