@@ -13,7 +13,11 @@ export interface ReplayOptions {
   warmup: number;
   timeZone: string;
   fit: FitForecaster;
-  /** Policies see min(demand, capacity) and a throttling signal, as real telemetry does, instead of demand. */
+  /**
+   * Policies see min(demand, capacity) and a throttling signal, as real telemetry does, instead of demand. Nothing can
+   * be learnt at no capacity, so each keeps one replica, or where capacity is continuous a hundredth of the highest
+   * usage that it has seen; before any was seen nothing is throttled.
+   */
   censor?: boolean;
   /** Capacity comes in whole replicas of this size; continuous without. */
   replicaSize?: number;
@@ -34,6 +38,9 @@ export interface Replay {
   bins: number;
   policies: PolicyReplay[];
 }
+
+/** Of the highest usage seen: what a censored policy keeps, so that it can see demand come back. */
+const LEAST = 0.01;
 
 const refuse = (problem: string, remedy: string): HeadroomError =>
   new HeadroomError({ kind: 'invalid-input', component: 'replay', action: 'replaying policies', problem, remedy });
@@ -81,7 +88,7 @@ export function replay(demand: Series, policies: readonly NamedPolicy[], options
       const played =
         policy.kind === 'clairvoyant'
           ? { capacities: policy.capacities(demand, firstScored).map(round), notes: [] }
-          : play(policy.create(setup), demand, leadBins, round, options.censor === true);
+          : play(policy.create(setup), demand, leadBins, round, options);
       return { name: policy.name, ...played, ...scoreCapacities(demand, played.capacities, firstScored) };
     }),
   };
@@ -106,15 +113,16 @@ function play(
   demand: Series,
   leadBins: number,
   round: (capacity: number) => number,
-  censor: boolean,
+  options: Pick<ReplayOptions, 'censor' | 'replicaSize'>,
 ): { capacities: Float64Array; notes: string[] } {
   const count = demand.values.length;
   const capacities = new Float64Array(count).fill(Number.NaN);
   let asked = Number.NaN;
+  let peak = 0;
   for (let index = 0; index + 1 < count; index++) {
     const value = demand.values[index] ?? Number.NaN;
     const capacity = capacities[index] ?? Number.NaN;
-    const throttled = censor && value > capacity;
+    const throttled = options.censor === true && peak > 0 && value > capacity;
     const decided = policy.decide({
       index,
       label: binLabel(demand, index),
@@ -127,6 +135,11 @@ function play(
       throw new Error(`a policy decided on a capacity of ${decided} at bin ${index}`);
     }
     asked = round(decided);
+    if (options.censor === true) {
+      const served = throttled ? capacity : value;
+      if (served > peak) peak = served;
+      asked = Math.max(asked, options.replicaSize ?? peak * LEAST);
+    }
     if (index + 1 + leadBins < count) capacities[index + 1 + leadBins] = asked;
   }
   return { capacities, notes: policy.notes?.() ?? [] };

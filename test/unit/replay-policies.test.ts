@@ -127,6 +127,26 @@ describe('replicas and censoring', () => {
     expect(blind.slice(6)).toEqual([40, 40, 40, 80]);
   });
 
+  it.each(['hpa:0.5', 'headroom'])('a censored %s that was idle sees demand come back', (policy) => {
+    const demand = [
+      ...Array.from({ length: 400 }, (_, bin) => (bin < 10 ? 50 : 0)),
+      ...Array.from({ length: 80 }, () => 50),
+    ];
+    const capacities = capacitiesOf(policy, demand, { censor: true, warmup: 0.25 });
+    expect(capacities[400]).toBeLessThan(50);
+    expect(capacities.at(-1)).toBeGreaterThanOrEqual(50);
+  });
+
+  it('what was throttled at the stated quantile reaches the forecaster as above it', () => {
+    const { fit, told } = createNaiveFit();
+    const demand = [...Array.from({ length: 60 }, () => 10), ...Array.from({ length: 20 }, () => 30)];
+    const options = { lead: 600, level: 0.9, warmup: 0.25, timeZone: 'UTC', fit, censor: true };
+    const [played] = replay(seriesOf(demand), [parsePolicy('headroom')], options).policies;
+    const first = told.censored.indexOf(true);
+    expect(told.labels[first]).toBe(1_767_225_600 + 60 * 300);
+    expect(told.values[first]).toBeGreaterThan(played?.capacities[60] ?? 0);
+  });
+
   it('a throttled Headroom climbs out, though demand is hidden from it', () => {
     const demand = [...Array.from({ length: 60 }, () => 10), ...Array.from({ length: 60 }, () => 100)];
     const capacities = capacitiesOf('headroom', demand, { censor: true, warmup: 0.25 });
