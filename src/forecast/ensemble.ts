@@ -193,6 +193,8 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   };
 
   const told = new Float64Array(L);
+  const usualSpread = new Float64Array(A);
+  const usualRate = 1 - 2 ** (-1 / Math.max(24, 2 * binsPerDay));
   const learn = (anchor: number, label: EpochSeconds, value: number, censored: boolean): Scored | null => {
     const ahead = anchors[anchor] ?? 1;
     const ring = rings[anchor];
@@ -209,11 +211,14 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const ownAt = ring.subarray(statedAt, statedAt + L);
     straighten(ownAt, told);
     if (!settled) return { ahead, stated: told, settled };
-    // Gains are in units of the stated spread, or of how far off it was: a series that wakes up after weeks of nothing
-    // must not carry a gain of thousands of spreads along.
+    // Gains are in units of the usual spread, so that the bins that cost most count most; but a series that wakes up
+    // after weeks of nothing must not carry a gain of thousands of spreads along.
     const rawAt = base + 2 + M + Q;
+    const off = Math.abs(value - (ring[rawAt + middleLevel] ?? 0));
     const spread = (ring[rawAt + high] ?? 0) - (ring[rawAt + low] ?? 0);
-    const unit = Math.max(spread, Math.abs(value - (ring[rawAt + middleLevel] ?? 0)) / 4, 1e-12);
+    const usual = usualSpread[anchor] ?? 0;
+    usualSpread[anchor] = usual === 0 ? spread : usual + usualRate * (spread - usual);
+    const unit = Math.max(usualSpread[anchor] ?? 0, off / 6, 1e-12);
     for (let q = 0; q < Q; q++) {
       const member = members[q];
       const middle = ring[base + 2 + (member?.model ?? 0)] ?? Number.NaN;
