@@ -22,8 +22,8 @@ export const budget: Constraint = {
         if (column === null || price === 0) continue;
         entries.push({ column, value: price });
         // Nodes are whole: what the budget buys of one pool alone is a bound that no fraction gets past.
-        const upper = { bound: Math.floor(prepared.budget / price + 1e-9), group };
-        builder.row([{ column, value: 1 }], { upper });
+        const upper = { bound: price * Math.floor(prepared.budget / price + 1e-9), group };
+        builder.row([{ column, value: price }], { upper });
       }
       for (const workload of build.workloads) {
         for (const { column, option, pool } of build.replicas(workload.index, block)) {

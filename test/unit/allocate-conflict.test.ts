@@ -1,0 +1,182 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { createAllocator, type AllocationInput, type Allocator } from '../../src/allocate/index.js';
+import { irreducible } from '../../src/allocate/conflict.js';
+import type { Override } from '../../src/domain/control.js';
+import { AT, demandOf, inputOf, simple, stateOf } from './allocate-fixtures.js';
+
+let allocator: Allocator;
+beforeAll(async () => {
+  allocator = await createAllocator();
+});
+
+export const override = (target: Override['target']): Override => ({
+  kind: 'override',
+  id: 'o1',
+  author: 'ann',
+  reason: 'match day',
+  since: AT - 60,
+  until: AT + 7200,
+  target,
+});
+
+interface Case {
+  name: string;
+  input: AllocationInput;
+  /** What has to be in each limit's words, in any order. */
+  words: string[];
+  /** The same with one of the limits left out, one for each: the rest can then be met. */
+  without: AllocationInput[];
+  replicas: number;
+  verdict: string;
+}
+
+const two = [demandOf('web', 'cpu', [2, 2])];
+const eight = [demandOf('web', 'cpu', [8, 8])];
+const tenAt = (perHour: number) => simple({ budget: { perHour } }, { replicas: { min: 10, max: 20 } });
+const fixed = (nodes: number, min: number) => {
+  const policy = simple(
+    { pools: [{ name: 'general', pricePerHour: 0.4, node: { cpu: 4 }, size: 'fixed' }] },
+    { replicas: { min, max: 20 } },
+  );
+  return inputOf(policy, two, { state: stateOf(policy, { web: 2 }, { general: nodes }) });
+};
+const overridden = (value: number, max: number) =>
+  inputOf(simple({}, { replicas: { min: 1, max } }), two, {
+    overrides: [override({ field: 'replicas', workload: 'web', value })],
+  });
+const stepped = (stepUp: number | undefined, min: number) => {
+  const policy = simple({}, { replicas: { min, max: 20, ...(stepUp === undefined ? {} : { stepUp }) } });
+  return inputOf(policy, two, { state: stateOf(policy, { web: 1 }, { general: 1 }) });
+};
+
+const CASES: Case[] = [
+  {
+    name: 'a budget that the minimum does not fit into',
+    input: inputOf(tenAt(0.9), two),
+    words: ['budget 0.90 USD/h', 'minimum 10 replicas of web on pool general at 0.40'],
+    without: [
+      inputOf(simple({}, { replicas: { min: 10, max: 20 } }), two),
+      inputOf(simple({ budget: { perHour: 0.9 } }), two),
+    ],
+    replicas: 8,
+    verdict: 'act',
+  },
+  {
+    name: 'a budget of nothing',
+    input: inputOf(tenAt(0), two, { state: stateOf(tenAt(0), { web: 10 }, { general: 0 }) }),
+    words: ['budget 0.00 USD/h', 'minimum 10 replicas of web'],
+    without: [
+      inputOf(simple({}, { replicas: { min: 10, max: 20 } }), two),
+      inputOf(simple({ budget: { perHour: 0 } }, { replicas: { min: 0, max: 20 } }), [demandOf('web', 'cpu', [0, 0])]),
+    ],
+    replicas: 0,
+    verdict: 'infeasible',
+  },
+  {
+    name: 'demand that the budget cannot pay for',
+    input: inputOf(simple({ budget: { perHour: 0.5 } }), eight),
+    words: ['budget 0.50 USD/h', 'demand of web: 8 cores of cpu'],
+    without: [inputOf(simple(), eight), inputOf(simple({ budget: { perHour: 0.5 } }), two)],
+    replicas: 4,
+    verdict: 'act',
+  },
+  {
+    name: 'demand above the maximum',
+    input: inputOf(simple({}, { replicas: { min: 1, max: 5 } }), eight),
+    words: ['maximum 5 replicas of web', 'demand of web: 8 cores of cpu'],
+    without: [inputOf(simple(), eight), inputOf(simple({}, { replicas: { min: 1, max: 5 } }), two)],
+    replicas: 5,
+    verdict: 'act',
+  },
+  {
+    name: 'a minimum that a fixed pool cannot carry',
+    input: fixed(2, 10),
+    words: ['pool general has 2 nodes and is fixed', 'minimum 10 replicas of web'],
+    without: [fixed(3, 10), fixed(2, 8)],
+    replicas: 8,
+    verdict: 'act',
+  },
+  {
+    name: 'an override above the maximum',
+    input: overridden(12, 5),
+    words: ['override 12 replicas of web by ann', 'maximum 5 replicas of web'],
+    without: [overridden(5, 5), overridden(12, 20)],
+    replicas: 5,
+    verdict: 'act',
+  },
+  {
+    name: 'a minimum further up than one step reaches',
+    input: stepped(2, 8),
+    words: ['at most 2 more replicas of web at once', 'minimum 8 replicas of web'],
+    without: [stepped(undefined, 8), stepped(2, 1)],
+    replicas: 3,
+    verdict: 'act',
+  },
+  {
+    name: 'a replica that fits no node',
+    input: inputOf(simple({}, { components: { cpu: { request: 6 } }, replicas: { min: 1, max: 5 } }), two),
+    words: ['a replica of web (6 cores of cpu) fits no node of its pools', 'minimum 1 replicas of web'],
+    without: [inputOf(simple({}, { components: { cpu: { request: 4 } } }), two)],
+    replicas: 0,
+    verdict: 'infeasible',
+  },
+  {
+    name: 'whole nodes that no fraction shows: two pools, of which neither carries both',
+    input: inputOf(
+      simple(
+        {
+          budget: { perHour: 0.11 },
+          pools: [
+            { name: 'small', pricePerHour: 0.05, node: { cpu: 3 }, max: 1, leadTime: '0s' },
+            { name: 'large', pricePerHour: 0.07, node: { cpu: 4 }, max: 1, leadTime: '0s' },
+          ],
+        },
+        { components: { cpu: { request: 3 } }, replicas: { min: 2, max: 2 } },
+      ),
+      [demandOf('web', 'cpu', [0, 0])],
+    ),
+    words: ['budget 0.11 USD/h', 'minimum 2 replicas of web', 'maximum 1 nodes of pool small'],
+    without: [],
+    replicas: 1,
+    verdict: 'act',
+  },
+];
+
+describe.each(CASES)('$name', ({ input, words, without, replicas, verdict }) => {
+  test('is named in the operator’s words, and the least bad plan keeps the hard limits', () => {
+    const { plan } = allocator.allocate(input);
+    const set = plan.conflict?.set.map((one) => one.words) ?? [];
+    for (const word of words)
+      expect(
+        set.some((one) => one.includes(word)),
+        `${word} in ${set.join(' | ')}`,
+      ).toBe(true);
+    expect(set).toHaveLength(words.length);
+    expect(plan.blocks[0]?.workloads[0]?.replicas).toBe(replicas);
+    expect(plan.verdict.kind === 'act' ? 'act' : plan.verdict.reason).toBe(verdict);
+    expect(plan.conflict?.gaveUp).not.toBe('');
+  });
+
+  test('is irreducible: without any one of them the rest can be met', () => {
+    for (const one of without) expect(allocator.allocate(one).plan.conflict).toBeNull();
+  });
+});
+
+test('a conflict never writes less than the minimum', () => {
+  const policy = tenAt(0);
+  const { plan } = allocator.allocate(inputOf(policy, two, { state: stateOf(policy, { web: 12 }, { general: 0 }) }));
+  const field = plan.fields.find((one) => one.target.field === 'replicas');
+  expect(field?.target.value).toBe(10);
+});
+
+test('what several limits do together is found out of many, and nothing else is named', () => {
+  const items = Array.from({ length: 40 }, (_, index) => `c${index}`);
+  const culprits = ['c3', 'c17', 'c38'];
+  let checks = 0;
+  const found = irreducible(items, (kept) => {
+    checks++;
+    return culprits.every((one) => kept.includes(one));
+  });
+  expect(found.sort()).toEqual([...culprits].sort());
+  expect(checks).toBeLessThan(40);
+});
