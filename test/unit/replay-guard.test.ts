@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decideCapacity, plausibleCeiling, type CapacityInput } from '../../src/allocate/capacity.js';
 import { guardFloor, reactiveCapacity, type GuardInput } from '../../src/allocate/guard.js';
+import { createEvidence } from '../../src/replay/evidence.js';
 
 const gap = Number.NaN;
 const free = { min: 0, max: Number.POSITIVE_INFINITY };
@@ -136,6 +137,25 @@ describe('the decision', () => {
           expect(capacity).toBeLessThanOrEqual(bounds.max);
         },
       ),
+    );
+  });
+});
+
+describe('the evidence of the last days', () => {
+  it('is the peak and the count of the known bins of the window, as a plain search finds them', () => {
+    const value = fc.oneof(
+      { weight: 3, arbitrary: fc.integer({ min: 0, max: 5 }) },
+      { weight: 1, arbitrary: fc.constant(gap) },
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 7 }), fc.array(value, { maxLength: 60 }), (length, values) => {
+        const evidence = createEvidence(length);
+        values.forEach((pushed, index) => {
+          evidence.push(pushed);
+          const known = values.slice(Math.max(0, index + 1 - length), index + 1).filter((one) => !Number.isNaN(one));
+          expect(evidence.now()).toEqual({ peak: known.length === 0 ? gap : Math.max(...known), bins: known.length });
+        });
+      }),
     );
   });
 });
