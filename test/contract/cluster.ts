@@ -214,6 +214,13 @@ export function clusterContract(name: string, setUp: () => Promise<ClusterWorld>
       expect(read(await see(workloadOf(target)))[0]).toBe(target.value + 2);
     });
 
+    test('not restored where a person confirmed what the change wrote', async () => {
+      await apply(mutation());
+      await world.foreignWrite(replicas(9), 'kubectl-edit');
+      await world.foreignWrite(replicas(5), 'kubectl-edit');
+      expect(await restore(replicas(3))).toEqual({ kind: 'moved', value: 5, owner: 'kubectl-edit' });
+    });
+
     test('a restore whose answer got lost is repeated safely', async () => {
       await apply(mutation());
       await world.loseNextAnswer();

@@ -68,6 +68,24 @@ function merge(live: Json, patch: Json): Json {
   return result;
 }
 
+/** The object without one leaf; a list's element that is keyed by name keeps its name. */
+function without(value: Json, path: readonly string[]): Json {
+  const [step, ...rest] = path;
+  if (step === undefined) return value;
+  if (Array.isArray(value)) {
+    return value.map((item) =>
+      isObject(item) && step === `k:${JSON.stringify({ name: item['name'] })}` ? without(item, rest) : item,
+    );
+  }
+  if (!isObject(value)) return value;
+  const copy: JsonObject = { ...value };
+  const key = step.slice('f:'.length);
+  const child = copy[key];
+  if (rest.length === 0) delete copy[key];
+  else if (child !== undefined) copy[key] = without(child, rest);
+  return copy;
+}
+
 export interface ManagedObject {
   read(): JsonObject;
   /** A controller moves the status: a new resourceVersion, and no field of the spec. */
@@ -157,7 +175,12 @@ export function createManagedObject(
           throw new Refused(409, `Apply failed with 1 conflict: conflict with "${taken[0]?.manager ?? ''}"`);
         }
       }
-      const next = merge(live, body);
+      let next = merge(live, body);
+      // What an applier no longer says, and nobody else holds, goes.
+      const dropped = apply ? [...mine.paths].filter((path) => !intent.has(path)) : [];
+      for (const path of dropped) {
+        if (!others.some(({ paths }) => paths.has(path))) next = without(next, path.split(SEPARATOR));
+      }
       if (!isObject(next)) throw new Refused(400, 'the patch leaves no object');
       const problem = validate(next);
       if (problem !== null) throw new Refused(422, problem);

@@ -119,6 +119,29 @@ describe('kubernetes adapter', () => {
     expect(await apply({ ...floor(7), key: 'change/acme/2#1' })).toEqual({ kind: 'applied', value: 7 });
   });
 
+  test('a floor is given back to one who applies, with all else that it applied', async () => {
+    const spec = {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'api' },
+      minReplicas: 3,
+      maxReplicas: 12,
+    };
+    api.autoscaler('api').patch({ body: { spec }, manager: 'argocd', apply: true, force: true });
+    expect(await apply({ ...floor(6, 3), expect: { value: 3, owner: 'argocd' } })).toMatchObject({ kind: 'applied' });
+    const target = { field: 'floor', workload: 'api', value: 3 } as const;
+    const restore = {
+      key: '#r',
+      changeKeys: ['change/acme/1#1'],
+      account: 'acme',
+      target,
+      owner: 'argocd',
+      reason: '',
+    };
+    expect(await cluster.restore(restore, targetOf('api'), never())).toEqual({ kind: 'applied', value: 3 });
+    expect(api.autoscaler('api').read()['spec']).toEqual(spec);
+    const state = await cluster.observe({ account: 'acme', workloads: [targetOf('api')], pools: [] }, never());
+    expect(state.workloads[0]?.owners.floor).toBe('argocd');
+  });
+
   test('pools are told by the label of their nodes, and are not sized here', async () => {
     const node = (name: string, pool: string, ready: string, unschedulable = false) => ({
       apiVersion: 'v1',
