@@ -263,7 +263,6 @@ describe('ownership', () => {
 
 describe('request sizes', () => {
   const grid = (demand: readonly number[], current: number, hysteresis = 0.05) => {
-    // Two-core replicas leave a third of a three-core node idle; three-core ones leave nothing.
     const policy = simple(
       { hysteresis, pools: [{ name: 'general', pricePerHour: 0.4, node: { cpu: 4 }, leadTime: '0s' }] },
       { components: { cpu: { request: current, grid: [1, 2, 4] } }, replicas: { min: 1, max: 6 } },
@@ -284,8 +283,12 @@ describe('request sizes', () => {
     expect(plan.conflict).toBeNull();
   });
 
-  test('what runs now is kept where another size saves no more than the hysteresis', () => {
-    expect([...sizeOf(grid([4, 4, 4], 2))]).toEqual([2]);
+  test.each([
+    // 2.9 cores are two replicas of 2 or three of 1: a quarter saved.
+    { name: 'kept where another saves no more than the hysteresis', hysteresis: 0.5, is: 2 },
+    { name: 'changed where another saves more', hysteresis: 0.05, is: 1 },
+  ])('what runs now is $name', ({ hysteresis, is }) => {
+    expect([...sizeOf(grid(new Array<number>(24).fill(2.9), 2, hysteresis))]).toEqual([is]);
   });
 
   test('an overridden request is the only size', () => {
