@@ -69,8 +69,10 @@ describe('embedded store: what was written is there', () => {
 
   it('a call after closing says so', async () => {
     const store = await createEmbeddedStore({ path: ':memory:' });
+    await store.writeUsage([{ key, samples: every(STEP, 3) }]);
     await store.close();
     await store.close();
+    await expect(store.readUsage(ask(T, T + 900), signal)).rejects.toMatchObject({ kind: 'unavailable' });
     await expect(store.writeUsage([{ key, samples: every(STEP, 1) }])).rejects.toMatchObject({ kind: 'unavailable' });
     await expect(store.getRecord('plan', 'x')).rejects.toMatchObject({ kind: 'unavailable' });
   });

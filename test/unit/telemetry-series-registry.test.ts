@@ -18,8 +18,8 @@ function after(writes: readonly (readonly number[])[]): KnownSeries {
   registry.add(series);
   writes.forEach((times, index) => {
     const newer = times.filter((time) => time > series.newest);
-    const mark = { seq: index + 1, first: Math.min(...times), last: Math.max(...times) };
-    registry.note(series, mark, newer, intervalAfter(series, newer));
+    const rows = times.map((time) => ({ time, value: 1, censored: false, seq: index + 1 }));
+    registry.note(series, rows, intervalAfter(series, newer));
   });
   return series;
 }

@@ -25,6 +25,8 @@ export interface Database {
   read<T>(action: string, signal: AbortSignal | undefined, work: (session: Session) => Promise<T>): Promise<T>;
   /** The writing connection. The caller sees to it that only one uses it at a time (write-queue.ts). */
   write<T>(action: string, work: (session: Session) => Promise<T>): Promise<T>;
+  /** For what is answered from memory. @throws HeadroomError `unavailable` after closing. */
+  assertOpen(action: string): void;
   close(): Promise<void>;
 }
 
@@ -121,9 +123,13 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     return reopening;
   };
 
+  const assertOpen = (action: string): void => {
+    if (closed) throw storeError('unavailable', action, `${path} is closed`, 'open the store again');
+  };
+
   const current = async (action: string): Promise<Engine> => {
     while (reopening !== null) await reopening.catch(() => undefined);
-    if (closed) throw storeError('unavailable', action, `${path} is closed`, 'open the store again');
+    assertOpen(action);
     if (engine === null) await reopen(null);
     return engine ?? current(action);
   };
@@ -201,6 +207,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
           throw translate(cause, action, path);
         }
       }),
+    assertOpen,
     async close() {
       if (closed) return;
       while (reopening !== null) await reopening.catch(() => undefined);

@@ -19,6 +19,7 @@ import {
   type SeriesRegistry,
 } from './series-registry.js';
 import { inList, int, type Session } from './session.js';
+import type { TailRow } from './tail.js';
 import type { Transaction } from './write-queue.js';
 
 /*
@@ -242,13 +243,16 @@ export function createSampleLog(registry: SeriesRegistry, since: (account: strin
       }
 
       const seq = staged.seq + 1;
-      const rows = { series: [] as number[], times: [] as number[], values: [] as number[], censored: [] as boolean[] };
+      const columns = {
+        series: [] as number[],
+        times: [] as number[],
+        values: [] as number[],
+        censored: [] as boolean[],
+      };
       for (const { series, samples, newest } of work) {
         const known = there.get(series.id);
-        const appended: number[] = [];
         const oldest = since(series.account);
-        let first = Number.POSITIVE_INFINITY;
-        let last = Number.NEGATIVE_INFINITY;
+        const rows: TailRow[] = [];
         for (let index = 0; index < samples.times.length; index++) {
           const time = samples.times[index] ?? 0;
           if (time < oldest) continue;
@@ -256,34 +260,36 @@ export function createSampleLog(registry: SeriesRegistry, since: (account: strin
           const censored = samples.censored[index] ?? false;
           const before = time > newest ? undefined : known?.get(time);
           if (before !== undefined && before.value === value && before.censored === censored) continue;
-          rows.series.push(series.id);
-          rows.times.push(time);
-          rows.values.push(value);
-          rows.censored.push(censored);
-          first = Math.min(first, time);
-          last = Math.max(last, time);
-          if (time > newest) appended.push(time);
+          rows.push({ time, value, censored, seq });
+          columns.series.push(series.id);
+          columns.times.push(time);
+          columns.values.push(value);
+          columns.censored.push(censored);
         }
-        if (last === Number.NEGATIVE_INFINITY) continue;
-        staged.newest.set(series.id, Math.max(newest, last));
-        const interval = intervalAfter(series, appended);
+        const last = rows.at(-1);
+        if (last === undefined) continue;
+        staged.newest.set(series.id, Math.max(newest, last.time));
+        const interval = intervalAfter(
+          series,
+          rows.filter(({ time }) => time > newest).map(({ time }) => time),
+        );
         if (interval !== series.interval) {
           await transaction.session.query('UPDATE series SET interval_seconds = $1 WHERE id = $2', [
             interval,
             int(series.id),
           ]);
         }
-        transaction.onCommit(() => registry.note(series, { seq, first, last }, appended, interval));
+        transaction.onCommit(() => registry.note(series, rows, interval));
       }
-      if (rows.times.length === 0) return 0;
+      if (columns.times.length === 0) return 0;
       staged.seq = seq;
       const place = BigInt(seq);
       await transaction.session.append(
         'samples',
         [INTEGER, DOUBLE, DOUBLE, BOOLEAN, BIGINT],
-        [rows.series, rows.times, rows.values, rows.censored, rows.series.map(() => place)],
+        [columns.series, columns.times, columns.values, columns.censored, columns.series.map(() => place)],
       );
-      return rows.times.length;
+      return columns.times.length;
     },
   };
 }

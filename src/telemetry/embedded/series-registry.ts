@@ -1,10 +1,11 @@
 import { formatDuration } from '../../domain/time.js';
 import { storeError } from './errors.js';
 import type { Session } from './session.js';
+import { extendTail, newTail, type Tail, type TailRow } from './tail.js';
 
 /*
- * What is kept in memory of every series: its number in the file, its newest sample, its interval and its last few
- * writes. It makes the common write (one sample newer than all) and the common snapshot (a window that ends now) free
+ * What is kept in memory of every series: its number in the file, its newest samples, its interval and its last
+ * few writes. It makes the common write (one sample newer than all) and the common snapshot (a window that ends now) free
  * of any look into the file.
  */
 
@@ -37,6 +38,8 @@ export interface KnownSeries extends SeriesName {
   writes: WriteMark[];
   /** False where older writes than those stand in the file. */
   allWrites: boolean;
+  /** The newest rows. */
+  tail: Tail;
 }
 
 const MOST_MARKS = 16;
@@ -53,8 +56,8 @@ export interface SeriesRegistry {
   seq(): number;
   nextId(): number;
   add(series: KnownSeries): void;
-  /** Takes a committed write in. */
-  note(series: KnownSeries, mark: WriteMark, appendedTimes: readonly number[], interval: number | null): void;
+  /** Takes a committed write in; `rows` in increasing time, and `interval` as {@link intervalAfter} gives it. */
+  note(series: KnownSeries, rows: readonly TailRow[], interval: number | null): void;
 }
 
 export const keyOf = (name: SeriesName): string => JSON.stringify([name.kind, name.account, name.workload, name.name]);
@@ -70,6 +73,7 @@ export const newSeries = (id: number, name: SeriesName, interval: number | null)
   gaps: [],
   writes: [],
   allWrites: true,
+  tail: newTail(Number.NEGATIVE_INFINITY),
 });
 
 export function createSeriesRegistry(): SeriesRegistry {
@@ -113,6 +117,7 @@ export function createSeriesRegistry(): SeriesRegistry {
         if (series === undefined) continue;
         series.newest = Number(newest);
         series.allWrites = false;
+        series.tail = newTail(series.newest);
         seq = Math.max(seq, Number(last));
       }
       for (const [id, place, first, last] of await session.rows(
@@ -131,16 +136,23 @@ export function createSeriesRegistry(): SeriesRegistry {
     seq: () => seq,
     nextId: () => lastId + 1,
     add,
-    note(series, mark, appendedTimes, interval) {
-      seq = Math.max(seq, mark.seq);
-      series.writes.push(mark);
+    note(series, rows, interval) {
+      const first = rows[0];
+      const last = rows.at(-1);
+      if (first === undefined || last === undefined) return;
+      seq = Math.max(seq, last.seq);
+      series.writes.push({ seq: last.seq, first: first.time, last: last.time });
       if (series.writes.length > MOST_MARKS) {
         series.writes.shift();
         series.allWrites = false;
       }
-      series.gaps = nextGaps(series, appendedTimes);
-      series.newest = Math.max(series.newest, mark.last);
+      series.gaps = nextGaps(
+        series,
+        rows.filter(({ time }) => time > series.newest).map(({ time }) => time),
+      );
+      series.newest = Math.max(series.newest, last.time);
       series.interval = interval;
+      extendTail(series.tail, rows);
     },
   };
 }

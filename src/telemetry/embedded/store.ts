@@ -6,7 +6,7 @@ import { createRetained, type Compaction } from './compaction.js';
 import { openDatabase } from './database.js';
 import { storeError } from './errors.js';
 import { createRecords } from './records.js';
-import { createSampleLog, orderSamples, visitRows, watermarkInFile } from './sample-log.js';
+import { createSampleLog, orderSamples, visitRows, watermarkInFile, type RowVisitor } from './sample-log.js';
 import { SCHEMA, SCHEMA_VERSION } from './schema.js';
 import {
   createSeriesRegistry,
@@ -26,6 +26,7 @@ import {
   snapshotSetSchema,
   type SnapshotSet,
 } from './windows.js';
+import { covers, visitTail } from './tail.js';
 import { createWriteQueue, type WriteQueue } from './write-queue.js';
 
 const optionsSchema = z.strictObject({
@@ -106,6 +107,26 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
     ...new Set(series.filter((one) => one !== undefined)),
   ];
 
+  /** Rows of a window: of the series whose newest rows reach that far from memory, of the others from the file. */
+  const visit = async (
+    series: readonly KnownSeries[],
+    window: { from: number; to: number; watermark: number },
+    visitor: RowVisitor,
+    action: string,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    signal.throwIfAborted();
+    database.assertOpen(action);
+    if (window.from >= window.to) return;
+    const inFile: KnownSeries[] = [];
+    for (const one of series) {
+      if (!covers(one.tail, window.from)) inFile.push(one);
+      else visitTail(one.tail, window, (time, value, censored) => visitor(one.id, time, value, censored));
+    }
+    if (inFile.length === 0) return;
+    await database.read(action, signal, (session) => visitRows(session, inFile, window, visitor, signal));
+  };
+
   /** Reads bins of [from, to) of the rows as of a watermark; rows before `dataFrom` count as missing. */
   const readWindow = async (
     query: UsageQuery,
@@ -120,14 +141,8 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
       series.map((one) => one?.id),
       grid,
     );
-    const from = Math.max(grid.from, as.dataFrom);
-    if (grid.bins > 0 && from < grid.to) {
-      await database.read(action, signal, (session) =>
-        visitRows(session, unique(series), { from, to: grid.to, watermark: as.watermark }, binning.visit, signal),
-      );
-    } else {
-      signal.throwIfAborted();
-    }
+    const window = { from: Math.max(grid.from, as.dataFrom), to: grid.to, watermark: as.watermark };
+    await visit(unique(series), window, binning.visit, action, signal);
     return binning.finish();
   };
 
@@ -190,12 +205,13 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
       if (series === undefined) return null;
       let sum = 0;
       let count = 0;
-      await database.read(`reading ${metric} of ${account}/${workload}`, signal, (session) =>
-        visitRows(session, [series], { from, to, watermark: registry.seq() }, (_series, _time, value) => {
-          sum += value;
-          count += 1;
-        }),
-      );
+      const window = { from, to, watermark: registry.seq() };
+      const action = `reading ${metric} of ${account}/${workload}`;
+      const add: RowVisitor = (_series, _time, value) => {
+        sum += value;
+        count += 1;
+      };
+      await visit([series], window, add, action, signal);
       return count === 0 ? null : sum / count;
     },
 
