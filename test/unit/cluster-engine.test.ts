@@ -350,6 +350,21 @@ describe('faults', () => {
     expect(observe(engine)).toMatchObject({ replicas: 2, owners: { replicas: 'argocd' } });
   });
 
+  test('a node that is taken back takes its pods with it', () => {
+    const pools = [{ name: 'spot', node: { cpu: 2 }, pricePerHour: 1 }];
+    const engine = engineOf({
+      pools,
+      faults: [
+        { kind: 'interruption', at: T0 + 5 * MINUTE, pool: 'spot' },
+        { kind: 'stock-out', from: T0, to: T0 + HOUR, pool: 'spot' },
+      ],
+    });
+    engine.advanceTo(T0 + 5 * MINUTE);
+    expect(observe(engine)).toMatchObject({ readyReplicas: 4, pools: [{ readyNodes: 2 }] });
+    engine.advanceTo(T0 + 6 * MINUTE);
+    expect(observe(engine)).toMatchObject({ replicas: 4, readyReplicas: 2, pools: [{ readyNodes: 1 }] });
+  });
+
   test('a surge multiplies demand, for whom it is about', () => {
     const engine = engineOf({
       more: [workload({ name: 'other' })],

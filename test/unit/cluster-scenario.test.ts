@@ -66,7 +66,17 @@ describe('scenario file', () => {
         at: 1,
         target: { field: 'replicas', account: 'acme', workload: 'ghost', value: 1 },
       },
-      words: 'faults[0].workload: there is no workload acme/ghost',
+      words: 'faults[0].target.workload: there is no workload acme/ghost',
+    },
+    {
+      path: 'faults.0',
+      value: { kind: 'foreign-write', at: 1, target: { field: 'floor', account: 'acme', workload: 'web', value: 1 } },
+      words: 'faults[0].target.field: the workload has no hpa',
+    },
+    {
+      path: 'faults.0',
+      value: { kind: 'foreign-write', at: 1, target: { field: 'nodes', pool: 'gold', value: 1 } },
+      words: 'faults[0].target.pool: there is no pool "gold"',
     },
   ])('$path = $value is refused, the field named', ({ path, value, words }) => {
     expect(() => build(without(path, value))).toThrow(words);

@@ -1,4 +1,3 @@
-import { HeadroomError } from '../../domain/errors.js';
 import type {
   ClusterState,
   FieldOwner,
@@ -10,7 +9,7 @@ import type {
 } from '../../domain/cluster.js';
 import type { EpochSeconds } from '../../domain/time.js';
 import type { ObserveRequest } from '../port.js';
-import { describeTarget, HEADROOM, judgeApply, judgeRestore, nextMark, sameValue } from '../fence.js';
+import { HEADROOM, judgeApply, judgeRestore, nextMark, sameValue } from '../fence.js';
 import { createDraws } from './draws.js';
 import { touches, within, type Fault, type ForeignTarget } from './faults.js';
 import { createMeter } from './meter.js';
@@ -63,8 +62,8 @@ export interface Engine {
   observe(request: ObserveRequest): ClusterState;
   apply(mutation: Mutation): Written;
   restore(restore: Restore): Written;
-  /** Somebody who isn't Headroom writes a field. */
-  foreignWrite(target: ForeignTarget, owner: string): void;
+  /** Why a fault cannot strike here: what it names and the cluster does not have. Null where it can. */
+  missing(fault: Fault): string | null;
   inject(fault: Fault): void;
   /** The first fault of a kind whose window holds `at`. */
   fault<Kind extends Fault['kind']>(kind: Kind, at: EpochSeconds): Extract<Fault, { kind: Kind }> | undefined;
@@ -112,19 +111,22 @@ export function createEngine(model: EngineModel): Engine {
 
   const foreignWrite = (target: ForeignTarget, owner: string) => {
     const found = locate(target.field === 'nodes' ? '' : target.account, target);
-    if (found.kind === 'none') {
-      throw new HeadroomError({
-        kind: 'not-found',
-        component: 'cluster/simulated',
-        action: `writing ${describeTarget(target.field === 'nodes' ? '' : target.account, target)} as ${owner}`,
-        problem: found.detail,
-        remedy: 'name what the scenario has',
-      });
-    }
     // A write of the same value changes no owner, as the API server's books have it.
-    if (found.field.value === target.value) return;
+    if (found.kind === 'none' || found.field.value === target.value) return;
     setField(found.field, target.value, owner, found.run);
     if (target.field === 'nodes') evictFrom(nodes.resize(target.pool, target.value, clock));
+  };
+
+  /** What a fault names and the cluster does not have; null where it has all of it. */
+  const missing = (fault: Fault): string | null => {
+    if (fault.kind === 'foreign-write') {
+      const found = locate(fault.target.field === 'nodes' ? '' : fault.target.account, fault.target);
+      return found.kind === 'none' ? found.detail : null;
+    }
+    if ('pool' in fault && !nodes.pools.has(fault.pool)) return `cluster ${model.name} has no pool "${fault.pool}"`;
+    if (!('workload' in fault) || fault.account === undefined || fault.workload === undefined) return null;
+    const key = `${fault.account}/${fault.workload}`;
+    return running.has(key) ? null : `cluster ${model.name} has no workload ${key}`;
   };
 
   /** Faults that happen at a moment, rather than over a window. */
@@ -290,7 +292,7 @@ export function createEngine(model: EngineModel): Engine {
       write(found, target, owner, key);
       return answer({ kind: 'applied', value: target.value });
     },
-    foreignWrite,
+    missing,
     inject: (fault) => void faults.push(fault),
     fault(kind, at) {
       return faults.find(

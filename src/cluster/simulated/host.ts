@@ -74,6 +74,10 @@ export function createEngineHost(options: {
     const refuse = (action: string, problem: string, remedy: string) => {
       throw new HeadroomError({ kind: 'refused', component: 'cluster/simulated', action, problem, remedy });
     };
+    const missing = command.kind === 'inject' ? engine.missing(command.fault) : null;
+    if (command.kind === 'inject' && missing !== null) {
+      refuse(`injecting ${command.fault.kind}`, missing, 'name what the scenario has');
+    }
     if (command.kind === 'run' && scale !== null) {
       refuse('starting the clock', 'it runs already', 'read its scale from clock()');
     }

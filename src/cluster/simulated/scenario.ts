@@ -260,7 +260,7 @@ const fieldPath = (path: readonly PropertyKey[]): string =>
 /** What a schema cannot say. */
 function contradiction(parsed: Parsed): string | null {
   const pools = new Set(parsed.pools.map((pool) => pool.name));
-  const known = new Set<string>();
+  const known = new Map<string, Parsed['accounts'][number]['workloads'][number]>();
   for (const [index, pool] of parsed.pools.entries()) {
     if (pool.min > pool.max) return `pools[${index}].min: ${pool.min} is above max ${pool.max}`;
     if (pool.nodes > pool.max) return `pools[${index}].nodes: ${pool.nodes} is above max ${pool.max}`;
@@ -270,7 +270,7 @@ function contradiction(parsed: Parsed): string | null {
       const at = `accounts[${a}].workloads[${w}]`;
       const key = `${account.name}/${workload.name}`;
       if (known.has(key)) return `${at}.name: ${key} is there twice`;
-      known.add(key);
+      known.set(key, workload);
       if (Object.keys(workload.components).length === 0) return `${at}.components: names none`;
       const { hpa } = workload;
       if (hpa !== undefined && hpa.floor > hpa.ceiling) return `${at}.hpa.floor: is above the ceiling`;
@@ -284,12 +284,18 @@ function contradiction(parsed: Parsed): string | null {
   for (const [index, fault] of parsed.faults.entries()) {
     const at = `faults[${index}]`;
     if ('from' in fault && fault.to <= fault.from) return `${at}.to: is not after from`;
-    const place = fault.kind === 'foreign-write' && fault.target.field !== 'nodes' ? fault.target : fault;
-    if ('workload' in place && place.workload !== undefined && 'account' in place && place.account !== undefined) {
-      const key = `${place.account}/${place.workload}`;
-      if (!known.has(key)) return `${at}.workload: there is no workload ${key}`;
+    const place = fault.kind === 'foreign-write' ? fault.target : fault;
+    const where = fault.kind === 'foreign-write' ? `${at}.target` : at;
+    if ('pool' in place && !pools.has(place.pool)) return `${where}.pool: there is no pool "${place.pool}"`;
+    if (!('workload' in place) || place.account === undefined || place.workload === undefined) continue;
+    const workload = known.get(`${place.account}/${place.workload}`);
+    if (workload === undefined) return `${where}.workload: there is no workload ${place.account}/${place.workload}`;
+    if (fault.kind !== 'foreign-write') continue;
+    const { target } = fault;
+    if (target.field === 'floor' && workload.hpa === undefined) return `${where}.field: the workload has no hpa`;
+    if (target.field === 'request' && workload.components[target.component] === undefined) {
+      return `${where}.component: the workload has no ${target.component}`;
     }
-    if ('pool' in fault && !pools.has(fault.pool)) return `${at}.pool: there is no pool "${fault.pool}"`;
   }
   return null;
 }

@@ -44,7 +44,7 @@ export async function serveSimulation(options: {
   if (scenario.clock.mode === 'run' && host.scale() === null) await simulation.run(scenario.clock.factor);
   const keepUp = setInterval(() => host.engine(), KEEP_UP_MS);
   let server: ServerType | null = null;
-  const close = async () => {
+  const end = async () => {
     clearInterval(keepUp);
     await new Promise<void>((resolve) => {
       if (server === null) return resolve();
@@ -54,6 +54,8 @@ export async function serveSimulation(options: {
     });
     await simulation.close();
   };
+  let ending: Promise<void> | null = null;
+  const close = () => (ending ??= end());
   const shutdown = () => void close().then(options.onShutdown);
   const { fetch } = createSimulationHttp({ simulation, token, shutdown });
   const address = await new Promise<AddressInfo>((resolve, reject) => {
