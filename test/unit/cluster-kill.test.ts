@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { spawnSimulatedCluster } from '../../src/cluster/simulated/spawn.js';
+import { spawnSimulatedCluster } from './cluster-spawn.js';
 import type { ScenarioFile } from '../../src/cluster/simulated/scenario.js';
 import { mutation, targetOf } from '../contract/cluster.js';
 

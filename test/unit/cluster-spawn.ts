@@ -1,9 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { HeadroomError } from '../../domain/errors.js';
-import { connectSimulatedCluster, type RemoteSimulation } from './client.js';
+import { HeadroomError } from '../../src/domain/errors.js';
+import { connectSimulatedCluster, type RemoteSimulation } from '../../src/cluster/simulated/client.js';
 
 const lineSchema = z.object({ url: z.string(), pid: z.number(), token: z.string() });
 
@@ -24,10 +23,10 @@ export async function spawnSimulatedCluster(options: {
   scenario: string;
   state?: string;
   port?: number;
-  /** Default: the one beside this file. */
-  server?: string;
+  /** The built program. */
+  server: string;
 }): Promise<SpawnedSimulation> {
-  const { scenario, state, port = 0, server = fileURLToPath(new URL('./server.js', import.meta.url)) } = options;
+  const { scenario, state, port = 0, server } = options;
   const stateArguments = state === undefined ? [] : ['--state', state];
   const child = spawn(
     process.execPath,
