@@ -67,6 +67,25 @@ describe('embedded store: what was written is there', () => {
     await second.close();
   });
 
+  it('a window reads the same out of memory and out of the file, wherever it begins', async () => {
+    const path = fresh();
+    const first = await createEmbeddedStore({ path });
+    await first.writeUsage([{ key, samples: every(STEP, 1000) }]);
+    const correction = [500, 990, 991].map((bin) => ({ at: T + bin * STEP, value: -bin + 2000 }));
+    await first.writeUsage([{ key, samples: correction }]);
+    const windows = [0, 499, 940, 951, 952, 953, 989, 990, 995, 999].map((bin) => ask(T + bin * STEP, T + 1000 * STEP));
+    const before: number[][] = [];
+    for (const window of windows) before.push(await read(first, window));
+    await first.close();
+    const second = await createEmbeddedStore({ path });
+    for (const [index, window] of windows.entries()) {
+      const bins = Array.from({ length: (window.to - window.from) / STEP }, (_, k) => (window.from - T) / STEP + k);
+      expect(before[index]).toEqual(bins.map((bin) => ([500, 990, 991].includes(bin) ? 2000 - bin : bin)));
+      expect(await read(second, window)).toEqual(before[index]);
+    }
+    await second.close();
+  });
+
   it('a call after closing says so', async () => {
     const store = await createEmbeddedStore({ path: ':memory:' });
     await store.writeUsage([{ key, samples: every(STEP, 3) }]);

@@ -19,7 +19,8 @@ function after(writes: readonly (readonly number[])[]): KnownSeries {
   writes.forEach((times, index) => {
     const newer = times.filter((time) => time > series.newest);
     const rows = times.map((time) => ({ time, value: 1, censored: false, seq: index + 1 }));
-    registry.note(series, rows, intervalAfter(series, newer));
+    const mark = { seq: index + 1, first: Math.min(...times), last: Math.max(...times) };
+    registry.note(series, mark, rows, intervalAfter(series, newer));
   });
   return series;
 }

@@ -17,7 +17,7 @@ function fromLog(log: readonly TailRow[], window: { from: number; to: number; wa
 
 const write = fc.uniqueArray(
   fc.record({ time: fc.integer({ min: 0, max: 120 }), value: fc.integer({ min: 0, max: 9 }), censored: fc.boolean() }),
-  { selector: ({ time }) => time, maxLength: 70 },
+  { selector: ({ time }) => time, maxLength: 90, size: 'max' },
 );
 
 describe('the newest rows of a series, in memory', () => {
@@ -46,6 +46,14 @@ describe('the newest rows of a series, in memory', () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  it('of a large first write keep the end, and know that there is more', () => {
+    const tail = newTail(Number.NEGATIVE_INFINITY);
+    const rows = Array.from({ length: 100 }, (_, time) => ({ time, value: time, censored: false, seq: 1 }));
+    extendTail(tail, rows);
+    expect(covers(tail, 100 - MOST_ROWS)).toBe(true);
+    expect(covers(tail, 100 - MOST_ROWS - 1)).toBe(false);
   });
 
   it('cover the last samples of a live series, and nothing that is in the file alone', () => {

@@ -19,7 +19,7 @@ import {
   type SeriesRegistry,
 } from './series-registry.js';
 import { inList, int, type Session } from './session.js';
-import type { TailRow } from './tail.js';
+import { MOST_ROWS as MOST_TAIL_ROWS, type TailRow } from './tail.js';
 import type { Transaction } from './write-queue.js';
 
 /*
@@ -252,7 +252,9 @@ export function createSampleLog(registry: SeriesRegistry, since: (account: strin
       for (const { series, samples, newest } of work) {
         const known = there.get(series.id);
         const oldest = since(series.account);
+        // A long import leaves only its end in memory: what it begins with is of no use there.
         const rows: TailRow[] = [];
+        let first: number | undefined;
         for (let index = 0; index < samples.times.length; index++) {
           const time = samples.times[index] ?? 0;
           if (time < oldest) continue;
@@ -261,13 +263,16 @@ export function createSampleLog(registry: SeriesRegistry, since: (account: strin
           const before = time > newest ? undefined : known?.get(time);
           if (before !== undefined && before.value === value && before.censored === censored) continue;
           rows.push({ time, value, censored, seq });
+          first ??= time;
+          if (rows.length > 4 * MOST_TAIL_ROWS) rows.splice(0, 2 * MOST_TAIL_ROWS);
           columns.series.push(series.id);
           columns.times.push(time);
           columns.values.push(value);
           columns.censored.push(censored);
         }
         const last = rows.at(-1);
-        if (last === undefined) continue;
+        if (first === undefined || last === undefined) continue;
+        const mark = { seq, first, last: last.time };
         staged.newest.set(series.id, Math.max(newest, last.time));
         const interval = intervalAfter(
           series,
@@ -279,7 +284,7 @@ export function createSampleLog(registry: SeriesRegistry, since: (account: strin
             int(series.id),
           ]);
         }
-        transaction.onCommit(() => registry.note(series, rows, interval));
+        transaction.onCommit(() => registry.note(series, mark, rows, interval));
       }
       if (columns.times.length === 0) return 0;
       staged.seq = seq;

@@ -56,8 +56,12 @@ export interface SeriesRegistry {
   seq(): number;
   nextId(): number;
   add(series: KnownSeries): void;
-  /** Takes a committed write in; `rows` in increasing time, and `interval` as {@link intervalAfter} gives it. */
-  note(series: KnownSeries, rows: readonly TailRow[], interval: number | null): void;
+  /**
+   * Takes a committed write in.
+   * @param rows its rows in increasing time; of a long write the last ones are enough.
+   * @param interval as {@link intervalAfter} gives it.
+   */
+  note(series: KnownSeries, mark: WriteMark, rows: readonly TailRow[], interval: number | null): void;
 }
 
 export const keyOf = (name: SeriesName): string => JSON.stringify([name.kind, name.account, name.workload, name.name]);
@@ -136,12 +140,9 @@ export function createSeriesRegistry(): SeriesRegistry {
     seq: () => seq,
     nextId: () => lastId + 1,
     add,
-    note(series, rows, interval) {
-      const first = rows[0];
-      const last = rows.at(-1);
-      if (first === undefined || last === undefined) return;
-      seq = Math.max(seq, last.seq);
-      series.writes.push({ seq: last.seq, first: first.time, last: last.time });
+    note(series, mark, rows, interval) {
+      seq = Math.max(seq, mark.seq);
+      series.writes.push(mark);
       if (series.writes.length > MOST_MARKS) {
         series.writes.shift();
         series.allWrites = false;
@@ -150,7 +151,7 @@ export function createSeriesRegistry(): SeriesRegistry {
         series,
         rows.filter(({ time }) => time > series.newest).map(({ time }) => time),
       );
-      series.newest = Math.max(series.newest, last.time);
+      series.newest = Math.max(series.newest, mark.last);
       series.interval = interval;
       extendTail(series.tail, rows);
     },
