@@ -36,7 +36,7 @@ const optionsSchema = z.strictObject({
     .string()
     .regex(/^\d+(\.\d+)?\s*(MB|GB|MiB|GiB)$/)
     .default('256MB'),
-  threads: z.int().min(1).max(64).default(2),
+  threads: z.int().min(1).max(64).default(1),
 });
 
 export interface EmbeddedStoreOptions {
@@ -46,7 +46,7 @@ export interface EmbeddedStoreOptions {
   retentionDays?: number;
   /** What DuckDB may keep in memory; beyond that it spills to disk. Default 256MB. */
   memoryLimit?: string;
-  /** Default 2. */
+  /** Default 1: the reads of a cycle are too small to be shared, and the other cores have forecasts to make. */
   threads?: number;
 }
 
