@@ -1,9 +1,11 @@
 import type { QuantileForecast } from '../domain/forecast.js';
 import type { Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
+import { chooseAnchors } from './anchors.js';
 import type { Calendar } from './calendar.js';
 import { createCalibration } from './conformal.js';
 import { createHistory } from './history.js';
+import { readLevel, straighten } from './levels.js';
 import type { Model, ModelEntry } from './models/model.js';
 import { createScaleBank, type Scale } from './scales.js';
 import { createStateTracker, STATES } from './state.js';
@@ -18,6 +20,9 @@ const REFRESH = 4;
 /** No single bin moves a weight by more than this. */
 const LARGEST_GAIN = 4;
 const DEGENERATE = 1000;
+/** No quantile goes beyond this many times the (slowly forgotten) peak; a young series has not seen its peak yet. */
+const FARTHEST = 3;
+const FARTHEST_YOUNG = 10;
 
 /** One way to forecast quantiles: a model's middle, with its residuals relative to a scale. */
 interface Member {
@@ -60,13 +65,6 @@ export interface Ensemble {
   fit(window: Series): void;
   /** Known bins taken in. */
   readonly known: number;
-}
-
-/** Steps ahead at which residuals are learnt: dense at first, then in ever larger strides. */
-export function chooseAnchors(horizon: number, exactly: readonly number[]): number[] {
-  const usual = [1, 2, 3, 5, 8, 12, 24, 48, 96, 168];
-  const anchors = new Set([1, horizon, ...usual, ...exactly].filter((h) => h >= 1 && h <= horizon));
-  return [...anchors].sort((a, b) => a - b);
 }
 
 export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): Ensemble {
@@ -119,6 +117,8 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   let lastBin = start - step;
   let lastKnown = Number.NaN;
   let known = 0;
+  let peak = 0;
+  const peakKeep = 2 ** (-1 / Math.max(100, 7 * binsPerDay));
   let sinceRefresh = Number.POSITIVE_INFINITY;
 
   const refresh = (): void => {
@@ -138,11 +138,6 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const raw = new Float64Array(L);
   const own = new Float64Array(L);
   const stated = new Float64Array(L);
-  const straighten = (from: Float64Array | Float32Array, to: Float64Array): void => {
-    to[middleLevel] = from[middleLevel] ?? 0;
-    for (let l = middleLevel + 1; l < L; l++) to[l] = Math.max(from[l] ?? 0, to[l - 1] ?? 0);
-    for (let l = middleLevel - 1; l >= 0; l--) to[l] = Math.min(from[l] ?? 0, to[l + 1] ?? 0);
-  };
   const combine = (target: EpochSeconds, ahead: number): void => {
     let upper = anchors.findIndex((anchor) => anchor >= ahead);
     // Past the last anchor (data are missing) errors go on growing as those of a random walk.
@@ -182,14 +177,16 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     for (let l = 0; l < L; l++) raw[l] = (sums[l] ?? 0) > 0 ? (raw[l] ?? 0) / (sums[l] ?? 1) : 0;
     raw.sort();
     const spread = (raw[high] ?? 0) - (raw[low] ?? 0);
+    // Sketches that a change of regime has scattered can ask for a hundred times what was ever seen; nobody has that.
+    const most = peak * (known < 2 * binsPerDay ? FARTHEST_YOUNG : FARTHEST);
     for (let l = 0; l < L; l++) {
       const near = calibration.offset(lower, l);
       const far = calibration.offset(upper, l);
       const value = Math.max(0, (raw[l] ?? 0) + spread * (near + share * (far - near)));
       // Rounding must not make a constant series miss its own value.
-      own[l] = value * (1 + 1e-9);
+      own[l] = Math.min(value, most) * (1 + 1e-9);
     }
-    straighten(own, stated);
+    straighten(own, stated, middleLevel);
   };
 
   const told = new Float64Array(L);
@@ -209,7 +206,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     // Each level's correction is judged by its own value, not by what a neighbour raised it to: otherwise two
     // corrections that crossed would drive each other away for ever.
     const ownAt = ring.subarray(statedAt, statedAt + L);
-    straighten(ownAt, told);
+    straighten(ownAt, told, middleLevel);
     if (!settled) return { ahead, stated: told, settled };
     // Gains are in units of the usual spread, so that the bins that cost most count most; but a series that wakes up
     // after weeks of nothing must not carry a gain of thousands of spreads along.
@@ -301,6 +298,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         }
         sketches.age();
         history.set(label, taken);
+        peak = Math.max(taken, peak * peakKeep);
         scales.level(taken);
         states.observe(taken);
         for (const model of models) model.observe(label, taken);
@@ -342,19 +340,4 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     }
     return Object.fromEntries(models.map((model, m) => [model.name, (sums[m] ?? 0) / total]));
   }
-}
-
-/** Reads between learnt levels, linear in the logit, where the tails of most series are close to straight. */
-function readLevel(levels: readonly number[], values: Float64Array, level: number): number {
-  const exact = levels.indexOf(level);
-  if (exact >= 0) return values[exact] ?? 0;
-  const logit = (p: number): number => Math.log(p / (1 - p));
-  let upper = levels.findIndex((known) => known > level);
-  if (upper === -1) upper = levels.length - 1;
-  if (upper === 0) upper = 1;
-  const x0 = logit(levels[upper - 1] ?? 0.5);
-  const x1 = logit(levels[upper] ?? 0.5);
-  const y0 = values[upper - 1] ?? 0;
-  const y1 = values[upper] ?? 0;
-  return Math.max(0, y0 + ((logit(level) - x0) / (x1 - x0)) * (y1 - y0));
 }

@@ -189,6 +189,24 @@ describe('history', () => {
   });
 });
 
+describe('a service that starts after days of nothing', () => {
+  const wakes = (k: number): number => (k < 2000 ? 0 : 1000 * service(k));
+
+  it('is followed by the median within an hour, covered within half a day, and never guessed at tenfold', () => {
+    const fitted = fitForecaster(seriesOf(bins(2000, wakes)), OPTIONS);
+    let misses = 0;
+    let off = 0;
+    for (let k = 2000; k < 2000 + 576; k++) {
+      if (k >= 2012) off += Math.abs(at(fitted, 1, 0.5) - wakes(k)) / wakes(k) / 564;
+      if (k >= 2144 && wakes(k) > at(fitted, 1, 0.99)) misses++;
+      expect(at(fitted, 3, 0.99)).toBeLessThan(50_000);
+      fitted.observe(START + k * 300, wakes(k), false);
+    }
+    expect(misses).toBeLessThanOrEqual(10);
+    expect(off).toBeLessThan(0.15);
+  });
+});
+
 describe('a censored bin is a lower bound', () => {
   it('below the stated quantile it is neither a hit nor a reason to lower anything', () => {
     const open = fitForecaster(seriesOf(bins(2016, service)), OPTIONS);

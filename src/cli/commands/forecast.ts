@@ -103,7 +103,11 @@ async function forecast(options: Options, terminal: Terminal): Promise<void> {
         'give a longer --horizon or a shorter --step',
     );
   }
-  const series = await readCsvSeries(options.csv, { column: options.column, step: options.step });
+  const series = await readCsvSeries(options.csv, {
+    column: options.column,
+    step: options.step,
+    onNote: (note) => terminal.err(terminal.color.yellow(note)),
+  });
   const origins =
     options.rolling === undefined
       ? [originAt(series, options.at)]
