@@ -1,3 +1,4 @@
+import { consolidate } from './consolidate.js';
 import { COMPONENTS } from '../domain/component.js';
 import { grantOf } from './constraints/grant.js';
 import { changesBetween } from './constraints/step-limits.js';
@@ -41,6 +42,7 @@ export function roundUp(prepared: Prepared, fractions: Fractions, relaxed: boole
       numbers.replicas[workload.index]?.splice(block, 1, spread(prepared, workload, shares, total));
     }
     repair(prepared, numbers, block, floors);
+    consolidate(prepared, numbers, block);
   }
   return numbers;
 }

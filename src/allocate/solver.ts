@@ -36,8 +36,8 @@ type Load = (options?: InitOptions) => Promise<Highs>;
 const isLoad = (value: unknown): value is Load => typeof value === 'function';
 const isBasisStatus = (value: number): value is BasisStatus => value >= 0 && value <= 4 && Number.isInteger(value);
 
-/** HiGHS in WASM, single-threaded; one instance serves any number of models, one after another. */
-export async function createHighsSolver(): Promise<Solver> {
+/** Loads the WASM module; each call makes an instance of its own. */
+export async function loadHighs(): Promise<Highs> {
   const load: unknown = entry.default;
   if (!isLoad(load)) {
     throw new HeadroomError({
@@ -48,7 +48,12 @@ export async function createHighsSolver(): Promise<Solver> {
       remedy: 'install the version in package-lock.json',
     });
   }
-  const highs = await load();
+  return load();
+}
+
+/** HiGHS in WASM, single-threaded; one instance serves any number of models, one after another. */
+export async function createHighsSolver(): Promise<Solver> {
+  const highs = await loadHighs();
   const { optimal, infeasible, iterationLimit, solutionLimit, unboundedOrInfeasible, empty } =
     highs.constants.modelStatus;
   const statusOf = (code: ModelStatusCode): Solution['status'] => {
