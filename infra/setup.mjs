@@ -172,9 +172,9 @@ function newestSource() {
     'workflows',
     'activities',
     'bench',
-    'test',
     'infra',
     'tsconfig.json',
+    'tsconfig.build.json',
     'package-lock.json',
   ]) {
     visit(join(root, name));
@@ -187,7 +187,11 @@ function build() {
   if (existsSync(stamp) && statSync(stamp).mtimeMs > newestSource()) return;
   const started = Date.now();
   say('building …');
-  const compile = run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
+  const compile = run(process.execPath, [
+    join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+    '-p',
+    join(root, 'tsconfig.build.json'),
+  ]);
   if (!compile.ok) fail('compiling', someLines(compile.text), 'correct the sources named above');
   const bundle = run(process.execPath, [join(root, 'dist', 'src', 'temporal', 'bundle.js')]);
   if (!bundle.ok) fail('bundling the workflows', someLines(bundle.text), 'correct the sources named above');

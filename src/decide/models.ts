@@ -134,7 +134,10 @@ const plausible = (value: number): number => (value >= 0 && Number.isFinite(valu
 /** A series without data at its beginning starts where the data do. */
 function trimLeading(series: Series): Series {
   const values = series.values.map(plausible);
-  const first = Math.max(0, values.findIndex((value) => !Number.isNaN(value)));
+  const first = Math.max(
+    0,
+    values.findIndex((value) => !Number.isNaN(value)),
+  );
   return {
     start: binLabel(series, first),
     step: series.step,
@@ -189,5 +192,4 @@ function takeIn(models: AccountModels, { workload, component, series }: KnownBin
 
 const keyOf = (workload: string, component: string): string => `${workload}/${component}`;
 
-const digest = (...parts: string[]): string =>
-  createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
+const digest = (...parts: string[]): string => createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);

@@ -17,7 +17,11 @@ export interface Call {
 
 export type Answer =
   | { id: number; ok: true; value: unknown }
-  | { id: number; ok: false; error: { message: string; headroom: ConstructorParameters<typeof HeadroomError>[0] | null } };
+  | {
+      id: number;
+      ok: false;
+      error: { message: string; headroom: ConstructorParameters<typeof HeadroomError>[0] | null };
+    };
 
 interface Thread {
   worker: Worker;
@@ -39,7 +43,10 @@ export function createDecisionPool(threads = 1): Decider {
       const caller = thread.waiting.get(answer.id);
       thread.waiting.delete(answer.id);
       if (answer.ok) caller?.resolve(answer.value);
-      else caller?.reject(answer.error.headroom === null ? new Error(answer.error.message) : new HeadroomError(answer.error.headroom));
+      else
+        caller?.reject(
+          answer.error.headroom === null ? new Error(answer.error.message) : new HeadroomError(answer.error.headroom),
+        );
     });
     // A thread that dies takes its models along; the next one fits them again from the store.
     worker.on('error', (error) => failAll(thread, error));
@@ -100,7 +107,10 @@ function hash(text: string): number {
 }
 
 /** For the thread: an error as plain data. */
-export function plainError(error: unknown): { message: string; headroom: ConstructorParameters<typeof HeadroomError>[0] | null } {
+export function plainError(error: unknown): {
+  message: string;
+  headroom: ConstructorParameters<typeof HeadroomError>[0] | null;
+} {
   if (isHeadroomError(error)) {
     const { kind, component, action, remedy, message } = error;
     const problem = message.slice(`${component}: ${action}: `.length, -`; ${remedy}`.length);

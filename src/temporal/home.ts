@@ -2,13 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { delimiter, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { HeadroomError } from '../domain/errors.js';
 
-/** The checkout, or the folder that the package was unpacked into. */
-export const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+/** The checkout, or the folder that the package was unpacked into: the nearest one above with a package.json. */
+export const PACKAGE_ROOT = ((): string => {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
+})();
 
 /** Where one running Headroom keeps what is its own: HEADROOM_HOME, or `.headroom` of the checkout. */
 export const homeFolder = (env: NodeJS.ProcessEnv): string =>
