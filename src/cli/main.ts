@@ -42,7 +42,7 @@ export async function main(argv: readonly string[], terminal: Terminal = createT
         '5 something is out of reach. Colour only on a terminal; NO_COLOR turns it off.',
     );
   const wanted = argv[0];
-  const only = wanted === undefined ? undefined : COMMANDS[wanted];
+  const only = wanted !== undefined && Object.hasOwn(COMMANDS, wanted) ? COMMANDS[wanted] : undefined;
   // A file is loaded for each command when all are shown or completed, else for the one that is asked for.
   const files = only === undefined || wanted === 'completion' ? Object.values(COMMANDS) : [only];
   const registered = new Set<RegisterCommand>();

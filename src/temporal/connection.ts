@@ -10,22 +10,56 @@ export interface TemporalTarget {
   namespace: string;
 }
 
-/**
- * Temporal's own environment configuration (TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TLS, API key, namespace, its TOML file)
- * comes first; without an address there, a running `headroom dev`; then the server's default address.
- */
-export async function resolveTarget(env: NodeJS.ProcessEnv): Promise<TemporalTarget & { runtime: RuntimeFile | null }> {
-  const runtime = await readRuntimeFile(homeFolder(env));
+/** Named by the environment itself; a configuration file alone does not turn a local trial to a server far away. */
+const isNamed = (env: NodeJS.ProcessEnv): boolean =>
+  [env['TEMPORAL_ADDRESS'], env['TEMPORAL_PROFILE']].some((value) => value !== undefined && value !== '');
+
+function configuredTarget(env: NodeJS.ProcessEnv) {
   const overrideEnvVars = Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
-  const configured = loadClientConnectConfig({ overrideEnvVars });
-  const address = configured.connectionOptions.address ?? runtime?.temporalAddress ?? '127.0.0.1:7233';
-  return {
-    options: { ...configured.connectionOptions, address },
-    namespace: configured.namespace ?? runtime?.namespace ?? 'default',
-    runtime: configured.connectionOptions.address === undefined ? runtime : null,
-  };
+  try {
+    return loadClientConnectConfig({ overrideEnvVars });
+  } catch (error) {
+    throw new HeadroomError({
+      kind: 'invalid-input',
+      component: 'temporal/connection',
+      action: 'reading Temporal’s environment configuration',
+      problem: error instanceof Error ? error.message : String(error),
+      remedy: 'correct TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE or the file that they name',
+      cause: error,
+    });
+  }
+}
+
+const DEFAULT_ADDRESS = '127.0.0.1:7233';
+
+/** The server that TEMPORAL_ADDRESS or TEMPORAL_PROFILE names; null where neither is set. */
+export function namedTarget(env: NodeJS.ProcessEnv): TemporalTarget | null {
+  if (!isNamed(env)) return null;
+  const { connectionOptions, namespace } = configuredTarget(env);
+  const address = connectionOptions.address ?? DEFAULT_ADDRESS;
+  return { options: { ...connectionOptions, address }, namespace: namespace ?? 'default' };
+}
+
+/**
+ * Temporal's own environment configuration (TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TLS, API key, namespace, its TOML file)
+ * where the environment names a server; else a running headroom; else the configuration file, or the server's default
+ * address. `runtime` is the headroom that runs here, where it is on that same server.
+ */
+export async function resolveTarget(env: NodeJS.ProcessEnv): Promise<TemporalTarget & { runtime: RuntimeFile | null }> {
+  const runtime = await readRuntimeFile(homeFolder(env));
+  const { connectionOptions, namespace } = configuredTarget(env);
+  const configured = connectionOptions.address ?? DEFAULT_ADDRESS;
+  if (runtime === null || isNamed(env) || configured === runtime.temporalAddress) {
+    const here = runtime !== null && configured === runtime.temporalAddress;
+    return {
+      options: { ...connectionOptions, address: configured },
+      namespace: namespace ?? (here ? runtime.namespace : 'default'),
+      runtime: here ? runtime : null,
+    };
+  }
+  return { options: { address: runtime.temporalAddress }, namespace: runtime.namespace, runtime };
 }
 
 const outOfReach = (target: TemporalTarget, error: unknown): HeadroomError =>

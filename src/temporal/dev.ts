@@ -38,6 +38,8 @@ export interface DevOptions {
   /** A simulated cluster from this scenario file; without one, `cluster` is used. */
   scenario?: string;
   cluster?: Cluster;
+  /** A simulated cluster that runs already, in a process that outlives this one. */
+  simulatedAt?: { url: string; token: string };
   /** An own Temporal server instead of an embedded one. */
   temporal?: TemporalTarget;
   port?: number;
@@ -115,7 +117,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     await ensureSearchAttributes(clientConnection, target.namespace);
     if (options.temporal === undefined) await setRetention(clientConnection, target.namespace);
 
-    const simulator = options.scenario === undefined ? null : await spawnSimulator(options.scenario, home);
+    const simulator = await simulatorOf(options);
     if (simulator !== null) closers.push(() => simulator.close());
     const cluster = simulator?.simulation ?? options.cluster;
     if (cluster === undefined) throw new RangeError('a scenario or a cluster is needed');
@@ -200,7 +202,9 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       scale: () => scale,
       async run(factor) {
         if (simulator === null) return scale;
-        scale = await simulator.simulation.run(factor);
+        // After a restart its clock runs already, on the scale that the accounts know.
+        const runs = await simulator.simulation.scale();
+        scale = runs ?? (await simulator.simulation.run(factor));
         await publish();
         return scale;
       },
@@ -222,6 +226,14 @@ interface Simulator {
   pid: number | null;
   simulation: RemoteSimulation;
   close(): Promise<void>;
+}
+
+async function simulatorOf({ home, scenario, simulatedAt }: DevOptions): Promise<Simulator | null> {
+  if (simulatedAt !== undefined) {
+    const simulation = await connectSimulatedCluster(simulatedAt);
+    return { ...simulatedAt, pid: null, simulation, close: () => simulation.close() };
+  }
+  return scenario === undefined ? null : spawnSimulator(scenario, home);
 }
 
 const readySchema = z.object({ url: z.string() });

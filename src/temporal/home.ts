@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
@@ -57,26 +57,44 @@ export async function removeRuntimeFile(home: string): Promise<void> {
 /** Null where nothing runs, or what ran is dead. */
 export async function readRuntimeFile(home: string): Promise<RuntimeFile | null> {
   if (!existsSync(runtimePath(home))) return null;
-  const parsed = runtimeSchema.safeParse(JSON.parse(await readFile(runtimePath(home), 'utf8')));
-  if (!parsed.success) {
-    throw new HeadroomError({
+  const text = await readFile(runtimePath(home), 'utf8');
+  const unreadable = (problem: string): HeadroomError =>
+    new HeadroomError({
       kind: 'invalid-input',
       component: 'temporal/home',
       action: `reading ${runtimePath(home)}`,
-      problem: z.prettifyError(parsed.error),
+      problem,
       remedy: 'end the running headroom and delete the file',
     });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw unreadable(String(error));
   }
+  const parsed = runtimeSchema.safeParse(value);
+  if (!parsed.success) throw unreadable(z.prettifyError(parsed.error));
   return isAlive(parsed.data.pid) ? parsed.data : null;
 }
 
-/** Signal 0 asks whether a process exists, without touching it. */
+/** Signal 0 asks whether a process exists, without touching it. One that ended and waits for its parent is dead. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+  return !isZombie(pid);
+}
+
+/** In a container whose first process collects nobody, what was killed stays in the table for ever. */
+function isZombie(pid: number): boolean {
+  try {
+    // `pid (name) state …`; the name may hold anything, brackets too.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+  } catch {
+    return false;
   }
 }
 

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { HeadroomError } from '../domain/errors.js';
 import { findTool } from './home.js';
+import { claimDatabase, recordServer, releaseDatabase } from './orphan.js';
 import { SEARCH_ATTRIBUTE_TYPES } from './namespace.js';
 
 export interface DevServer {
@@ -38,6 +39,7 @@ export async function startDevServer(options: {
   port?: number;
   uiPort?: number;
 }): Promise<DevServer> {
+  await claimDatabase(options.databaseFile);
   const executable = await findTool('temporal', options.env);
   const port = options.port ?? (await freePort());
   const uiPort = options.uiPort ?? (await freePort());
@@ -63,9 +65,14 @@ export async function startDevServer(options: {
     address,
     uiUrl: `http://127.0.0.1:${uiPort}`,
     pid: child.pid ?? null,
-    close: () => endProcess(child),
+    async close() {
+      await endProcess(child);
+      await releaseDatabase(options.databaseFile);
+    },
   };
   try {
+    // Before it serves: were this process killed now, the next start would find the server that it leaves behind.
+    if (child.pid !== undefined) await recordServer(options.databaseFile, { pid: child.pid, address });
     await waitUntilServing(address, child);
   } catch (error) {
     await server.close();

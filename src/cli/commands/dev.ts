@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { homeFolder } from '../../temporal/home.js';
+import { join, resolve } from 'node:path';
+import { TOKEN_VARIABLE } from '../../cluster/simulated/server.js';
+import { namedTarget } from '../../temporal/connection.js';
+import { homeFolder, PACKAGE_ROOT } from '../../temporal/home.js';
 import { startDev } from '../../temporal/dev.js';
 import { installLogger } from '../../temporal/worker.js';
-import { CommandFailure, EXIT, withExamples, type RegisterCommand } from '../command.js';
+import { CommandFailure, EXIT, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { clusterOfEnvironment } from '../kube.js';
 import { numberOf } from '../session.js';
 
@@ -12,6 +14,7 @@ interface Options {
   scenario?: string;
   kubernetes?: boolean;
   context?: string;
+  clusterUrl?: string;
   speed: string;
   port?: string;
   uiPort?: string;
@@ -21,42 +24,87 @@ export const register: RegisterCommand = (program, terminal) => {
   withExamples(
     program
       .command('dev')
-      .description('everything embedded: Temporal server, telemetry store, cluster, worker; until Ctrl-C')
+      .description(
+        'everything embedded: Temporal server (yours, where TEMPORAL_ADDRESS or TEMPORAL_PROFILE names it), telemetry ' +
+          'store, cluster, worker; until Ctrl-C',
+      )
       .option('--scenario <file>', 'a simulated cluster from this scenario (default: examples/scenario.yaml)')
       .option('--kubernetes', 'a real cluster instead: the kubeconfig of the environment')
       .option('--context <name>', 'with --kubernetes: which of its contexts')
+      .option('--cluster-url <url>', `a simulated cluster that runs already; its token in ${TOKEN_VARIABLE}`)
       .option('--speed <x>', 'simulated seconds in a second', '1')
       .option('--port <n>', 'of the Temporal server (default: a free one)')
       .option('--ui-port <n>', 'of the Temporal UI (default: a free one)')
-      .action(async (options: Options) => {
-        const scenario = resolve(terminal.cwd, options.scenario ?? 'examples/scenario.yaml');
-        if (options.kubernetes !== true && !existsSync(scenario)) {
-          throw new CommandFailure(EXIT.notFound, `${scenario} is not there; name one by --scenario`);
-        }
-        const speed = numberOf(options.speed, '--speed');
-        if (!(speed > 0)) throw new CommandFailure(EXIT.usage, '--speed must be above 0');
-        installLogger();
-        const dev = await startDev({
-          home: homeFolder(terminal.env),
-          env: terminal.env,
-          say: (line) => terminal.err(line),
-          ...(options.kubernetes === true ? { cluster: clusterOfEnvironment('main', options.context) } : { scenario }),
-          ...(options.port === undefined ? {} : { port: numberOf(options.port, '--port') }),
-          ...(options.uiPort === undefined ? {} : { uiPort: numberOf(options.uiPort, '--ui-port') }),
-        });
-        if (dev.simulation !== null) await dev.run(speed);
-        terminal.out(`Temporal at ${dev.address}, its UI at ${dev.temporalUi ?? 'your server’s own'}`);
-        terminal.out('ready: headroom start ACCOUNT -f FILE in another terminal; Ctrl-C ends it');
-        const interrupted = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
-        try {
-          await Promise.race([interrupted, dev.finished]);
-        } finally {
-          terminal.err('ending …');
-          await dev.close();
-        }
-      }),
+      .action((options: Options) => runDev(options, terminal)),
     'dev',
     'dev --scenario examples/scenario.yaml --speed 60',
     'dev --kubernetes --context kind-test',
+    `dev --cluster-url http://127.0.0.1:4000 # with ${TOKEN_VARIABLE} set`,
   );
 };
+
+async function runDev(options: Options, terminal: Terminal): Promise<void> {
+  const speed = numberOf(options.speed, '--speed');
+  if (!(speed > 0)) throw new CommandFailure(EXIT.usage, '--speed must be above 0');
+  const where = clusterOf(options, terminal);
+  const temporal = namedTarget(terminal.env);
+  const ports = {
+    ...(options.port === undefined ? {} : { port: portOf(options.port, '--port') }),
+    ...(options.uiPort === undefined ? {} : { uiPort: portOf(options.uiPort, '--ui-port') }),
+  };
+  installLogger();
+  // Listened for from here on: a Ctrl-C in the middle of the start leaves no server behind.
+  const interrupted = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  let stopped = false;
+  void interrupted.then(() => (stopped = true));
+  const dev = await startDev({
+    home: homeFolder(terminal.env),
+    env: terminal.env,
+    say: (line) => terminal.err(line),
+    ...where,
+    ...ports,
+    ...(temporal === null ? {} : { temporal }),
+  });
+  try {
+    if (stopped) return;
+    if (dev.simulation !== null) {
+      const { factor } = await dev.run(speed);
+      if (factor !== speed)
+        terminal.err(`the simulated clock runs already, at speed ${factor}; --speed changes nothing`);
+    }
+    terminal.out(`Temporal at ${dev.address}, its UI at ${dev.temporalUi ?? 'your server’s own'}`);
+    terminal.out('ready: headroom start ACCOUNT -f FILE in another terminal; Ctrl-C ends it');
+    await Promise.race([interrupted, dev.finished]);
+  } finally {
+    terminal.err('ending …');
+    await dev.close();
+  }
+}
+
+/** One of the three: a scenario to play, a simulated cluster elsewhere, or a real one. */
+function clusterOf(options: Options, terminal: Terminal) {
+  const given = [options.scenario, options.kubernetes, options.clusterUrl].filter((option) => option !== undefined);
+  if (given.length > 1) throw new CommandFailure(EXIT.usage, 'give one of --scenario, --kubernetes, --cluster-url');
+  if (options.kubernetes === true) return { cluster: clusterOfEnvironment('main', options.context) };
+  if (options.clusterUrl !== undefined) {
+    const token = terminal.env[TOKEN_VARIABLE];
+    if (token === undefined || token === '') {
+      throw new CommandFailure(EXIT.usage, `--cluster-url needs the cluster’s token in ${TOKEN_VARIABLE}`);
+    }
+    return { simulatedAt: { url: options.clusterUrl, token } };
+  }
+  const scenario =
+    options.scenario === undefined
+      ? join(PACKAGE_ROOT, 'examples', 'scenario.yaml')
+      : resolve(terminal.cwd, options.scenario);
+  if (!existsSync(scenario)) {
+    throw new CommandFailure(EXIT.notFound, `${scenario} is not there; name one by --scenario`);
+  }
+  return { scenario };
+}
+
+function portOf(text: string, what: string): number {
+  const port = numberOf(text, what);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new CommandFailure(EXIT.usage, `${what} ${text}: a port is a whole number from 1 to 65535`);
+}
