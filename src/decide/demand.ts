@@ -1,14 +1,17 @@
+import { decideCapacity, type DecidedCapacity, type Evidence } from '../allocate/capacity.js';
+import type { GuardInput } from '../allocate/guard.js';
 import type { DemandBlocks } from '../allocate/problem.js';
-import { guardFloor, reactiveCapacity, type GuardInput } from '../allocate/guard.js';
 import type { AccountPolicy } from '../domain/account.js';
 import type { ClusterState } from '../domain/cluster.js';
 import type { Component } from '../domain/component.js';
 import { levelOf } from '../domain/policy-rules.js';
-import type { AllocationRequest, KnownBins } from './port.js';
+import { binLabel } from '../domain/series.js';
+import type { EpochSeconds } from '../domain/time.js';
+import type { AllocationRequest } from './port.js';
 
 /*
- * What the plan has to cover, forecast and guard together. The guard lies beneath every forecast, and stands alone
- * where there is none or where its gate is closed.
+ * What the plan has to cover, forecast and guard together, by the rule that replay runs: `decideCapacity`. The guard lies
+ * beneath every forecast, and stands alone where there is none or where its gate is closed.
  */
 
 export interface CoveredDemand {
@@ -17,108 +20,126 @@ export interface CoveredDemand {
   guarded: { workload: string; component: Component; reason: string; closed: boolean }[];
 }
 
+/** Ready capacity over a past bin, as cycles saw it; NaN where none did. */
+export type CapacityDuring = (workload: string, component: Component, label: EpochSeconds, step: number) => number;
+
+/** The ceiling is on the forecast already (evidence.ts), beneath announced events, which may well go beyond it. */
+const BOUNDED: Evidence = { peak: Number.NaN, bins: 0 };
+
 /**
- * @param forecast demand by block from the forecast; empty where there is none.
+ * @param forecast demand by block from the forecast, bounded by the evidence; empty where there is none.
  * @param blocks how many blocks the plan has.
  */
-export function coverDemand(request: AllocationRequest, forecast: DemandBlocks[], blocks: number): CoveredDemand {
+export function coverDemand(
+  request: AllocationRequest,
+  forecast: DemandBlocks[],
+  blocks: number,
+  during: CapacityDuring,
+): CoveredDemand {
   const demand: DemandBlocks[] = [];
   const guarded: CoveredDemand['guarded'] = [];
   for (const workload of request.policy.workloads) {
     for (const component of Object.keys(workload.components) as Component[]) {
-      const known = forecast.find((one) => one.workload === workload.name && one.component === component);
-      const gate = request.forecast?.series.find(
-        (one) => one.workload === workload.name && one.component === component,
-      )?.gate;
-      const input = guardInput(request, workload.name, component);
-      if (known !== undefined && gate?.open !== false) {
-        const { floor, state, reason } = guardFloor(input);
-        const first = known.blocks[0];
-        if (first !== undefined && floor > first.atLevel && state !== 'blind') {
-          guarded.push({ workload: workload.name, component, reason, closed: false });
-          demand.push(raised(known, floor));
-        } else demand.push(known);
-        continue;
+      const same = (one: { workload: string; component: Component }) =>
+        one.workload === workload.name && one.component === component;
+      const known = forecast.find(same);
+      const gate = request.forecast?.series.find(same)?.gate;
+      const level = known?.level ?? levelOf(request.policy, workload, component);
+      const { guard, most } = guardInput(request, workload.name, component, during);
+      const decide = (quantile: number | null): DecidedCapacity => {
+        const decided = decideCapacity({
+          quantile,
+          gateOpen: gate?.open !== false,
+          level,
+          evidence: BOUNDED,
+          guard,
+        });
+        // What usage alone asks for ends at the policy's maximum; what the forecast asks for is the allocation's to refuse.
+        return { ...decided, capacity: Math.min(decided.capacity, Math.max(most, quantile ?? 0)) };
+      };
+      const first = decide(known?.blocks[0]?.atLevel ?? null);
+      if (!Number.isFinite(first.capacity)) continue; // Nothing was ever known: the allocation leaves it as it is.
+      const closed = known === undefined || gate?.open === false;
+      if (first.by !== 'forecast' && (closed || first.by !== 'hold')) {
+        guarded.push({ workload: workload.name, component, reason: gate?.reason ?? first.reason, closed });
       }
-      // No forecast, or one that is not to be trusted: what was used of late, with room above it.
-      const capacity = reactiveCapacity(input);
-      if (!Number.isFinite(capacity)) continue; // Nothing was ever known: the allocation leaves it as it is.
-      guarded.push({
-        workload: workload.name,
-        component,
-        reason: gate?.reason ?? 'there is no forecast; the recent peak with room above it',
-        closed: true,
-      });
-      const level = levelOf(request.policy, workload, component);
-      const block = { lower: capacity, median: capacity, atLevel: capacity, far: capacity };
-      demand.push({
-        workload: workload.name,
-        component,
-        level,
-        farLevel: Math.max(0.999, level),
-        blocks: Array.from({ length: blocks }, () => block),
-      });
+      demand.push(
+        known === undefined
+          ? flat(workload.name, component, level, first.capacity, blocks)
+          : raised(known, closed, first.capacity, (quantile) => decide(quantile).capacity),
+      );
     }
   }
   return { demand, guarded };
 }
 
+function flat(workload: string, component: Component, level: number, capacity: number, blocks: number): DemandBlocks {
+  const block = { lower: capacity, median: capacity, atLevel: capacity, far: capacity };
+  return {
+    workload,
+    component,
+    level,
+    farLevel: Math.max(0.999, level),
+    blocks: Array.from({ length: blocks }, () => block),
+  };
+}
+
 /** Blocks of the next while that a floor lifts: beyond them the forecast has its say again. */
 const LIFTED_BLOCKS = 3;
 
-function raised(known: DemandBlocks, floor: number): DemandBlocks {
+/** While the gate is closed the forecast has no say in how low any block may be. */
+function raised(
+  known: DemandBlocks,
+  closed: boolean,
+  first: number,
+  capacityFor: (quantile: number) => number,
+): DemandBlocks {
   return {
     ...known,
-    blocks: known.blocks.map((block, index) =>
-      index < LIFTED_BLOCKS && block.atLevel < floor
-        ? { ...block, atLevel: floor, far: Math.max(block.far, floor) }
-        : block,
-    ),
+    blocks: known.blocks.map((block, index) => {
+      if (!closed && index >= LIFTED_BLOCKS) return block;
+      const capacity = index === 0 ? first : capacityFor(block.atLevel);
+      return capacity > block.atLevel ? { ...block, atLevel: capacity, far: Math.max(block.far, capacity) } : block;
+    }),
   };
 }
 
-function guardInput(request: AllocationRequest, workload: string, component: Component): GuardInput {
-  const recent = request.recent.find((one) => one.workload === workload && one.component === component);
-  const { ready, asked } = capacities(request.state, request.policy, workload, component);
-  const usage = lastBins(recent);
-  return {
-    usage: usage.values,
-    throttled: usage.throttled,
-    capacity: usage.values.map(() => ready),
-    asked,
-    bounds: boundsOf(request.policy, workload, component),
-  };
-}
-
-/** The guard looks at the last quarter of an hour, at least three bins. */
+/** The guard looks at the last quarter of an hour. */
 const GUARD_SECONDS = 900;
 
-function lastBins(recent: KnownBins | undefined): { values: number[]; throttled: number[] } {
-  if (recent === undefined) return { values: [], throttled: [] };
-  const count = Math.max(3, Math.ceil(GUARD_SECONDS / recent.series.step));
+function guardInput(
+  request: AllocationRequest,
+  workload: string,
+  component: Component,
+  during: CapacityDuring,
+): { guard: GuardInput; most: number } {
+  const recent = request.recent.find((one) => one.workload === workload && one.component === component)?.series;
+  const length = recent?.values.length ?? 0;
+  const count = Math.min(length, Math.max(1, Math.round(GUARD_SECONDS / request.policy.step)));
+  const from = length - count;
   return {
-    values: [...recent.series.values].slice(-count),
-    throttled: [...recent.series.censored].slice(-count),
+    guard: {
+      usage: recent?.values.slice(from) ?? [],
+      throttled: recent?.censored.slice(from) ?? [],
+      capacity: Array.from({ length: count }, (_, index) =>
+        recent === undefined ? Number.NaN : during(workload, component, binLabel(recent, from + index), recent.step),
+      ),
+      asked: askedCapacity(request.state, workload, component),
+      bounds: { min: 0, max: Number.POSITIVE_INFINITY },
+    },
+    most: mostCapacity(request.policy, workload, component),
   };
 }
 
-function capacities(
-  state: ClusterState,
-  policy: AccountPolicy,
-  workload: string,
-  component: Component,
-): { ready: number; asked: number } {
+function askedCapacity(state: ClusterState, workload: string, component: Component): number {
   const found = state.workloads.find((one) => one.workload === workload);
-  const request =
-    found?.request[component] ?? policy.workloads.find((one) => one.name === workload)?.components[component]?.request;
-  if (found === undefined || !found.exists || request === undefined) return { ready: Number.NaN, asked: Number.NaN };
-  return { ready: found.readyReplicas * request, asked: found.replicas * request };
+  const request = found?.request[component];
+  return found === undefined || !found.exists || request === undefined ? Number.NaN : found.replicas * request;
 }
 
-function boundsOf(policy: AccountPolicy, name: string, component: Component): { min: number; max: number } {
+function mostCapacity(policy: AccountPolicy, name: string, component: Component): number {
   const workload = policy.workloads.find((one) => one.name === name);
   const settings = workload?.components[component];
-  if (workload === undefined || settings === undefined) return { min: 0, max: Number.POSITIVE_INFINITY };
-  const sizes = [settings.request, ...(settings.grid ?? [])];
-  return { min: 0, max: workload.replicas.max * Math.max(...sizes) };
+  if (workload === undefined || settings === undefined) return Number.POSITIVE_INFINITY;
+  return workload.replicas.max * Math.max(settings.request, ...(settings.grid ?? []));
 }

@@ -3,7 +3,10 @@ import type { SolverBasis } from '../allocate/problem.js';
 import { raises } from '../domain/change.js';
 import type { Plan } from '../domain/plan.js';
 import { fitForecaster } from '../forecast/forecaster.js';
+import { binStart } from '../domain/time.js';
+import { createCapacities } from './capacities.js';
 import { coverDemand, type CoveredDemand } from './demand.js';
+import { boundForecast } from './evidence.js';
 import { createModels } from './models.js';
 import type { AllocationRequest, Decider } from './port.js';
 
@@ -12,28 +15,36 @@ export async function createEngine(): Promise<Decider> {
   const models = createModels(fitForecaster);
   const allocator = await createAllocator();
   const bases = new Map<string, SolverBasis>();
+  const capacities = createCapacities();
 
   function allocate(request: AllocationRequest): Plan {
-    const { policy } = request;
+    const { policy, account } = request;
+    capacities.note(account, request.state, request.at, policy.step);
     const lead = Math.max(
       0,
       ...policy.workloads.map((workload) => request.leadTimes[workload.name] ?? workload.leadTime),
     );
-    const blocks = planBlocks(policy, request.at, Math.ceil(lead / policy.step) + 1);
+    // A cycle runs a little after the end of the last known bin: that is part of the lead, not another bin.
+    const known = binStart(request.at, policy.step);
+    const blocks = planBlocks(policy, known, Math.ceil((request.at - known + lead) / policy.step) + 1);
     const fromForecast =
       request.forecast === null
         ? []
         : demandBlocks({
-            forecast: request.forecast,
+            forecast: boundForecast(request.forecast, (workload, component) =>
+              models.evidence(account, workload, component),
+            ),
             policy,
             blocks,
             events: request.events,
             overrides: request.overrides,
           });
-    const covered = coverDemand(request, fromForecast, blocks.length);
-    const basis = bases.get(request.account);
+    const covered = coverDemand(request, fromForecast, blocks.length, (workload, component, label, step) =>
+      capacities.during(account, workload, component, label, step),
+    );
+    const basis = bases.get(account);
     const { plan, basis: next } = allocator.allocate({
-      account: request.account,
+      account,
       at: request.at,
       snapshotId: request.snapshotId,
       forecastId: request.forecast?.id ?? 'none',
@@ -44,7 +55,7 @@ export async function createEngine(): Promise<Decider> {
       overrides: request.overrides,
       ...(basis === undefined ? {} : { basis }),
     });
-    bases.set(request.account, next);
+    bases.set(account, next);
     return attribute(withoutReductions(plan, request.raiseOnly), covered);
   }
 
@@ -55,6 +66,7 @@ export async function createEngine(): Promise<Decider> {
     forget(account) {
       models.forget(account);
       bases.delete(account);
+      capacities.forget(account);
       return Promise.resolve();
     },
     close: () => Promise.resolve(),

@@ -6,7 +6,9 @@ import type { AccountForecast, MissingForecast, SeriesForecast } from '../domain
 import { levelOf } from '../domain/policy-rules.js';
 import { binLabel, type Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
+import { EVIDENCE_WINDOW, type Evidence } from '../allocate/capacity.js';
 import type { FitForecaster, FittedForecaster } from '../forecast/port.js';
+import { createEvidence } from '../replay/evidence.js';
 import type { ForecastRequest, KnownBins, Wanted } from './port.js';
 
 const DAY = 86_400;
@@ -21,12 +23,18 @@ const LONGEST_CATCH_UP = 2 * DAY;
 /** What the optimizer and the reasons need besides the levels that a policy names. */
 const COMMON_LEVELS = [0.1, 0.5, 0.9, 0.95, 0.99, 0.999];
 
+interface SeriesModel {
+  forecaster: FittedForecaster | null;
+  refused: MissingForecast | null;
+  evidence: ReturnType<typeof createEvidence>;
+}
+
 interface AccountModels {
   policyId: string;
   fittedAt: EpochSeconds;
   /** Bins known at the fit: while cold, the models are fitted again once there is half as much more. */
   refitAt: EpochSeconds;
-  series: Map<string, { forecaster: FittedForecaster | null; refused: MissingForecast | null }>;
+  series: Map<string, SeriesModel>;
   /** Label after the last bin taken in. */
   next: EpochSeconds;
 }
@@ -35,6 +43,8 @@ interface AccountModels {
 export interface Models {
   wanted(account: string, policyId: string, at: EpochSeconds): Wanted;
   forecast(request: ForecastRequest): AccountForecast;
+  /** What the last eight days saw of a series; nothing where this process has no models of it. */
+  evidence(account: string, workload: string, component: Component): Evidence;
   forget(account: string): void;
 }
 
@@ -93,6 +103,9 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
       };
     },
 
+    evidence: (account, workload, component) =>
+      accounts.get(account)?.series.get(keyOf(workload, component))?.evidence.now() ?? { peak: Number.NaN, bins: 0 },
+
     forget(account) {
       accounts.delete(account);
     },
@@ -109,18 +122,21 @@ function fitAll(request: ForecastRequest, fit: FitForecaster): AccountModels {
   };
   for (const bins of request.bins) {
     const { workload, component, series } = bins;
+    const evidence = createEvidence(Math.max(1, Math.round(EVIDENCE_WINDOW / series.step)));
+    for (const value of series.values) evidence.push(plausible(value));
     try {
       const forecaster = fit(trimLeading(series), fitOptions(request, workload, component));
       if (forecaster.data === 'cold') {
         const age = series.step * knownCount(series);
         models.refitAt = Math.min(models.refitAt, request.at + Math.max(HOUR, age / 2));
       }
-      models.series.set(keyOf(workload, component), { forecaster, refused: null });
+      models.series.set(keyOf(workload, component), { forecaster, refused: null, evidence });
     } catch (error) {
       if (!isHeadroomError(error)) throw error;
       models.series.set(keyOf(workload, component), {
         forecaster: null,
         refused: { workload, component, reason: 'no-data', detail: error.message },
+        evidence,
       });
       models.refitAt = Math.min(models.refitAt, request.at + HOUR);
     }
@@ -181,12 +197,16 @@ function levelsOf(policy: AccountPolicy): number[] {
 }
 
 function takeIn(models: AccountModels, { workload, component, series }: KnownBins): void {
-  const forecaster = models.series.get(keyOf(workload, component))?.forecaster;
-  if (forecaster === null || forecaster === undefined) return;
+  const entry = models.series.get(keyOf(workload, component));
+  if (entry === undefined) return;
   for (let index = 0; index < series.values.length; index++) {
     const label = binLabel(series, index);
-    if (label <= forecaster.lastBin) continue;
-    forecaster.observe(label, plausible(series.values[index] ?? Number.NaN), series.censored[index] === 1);
+    if (label < models.next) continue;
+    const value = plausible(series.values[index] ?? Number.NaN);
+    entry.evidence.push(value);
+    if (entry.forecaster !== null && label > entry.forecaster.lastBin) {
+      entry.forecaster.observe(label, value, series.censored[index] === 1);
+    }
   }
 }
 
