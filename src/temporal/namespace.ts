@@ -22,18 +22,27 @@ const INDEXED: Record<(typeof SEARCH_ATTRIBUTE_TYPES)[keyof typeof SEARCH_ATTRIB
 /** Days that a closed history stays on the dev server; exports stay for good. */
 const RETENTION_DAYS = 90;
 
+type AttributeName = keyof typeof SEARCH_ATTRIBUTE_TYPES;
+export const ATTRIBUTE_NAMES = Object.keys(SEARCH_ATTRIBUTE_TYPES) as AttributeName[];
+
+/** Registers search attributes that the namespace does not have yet. */
+export async function addSearchAttributes(
+  connection: Connection,
+  namespace: string,
+  names: readonly AttributeName[],
+): Promise<void> {
+  await connection.operatorService.addSearchAttributes({
+    namespace,
+    searchAttributes: Object.fromEntries(names.map((name) => [name, INDEXED[SEARCH_ATTRIBUTE_TYPES[name]]])),
+  });
+}
+
 /** Registers what is missing of the search attributes; harmless where all are there. */
 export async function ensureSearchAttributes(connection: Connection, namespace: string): Promise<string[]> {
   const known = await connection.operatorService.listSearchAttributes({ namespace });
-  const missing = Object.entries(SEARCH_ATTRIBUTE_TYPES).filter(
-    ([name]) => known.customAttributes?.[name] === undefined,
-  );
-  if (missing.length === 0) return [];
-  await connection.operatorService.addSearchAttributes({
-    namespace,
-    searchAttributes: Object.fromEntries(missing.map(([name, type]) => [name, INDEXED[type]])),
-  });
-  return missing.map(([name]) => name);
+  const missing = ATTRIBUTE_NAMES.filter((name) => known.customAttributes?.[name] === undefined);
+  if (missing.length > 0) await addSearchAttributes(connection, namespace, missing);
+  return missing;
 }
 
 export async function setRetention(connection: Connection, namespace: string, days = RETENTION_DAYS): Promise<void> {
@@ -49,19 +58,24 @@ export const DEPLOYMENT_NAME = 'headroom';
  * Makes a build the current version of the deployment, so that new workflows and auto-upgrading accounts go to it. The
  * server knows a version only once a worker of it has polled: hence the wait.
  */
-export async function makeVersionCurrent(connection: Connection, namespace: string, buildId: string): Promise<void> {
+export async function makeVersionCurrent(
+  connection: Connection,
+  namespace: string,
+  buildId: string,
+  deploymentName = DEPLOYMENT_NAME,
+): Promise<void> {
   const deadline = Date.now() + 30_000;
   for (;;) {
     try {
       const described = await connection.workflowService.describeWorkerDeployment({
         namespace,
-        deploymentName: DEPLOYMENT_NAME,
+        deploymentName,
       });
       const current = described.workerDeploymentInfo?.routingConfig?.currentDeploymentVersion?.buildId;
       if (current === buildId) return;
       await connection.workflowService.setWorkerDeploymentCurrentVersion({
         namespace,
-        deploymentName: DEPLOYMENT_NAME,
+        deploymentName,
         buildId,
         conflictToken: described.conflictToken ?? null,
         identity: 'headroom set-up',

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { DefaultLogger, Runtime, Worker, type LogEntry, type NativeConnection } from '@temporalio/worker';
-import type { Activities } from '../../activities/types.js';
 import type { Queues } from '../../workflows/messages.js';
 import { BUNDLE_PATH, buildIdOf } from './bundle.js';
 import { DEPLOYMENT_NAME } from './namespace.js';
@@ -39,13 +38,15 @@ export async function createWorkers(options: {
   queues: Queues;
   /** Which of the queues to serve. */
   serve: readonly (keyof Queues)[];
-  activities: Activities;
+  activities: object;
   versioning: boolean;
+  /** The worker deployment that this build is a version of. */
+  deployment?: string;
   bundlePath?: string;
 }): Promise<HeadroomWorker> {
   const code = await readFile(options.bundlePath ?? BUNDLE_PATH, 'utf8');
   const buildId = buildIdOf(code);
-  const version = { deploymentName: DEPLOYMENT_NAME, buildId };
+  const version = { deploymentName: options.deployment ?? DEPLOYMENT_NAME, buildId };
   const names = [...new Set(options.serve.map((role) => options.queues[role]))];
   const workers = await Promise.all(
     names.map((taskQueue) =>
