@@ -58,9 +58,19 @@ export function formatDuration(seconds: number): string {
   return text;
 }
 
-/** ISO-8601 in UTC, to the second: finer than that nothing in the domain is. */
+/** The last second that a Date can hold; beyond it lies nothing that an operator means. */
+const LAST_SECOND = 8.64e12;
+
+/**
+ * ISO-8601 in UTC, to the second: finer than that nothing in the domain is. Never throws: it stands in lines that
+ * workflows show, and a line must not cost a task.
+ */
 export const isoTime = (seconds: EpochSeconds): string =>
-  new Date(Math.round(seconds) * 1000).toISOString().replace('.000Z', 'Z');
+  Math.abs(seconds) <= LAST_SECOND
+    ? new Date(Math.round(seconds) * 1000).toISOString().replace('.000Z', 'Z')
+    : seconds > 0
+      ? 'the end of time'
+      : 'no time';
 
 /**
  * Reads epoch seconds or ISO-8601 with a zone.

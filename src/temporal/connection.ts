@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, type NativeConnectionOptions } from '@temporalio/worker';
+import type { NativeConnection, NativeConnectionOptions } from '@temporalio/worker';
 import { HeadroomError } from '../domain/errors.js';
 import { homeFolder, readRuntimeFile, type RuntimeFile } from './home.js';
 
@@ -82,8 +82,9 @@ export async function connectClient(target: TemporalTarget): Promise<{ client: C
   }
 }
 
-/** For workers. */
+/** For workers; the native part is loaded here, so that a command which only asks starts fast. */
 export async function connectWorker(target: TemporalTarget): Promise<NativeConnection> {
+  const { NativeConnection } = await import('@temporalio/worker');
   try {
     return await NativeConnection.connect(target.options);
   } catch (error) {

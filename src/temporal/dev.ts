@@ -12,7 +12,7 @@ import { summarizePlan } from '../allocate/index.js';
 import type { Cluster } from '../cluster/port.js';
 import { connectSimulatedCluster, type RemoteSimulation } from '../cluster/simulated/client.js';
 import { createScraper, type Scraper } from '../cluster/simulated/scrape.js';
-import { TOKEN_VARIABLE } from '../cluster/simulated/server.js';
+import { TOKEN_VARIABLE } from '../cluster/simulated/token.js';
 import { createDecisionPool } from '../decide/pool.js';
 import { HeadroomError } from '../domain/errors.js';
 import { REAL_TIME, simulatedNow, type TimeScale } from '../domain/time.js';

@@ -3,34 +3,51 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/types.js';
 import { findTool } from '../../src/temporal/home.js';
+import { addSearchAttributes, ATTRIBUTE_NAMES } from '../../src/temporal/namespace.js';
 
 /** The bundle that ships: `make test` builds it first. */
 export const BUNDLE = new URL('../../dist/workflow-bundle.js', import.meta.url).pathname;
 
-/** A time-skipping server of this file's own: time in it is global, so nothing else may share it. */
-export async function createEnvironment(): Promise<TestWorkflowEnvironment> {
-  Runtime.install({ logger: new DefaultLogger('WARN') });
+/**
+ * Runs a worker of the shipped bundle while `work` goes on, on a time-skipping server of its own: time is global to one,
+ * and what one test leaves under way would keep the next from skipping.
+ */
+export async function withWorker<T>(
+  activities: Activities,
+  work: (environment: TestWorkflowEnvironment, taskQueue: string) => Promise<T>,
+): Promise<T> {
+  installOnce();
   const path = await findTool('temporal-test-server', process.env);
-  return TestWorkflowEnvironment.createTimeSkipping(
+  const environment = await TestWorkflowEnvironment.createTimeSkipping(
     path === undefined ? {} : { server: { executable: { type: 'existing-path', path } } },
   );
+  try {
+    const namespace = environment.namespace ?? 'default';
+    await addSearchAttributes(environment.connection, namespace, ATTRIBUTE_NAMES);
+    const taskQueue = 'test';
+    const worker = await Worker.create({
+      connection: environment.nativeConnection,
+      namespace,
+      taskQueue,
+      workflowBundle: { code: readFileSync(BUNDLE, 'utf8') },
+      activities: { ...activities },
+      shutdownGraceTime: '100ms',
+    });
+    return await worker.runUntil(() => work(environment, taskQueue));
+  } finally {
+    await environment.teardown();
+  }
 }
 
-/** Runs a worker of the shipped bundle while `work` goes on. */
-export async function withWorker<T>(
-  environment: TestWorkflowEnvironment,
-  activities: Activities,
-  work: (taskQueue: string) => Promise<T>,
-): Promise<T> {
-  const taskQueue = `test-${Math.random().toString(36).slice(2)}`;
-  const worker = await Worker.create({
-    connection: environment.nativeConnection,
-    ...(environment.namespace === undefined ? {} : { namespace: environment.namespace }),
-    taskQueue,
-    workflowBundle: { code: readFileSync(BUNDLE, 'utf8') },
-    activities: { ...activities },
-    // Time is skipped while nothing is under way: a long poll of a lost worker must not hold a test up.
-    shutdownGraceTime: '100ms',
-  });
-  return worker.runUntil(() => work(taskQueue));
+let installed = false;
+
+/** The SDK's runtime is one a process; its warnings about the test server are not ours to act on. */
+function installOnce(): void {
+  if (!installed) {
+    Runtime.install({
+      logger: new DefaultLogger('ERROR'),
+      telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
+    });
+  }
+  installed = true;
 }

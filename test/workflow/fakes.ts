@@ -62,7 +62,8 @@ export interface Fakes extends Activities {
   applyAnswers: ApplyResult[];
 }
 
-const key = (target: FieldTarget): string => ('workload' in target ? `${target.workload}.${target.field}` : target.pool);
+const key = (target: FieldTarget): string =>
+  'workload' in target ? `${target.workload}.${target.field}` : target.pool;
 
 /** Recording activities over a tiny cluster in memory: they stand behind the workflows' port in these tests alone. */
 export function createFakes(): Fakes {
