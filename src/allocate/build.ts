@@ -73,7 +73,7 @@ export interface BuiltModel {
 }
 
 /** Moving a task costs next to nothing, and yet something: it stays where it was put unless that saves. */
-const MOVE = 1e-4;
+const MOVE = 1e-5;
 
 /** Columns and objective; the rows are the constraints' own, each in its file. */
 export function buildModel(prepared: Prepared, options: BuildOptions): BuiltModel {

@@ -57,7 +57,7 @@ export function chooseSizes(prepared: Prepared, considered: readonly (readonly n
     const current = costs.find(({ option }) => workload.options[option]?.current === true);
     if (current === undefined || current.option === best.option) return best.option;
     const restarts =
-      2 * workload.running * workload.startPrice * Math.sqrt(CRITICALITY_WEIGHT[workload.policy.criticality]);
+      2 * workload.running * workload.restartPrice * Math.sqrt(CRITICALITY_WEIGHT[workload.policy.criticality]);
     return best.cost + restarts < (1 - hysteresis) * current.cost ? best.option : current.option;
   });
 }

@@ -74,8 +74,13 @@ export interface PreparedWorkload {
   reference: number;
   /** Money for each replica (of that size) that is missing for an hour: what makes a bin miss its level. */
   missPrice: number;
-  /** Money per started replica. */
+  /**
+   * Money per started replica: what the plan is charged for running it so long. On nodes that are paid for anyway that
+   * is its occupancy alone; more, and replicas would be kept all night rather than started again in the morning.
+   */
   startPrice: number;
+  /** Money per replica that a change of size starts again, in full: the disturbance is real, whoever pays the node. */
+  restartPrice: number;
   /** Money per hour, expected, for the interruptions of a replica; by pool index. */
   interruptionPrice: number[];
 }
@@ -258,7 +263,8 @@ function prepareWorkload(
     replicaPrice,
     reference,
     missPrice: CRITICALITY_WEIGHT[workload.criticality] * Math.min(node, NODE_LIKE * replicaPrice),
-    startPrice: replicaPrice * START_HOURS,
+    startPrice: (allowed.some((pool) => pool.variable) ? OCCUPANCY : 1) * replicaPrice * START_HOURS,
+    restartPrice: replicaPrice * START_HOURS,
     interruptionPrice: pools.map(
       ({ policy: pool }) =>
         pool.interruptionsPerHour *

@@ -110,7 +110,11 @@ export function costOf(input: AllocationInput, blocks: readonly PlanBlock[]): nu
         earlier?.workloads.find((other) => other.workload === one.workload)?.replicas ??
         input.state.workloads.find((other) => other.workload === one.workload)?.replicas ??
         0;
-      money += (Math.max(0, one.replicas - last) * replica) / 12;
+      // On a variable pool the node's bill is paid by the node: a start costs five minutes of occupancy alone.
+      const onVariable = policy.pools.some(
+        (pool) => pool.size === 'variable' && (workload.pools === undefined || workload.pools.includes(pool.name)),
+      );
+      money += (Math.max(0, one.replicas - last) * replica * (onVariable ? 0.001 : 1)) / 12;
       for (const demand of input.demand) {
         const settings = workload.components[demand.component];
         const wanted = demand.blocks[index]?.atLevel ?? 0;

@@ -275,8 +275,8 @@ describe('by hand', () => {
   test('3.2 cores of demand on 1-core replicas, 4-core nodes at 0.40: 4 replicas on one node', () => {
     const { plan } = allocator.allocate(inputOf(simple(), [demandOf('web', 'cpu', [3.2])]));
     expect(plan).toMatchObject({ costPerHour: 0.4, conflict: null });
-    // 4 replicas for an hour: one node, 0.001 of it for its occupancy, 3 replicas started at 0.10 · 5 minutes.
-    expect(plan.solver.objective).toBeCloseTo(0.4 + 0.0004 + (3 * 0.1) / 12, 9);
+    // 4 replicas for an hour: one node, 0.001 of it for its occupancy, 3 replicas started at 5 minutes of theirs.
+    expect(plan.solver.objective).toBeCloseTo(0.4 + 0.0004 + (3 * 0.1 * 0.001) / 12, 9);
   });
 
   test.each([
