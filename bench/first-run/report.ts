@@ -71,7 +71,7 @@ scored. Mode \`auto\`, ownership \`own\`, level ${LEVEL}, a cycle every five min
 - Commit: ${commit}
 - Machine: ${processors[0]?.model.trim() ?? 'unknown'}, ${processors.length} cores, Node ${process.versions.node}
 - Date: ${new Date().toISOString().slice(0, 10)}; ${facts.wall.toFixed(0)} s in all, at ${facts.factor} simulated seconds in a second
-- Scale: the highest value of the past is ${PEAK_CORES} cores, a replica ${REPLICA_CORES} core; pods start in ${POD_START} s, nodes in ${NODE_START} s (medians)
+- Scale: the 99th percentile of the past is ${PEAK_CORES} cores, a replica ${REPLICA_CORES} core, a node holds one replica; pods start in ${POD_START} s, nodes in ${NODE_START} s (medians)
 
 ## Cost and violations
 

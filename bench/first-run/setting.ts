@@ -13,6 +13,13 @@ export const LEVEL = 0.99;
 
 const poolOf = (trace: CutTrace): string => `pool-${trace.account}`;
 
+/**
+ * A node holds one replica, so that the bill is what the scores count: capacity. On larger nodes that are paid for
+ * anyway the plan rightly keeps idle replicas, which a tenant of a shared cluster would pay.
+ */
+const NODE = { cores: REPLICA_CORES, pricePerHour: 0.05 };
+const most = (trace: CutTrace): number => Math.ceil(2.5 * Math.max(trace.peak, PEAK_CORES));
+
 /** One simulated cluster; each account with a workload and a pool of its own. */
 export function scenarioOf(traces: readonly CutTrace[]): ScenarioFile {
   return {
@@ -22,10 +29,10 @@ export function scenarioOf(traces: readonly CutTrace[]): ScenarioFile {
     clock: { start: String(CLOCK_START), mode: 'held' },
     pools: traces.map((trace) => ({
       name: poolOf(trace),
-      node: { cpu: 4 },
-      pricePerHour: 0.2,
-      nodes: Math.ceil(startReplicas(trace) / 4),
-      max: 50,
+      node: { cpu: NODE.cores },
+      pricePerHour: NODE.pricePerHour,
+      nodes: startReplicas(trace),
+      max: most(trace),
       provision: { median: NODE_START },
     })),
     accounts: traces.map((trace) => ({
@@ -61,7 +68,7 @@ workloads:
   - name: web
     components:
       cpu: { request: ${REPLICA_CORES} }
-    replicas: { min: 1, max: ${4 * PEAK_CORES} }
+    replicas: { min: 1, max: ${most(trace)} }
     leadTime: ${LEAD}s
     verification:
       for: 10m
@@ -70,7 +77,7 @@ workloads:
         - { metric: latency_p99, max: 5 }
         - { metric: error_rate, max: 0.2 }
 pools:
-  - { name: ${poolOf(trace)}, pricePerHour: 0.2, node: { cpu: 4 }, max: 50, leadTime: ${NODE_START}s }
+  - { name: ${poolOf(trace)}, pricePerHour: ${NODE.pricePerHour}, node: { cpu: ${NODE.cores} }, max: ${most(trace)}, leadTime: ${NODE_START}s }
 `;
 
 export const policyOf = (trace: CutTrace): AccountPolicy =>

@@ -39,14 +39,19 @@ export interface CutTrace extends TraceChoice {
   /** CSV files with the columns `timestamp` and `value`, raw values. */
   history: string;
   played: string;
-  /** Cores for one unit of the trace: the highest value of the past is `peakCores`. */
+  /** Cores for one unit of the trace: the 99th percentile of the past is {@link PEAK_CORES}. */
   scale: number;
+  /** Highest value of the past, in cores. */
+  peak: number;
   historyDays: number;
   /** The newest known value of the past, in cores. */
   last: number;
 }
 
-/** Highest demand of the past, in cores; with replicas of one core, one is a tenth of it. */
+/**
+ * The 99th percentile of the past, in cores; with replicas of one core, one is a tenth of it. The very peak would make one
+ * replica enough for all but a flash of some series, whatever a policy does.
+ */
 export const PEAK_CORES = 10;
 export const REPLICA_CORES = 1;
 
@@ -73,8 +78,7 @@ export async function cutTrace(choice: TraceChoice, folder: string, target: stri
   const shift = CLOCK_START - begin;
   const history: string[] = [];
   const played: string[] = [];
-  let peak = 0;
-  let last = 0;
+  const past: number[] = [];
   for (const [row, time] of times.entries()) {
     const value = values[row] ?? Number.NaN;
     const line = `${time + shift},${Number.isNaN(value) ? '' : value}`;
@@ -83,14 +87,15 @@ export async function cutTrace(choice: TraceChoice, folder: string, target: stri
       continue;
     }
     history.push(line);
-    if (Number.isNaN(value)) continue;
-    peak = Math.max(peak, value);
-    last = value;
+    if (!Number.isNaN(value)) past.push(value);
   }
   const historyDays = (begin - (times[0] ?? begin)) / DAY;
-  if (historyDays < 6 || !(peak > 0))
+  const last = past.at(-1) ?? 0;
+  past.sort((a, b) => a - b);
+  const usual = past[Math.floor(0.99 * past.length)] ?? 0;
+  if (historyDays < 6 || !(usual > 0))
     throw refuse('invalid-input', `only ${historyDays.toFixed(1)} days of past are left`);
-  const scale = PEAK_CORES / peak;
+  const scale = PEAK_CORES / usual;
   const file = async (name: string, lines: readonly string[]): Promise<string> => {
     const written = join(target, `${choice.account}-${name}.csv`);
     await writeFile(written, `timestamp,value\n${lines.join('\n')}\n`);
@@ -101,6 +106,7 @@ export async function cutTrace(choice: TraceChoice, folder: string, target: stri
     history: await file('history', history),
     played: await file('played', played),
     scale,
+    peak: (past.at(-1) ?? 0) * scale,
     historyDays,
     last: last * scale,
   };

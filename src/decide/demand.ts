@@ -26,26 +26,31 @@ export type CapacityDuring = (workload: string, component: Component, label: Epo
 /** The ceiling is on the forecast already (evidence.ts), beneath announced events, which may well go beyond it. */
 const BOUNDED: Evidence = { peak: Number.NaN, bins: 0 };
 
+export interface DemandToCover {
+  /** By block of the plan, bounded by the evidence; empty where there is no forecast. */
+  forecast: readonly DemandBlocks[];
+  /** The highest until the first block begins: in one block, or empty where that begins at once. */
+  until: readonly DemandBlocks[];
+  /** How many blocks the plan has. */
+  blocks: number;
+  during: CapacityDuring;
+}
+
 /**
- * @param forecast demand by block from the forecast, bounded by the evidence; empty where there is none.
- * @param blocks how many blocks the plan has.
+ * What to cover in each block. What is lowered goes at once, what is raised comes a lead later: so the first block keeps
+ * what the bins before it still need of the capacity that is there.
  */
-export function coverDemand(
-  request: AllocationRequest,
-  forecast: DemandBlocks[],
-  blocks: number,
-  during: CapacityDuring,
-): CoveredDemand {
+export function coverDemand(request: AllocationRequest, cover: DemandToCover): CoveredDemand {
   const demand: DemandBlocks[] = [];
   const guarded: CoveredDemand['guarded'] = [];
   for (const workload of request.policy.workloads) {
     for (const component of Object.keys(workload.components) as Component[]) {
       const same = (one: { workload: string; component: Component }) =>
         one.workload === workload.name && one.component === component;
-      const known = forecast.find(same);
+      const known = cover.forecast.find(same);
       const gate = request.forecast?.series.find(same)?.gate;
       const level = known?.level ?? levelOf(request.policy, workload, component);
-      const { guard, most } = guardInput(request, workload.name, component, during);
+      const { guard, most } = guardInput(request, workload.name, component, cover.during);
       const decide = (quantile: number | null): DecidedCapacity => {
         const decided = decideCapacity({
           quantile,
@@ -59,14 +64,17 @@ export function coverDemand(
       };
       const first = decide(known?.blocks[0]?.atLevel ?? null);
       if (!Number.isFinite(first.capacity)) continue; // Nothing was ever known: the allocation leaves it as it is.
+      const usable = guard.asked * (workload.components[component]?.utilization ?? 1);
+      const before = cover.until.find(same)?.blocks[0]?.atLevel ?? 0;
+      const standing = Number.isNaN(usable) ? 0 : Math.min(before, usable);
       const closed = known === undefined || gate?.open === false;
       if (first.by !== 'forecast' && (closed || first.by !== 'hold')) {
         guarded.push({ workload: workload.name, component, reason: gate?.reason ?? first.reason, closed });
       }
       demand.push(
         known === undefined
-          ? flat(workload.name, component, level, first.capacity, blocks)
-          : raised(known, closed, first.capacity, (quantile) => decide(quantile).capacity),
+          ? flat(workload.name, component, level, first.capacity, cover.blocks)
+          : raised(known, closed, Math.max(first.capacity, standing), (quantile) => decide(quantile).capacity),
       );
     }
   }

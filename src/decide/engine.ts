@@ -1,12 +1,13 @@
 import { createAllocator, demandBlocks, planBlocks } from '../allocate/index.js';
-import type { SolverBasis } from '../allocate/problem.js';
+import type { Block, SolverBasis } from '../allocate/problem.js';
 import { raises } from '../domain/change.js';
 import type { Plan } from '../domain/plan.js';
-import { fitForecaster } from '../forecast/forecaster.js';
 import { binStart } from '../domain/time.js';
+import { fitForecaster } from '../forecast/forecaster.js';
 import { createCapacities } from './capacities.js';
 import { coverDemand, type CoveredDemand } from './demand.js';
 import { boundForecast } from './evidence.js';
+import { planLead } from './lead.js';
 import { createModels } from './models.js';
 import type { AllocationRequest, Decider } from './port.js';
 
@@ -17,31 +18,31 @@ export async function createEngine(): Promise<Decider> {
   const bases = new Map<string, SolverBasis>();
   const capacities = createCapacities();
 
+  /** What the forecast asks for in the blocks of the plan, and until the first of them begins. */
+  function forecastDemand(request: AllocationRequest, blocks: Block[], until: Block[]) {
+    const { forecast, account, policy, events, overrides } = request;
+    if (forecast === null) return { forecast: [], until: [] };
+    const bounded = boundForecast(forecast, (workload, component) => models.evidence(account, workload, component));
+    const of = (some: Block[]) => demandBlocks({ forecast: bounded, policy, blocks: some, events, overrides });
+    return { forecast: of(blocks), until: of(until) };
+  }
+
   function allocate(request: AllocationRequest): Plan {
     const { policy, account } = request;
     capacities.note(account, request.state, request.at, policy.step);
-    const lead = Math.max(
-      0,
-      ...policy.workloads.map((workload) => request.leadTimes[workload.name] ?? workload.leadTime),
-    );
     // A cycle runs a little after the end of the last known bin: that is part of the lead, not another bin.
     const known = binStart(request.at, policy.step);
-    const blocks = planBlocks(policy, known, Math.ceil((request.at - known + lead) / policy.step) + 1);
-    const fromForecast =
-      request.forecast === null
-        ? []
-        : demandBlocks({
-            forecast: boundForecast(request.forecast, (workload, component) =>
-              models.evidence(account, workload, component),
-            ),
-            policy,
-            blocks,
-            events: request.events,
-            overrides: request.overrides,
-          });
-    const covered = coverDemand(request, fromForecast, blocks.length, (workload, component, label, step) =>
-      capacities.during(account, workload, component, label, step),
+    const blocks = planBlocks(
+      policy,
+      known,
+      Math.ceil((request.at - known + planLead(policy, request.leadTimes)) / policy.step) + 1,
     );
+    const start = blocks[0]?.from ?? known;
+    const covered = coverDemand(request, {
+      ...forecastDemand(request, blocks, start > known ? [{ from: known, to: start }] : []),
+      blocks: blocks.length,
+      during: (workload, component, label, step) => capacities.during(account, workload, component, label, step),
+    });
     const basis = bases.get(account);
     const { plan, basis: next } = allocator.allocate({
       account,

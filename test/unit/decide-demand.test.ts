@@ -4,6 +4,7 @@ import { decideCapacity, plausibleCeiling } from '../../src/allocate/capacity.js
 import { createCapacities } from '../../src/decide/capacities.js';
 import { coverDemand } from '../../src/decide/demand.js';
 import { boundForecast } from '../../src/decide/evidence.js';
+import { planLead } from '../../src/decide/lead.js';
 import type { AllocationRequest } from '../../src/decide/port.js';
 import { demandBlocks } from '../../src/allocate/demand.js';
 import type { AccountForecast } from '../../src/domain/forecast.js';
@@ -106,7 +107,12 @@ describe('what the live cycle covers is what replay would have decided', () => {
           });
           const known = quantile === null ? [] : [{ ...demandOf('web', 'cpu', [quantile, quantile]), level: 0.99 }];
           const first = AT - bins.length * STEP;
-          const covered = coverDemand(request, known, 2, (_w, _c, label) => capacity[(label - first) / STEP] ?? NaN);
+          const covered = coverDemand(request, {
+            forecast: known,
+            until: [],
+            blocks: 2,
+            during: (_w, _c, label) => capacity[(label - first) / STEP] ?? NaN,
+          });
           const replayed = decideCapacity({
             quantile,
             gateOpen: quantile === null || open,
@@ -155,8 +161,11 @@ describe('what the live cycle covers is what replay would have decided', () => {
     },
   ])('$name', ({ usage, ready, quantile, expected, guarded }) => {
     const request = requestOf(usage, 6, forecastOf([0, 0, 0, 0]));
-    const covered = coverDemand(request, [demandOf('web', 'cpu', [quantile])], 1, (_w, _c, label) => {
-      return ready[(label - (AT - 3 * STEP)) / STEP] ?? NaN;
+    const covered = coverDemand(request, {
+      forecast: [demandOf('web', 'cpu', [quantile])],
+      until: [],
+      blocks: 1,
+      during: (_w, _c, label) => ready[(label - (AT - 3 * STEP)) / STEP] ?? NaN,
     });
     expect(covered.demand[0]?.blocks[0]?.atLevel).toBeCloseTo(expected);
     expect(covered.guarded).toHaveLength(guarded);
@@ -165,14 +174,89 @@ describe('what the live cycle covers is what replay would have decided', () => {
   it('leaves out a workload of which nothing was ever known, rather than plan zero', () => {
     const request = requestOf([], 0, null);
     request.state.workloads = [];
-    expect(coverDemand(request, [], 3, () => NaN).demand).toEqual([]);
+    expect(coverDemand(request, { forecast: [], until: [], blocks: 3, during: () => NaN }).demand).toEqual([]);
   });
 
   it('a closed gate lifts every block to what usage asks for, and says so', () => {
     const request = requestOf([7, 7, 7], 12, forecastOf([1, 2, 3, 4], false));
-    const covered = coverDemand(request, [demandOf('web', 'cpu', [3, 3, 3, 3, 20])], 5, () => 12);
+    const covered = coverDemand(request, {
+      forecast: [demandOf('web', 'cpu', [3, 3, 3, 3, 20])],
+      until: [],
+      blocks: 5,
+      during: () => 12,
+    });
     expect(covered.demand[0]?.blocks.map((block) => block.atLevel)).toEqual([10, 10, 10, 10, 20]);
     expect(covered.guarded).toEqual([{ workload: 'web', component: 'cpu', reason: 'off', closed: true }]);
+  });
+});
+
+describe('capacity goes at once and comes a lead later', () => {
+  it.each([
+    { name: 'what is needed until the first block is kept', until: 8, replicas: 10, first: 5, expected: 8 },
+    { name: 'no more than is there: nothing can be raised in time', until: 20, replicas: 10, first: 5, expected: 10 },
+    { name: 'a higher first block counts', until: 8, replicas: 10, first: 12, expected: 12 },
+    { name: 'nothing before it', until: null, replicas: 10, first: 5, expected: 5 },
+  ])('$name', ({ until, replicas, first, expected }) => {
+    const covered = coverDemand(requestOf([3, 3, 3], replicas, forecastOf([0, 0, 0, 0])), {
+      forecast: [demandOf('web', 'cpu', [first, first])],
+      until: until === null ? [] : [demandOf('web', 'cpu', [until])],
+      blocks: 2,
+      during: () => replicas,
+    });
+    expect(covered.demand[0]?.blocks.map((block) => block.atLevel)).toEqual([expected, first]);
+  });
+
+  const pools = (leads: [number, 'fixed' | 'variable'][]) =>
+    policyOf({
+      workloads: [{ name: 'web', components: { cpu: { request: 1 } }, replicas: { min: 1, max: 5 }, leadTime: '100s' }],
+      pools: leads.map(([lead, size], index) => ({
+        name: `p${index}`,
+        pricePerHour: 1,
+        node: { cpu: 4 },
+        size,
+        max: 5,
+        leadTime: `${lead}s`,
+      })),
+    });
+  it.each([
+    {
+      name: 'measured',
+      leads: [[60, 'variable']] as [number, 'fixed' | 'variable'][],
+      measured: { web: 200 } as Record<string, number>,
+      lead: 200,
+    },
+    {
+      name: 'first guess',
+      leads: [[60, 'variable']] as [number, 'fixed' | 'variable'][],
+      measured: { other: 300 } as Record<string, number>,
+      lead: 100,
+    },
+    {
+      name: 'measured on reductions alone',
+      leads: [[180, 'variable']] as [number, 'fixed' | 'variable'][],
+      measured: { web: 2 } as Record<string, number>,
+      lead: 180,
+    },
+    {
+      name: 'the quicker pool',
+      leads: [
+        [600, 'variable'],
+        [120, 'variable'],
+      ] as [number, 'fixed' | 'variable'][],
+      measured: { web: 2 } as Record<string, number>,
+      lead: 120,
+    },
+    {
+      name: 'nodes that are there',
+      leads: [
+        [600, 'variable'],
+        [600, 'fixed'],
+      ] as [number, 'fixed' | 'variable'][],
+      measured: { web: 2 } as Record<string, number>,
+      lead: 2,
+    },
+  ])('the lead that is planned with: $name', ({ leads, measured, lead }) => {
+    expect(planLead(pools(leads), measured)).toBe(lead);
   });
 });
 
@@ -201,7 +285,7 @@ describe('the ceiling of evidence on the live forecast', () => {
     const forecast = boundForecast(forecastOf([6, 8, 9, 10]), () => evidence);
     const blocks = blocksOf(1, STEP);
     const demand = demandBlocks({ forecast, policy, blocks, events: [event] });
-    const covered = coverDemand(request, demand, 1, () => 12);
+    const covered = coverDemand(request, { forecast: demand, until: [], blocks: 1, during: () => 12 });
     expect(covered.demand[0]?.blocks[0]?.atLevel).toBeGreaterThan(2 * ceiling);
   });
 });
