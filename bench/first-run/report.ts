@@ -4,8 +4,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { checkoutRoot } from '../result.js';
 import type { RunScore } from '../../src/operate/score-run.js';
-import type { TraceResult } from './results.js';
-import { LEAD, LEVEL, NODE_START, POD_START } from './setting.js';
+import type { Latency, TraceResult } from './results.js';
+import { LEAD, LEVEL, NODE_START, POD_START, STEP } from './setting.js';
 import { PEAK_CORES, REPLICA_CORES } from './traces.js';
 
 /** What a person wrote stands between these lines, and stays when the figures are written anew. */
@@ -13,7 +13,9 @@ const BY_HAND = '<!-- by hand: from here -->';
 const END_BY_HAND = '<!-- by hand: to here -->';
 
 interface RunFacts {
+  /** Scored, and before that. */
   hours: number;
+  startUp: number;
   factor: number;
   wall: number;
 }
@@ -28,6 +30,7 @@ export async function writeReport(path: string, results: readonly TraceResult[],
 }
 
 export function page(results: readonly TraceResult[], facts: RunFacts, words: string): string {
+  const expected = Math.round(((facts.hours + facts.startUp) * 3600) / STEP);
   const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], {
     cwd: checkoutRoot(),
     encoding: 'utf8',
@@ -46,25 +49,26 @@ export function page(results: readonly TraceResult[], facts: RunFacts, words: st
       pair(continuous.clairvoyantAt(0.01)),
       pair(result.backtest),
       pair(result.backtestContinuous),
+      pair(result.backtestLate),
     ];
   });
   const loops = results.map(({ trace, changes, coverageReached, decided, ready, cycles }) => [
     trace.account,
     percent(LEVEL),
     coverageReached === null ? 'not measured' : percent(coverageReached),
-    String(cycles),
+    `${cycles} of ${expected}`,
     String(changes.kept),
     String(changes.rolledBack),
     String(changes.other),
     String(changes.held),
-    `${decided.median.toFixed(0)} / ${decided.high.toFixed(0)}`,
-    `${ready.median.toFixed(0)} / ${ready.high.toFixed(0)}`,
+    spread(decided),
+    spread(ready),
   ]);
   return `# First run on real traces
 
 The whole loop (observe, forecast, optimize, apply, verify, learn, on a real Temporal server) on ${results.length} recorded
 series. Each is an account with a workload and a pool of its own in a simulated cluster. The past went in by \`headroom
-import csv\`; the last ${facts.hours} hours were played as demand, after four hours in which the loop started, which are not
+import csv\`; the last ${facts.hours} hours were played as demand, after ${facts.startUp} hours in which the loop started, which are not
 scored. Mode \`auto\`, ownership \`own\`, level ${LEVEL}, a cycle every five minutes.
 
 - Command: \`make first-run TRACES=<folder of traces>\`
@@ -92,6 +96,7 @@ ${table(
     'clairvoyant@1 %',
     'backtest, whole replicas',
     'backtest, continuous',
+    'backtest, late',
   ],
   rows.map((row, index) => {
     const result = results[index];
@@ -106,7 +111,8 @@ ${table(
 )}
 
 \`backtest\` is what \`headroom backtest\` decides on the same data with the same lead: no latency, no verification, no
-solver.
+solver. \`late\` is the same in whole replicas with the median time to the plan (below) added to the lead, which simulated
+time at this speed makes long.
 
 ${verdicts(results)}
 
@@ -160,6 +166,8 @@ function verdicts(results: readonly TraceResult[]): string {
 const noWorse = (peer: RunScore, live: RunScore): boolean =>
   (peer.cost ?? Number.NaN) <= (live.cost ?? Number.NaN) && peer.violations <= live.violations;
 
+const spread = ({ median, high }: Latency): string =>
+  Number.isNaN(median) ? 'none' : `${median.toFixed(0)} / ${high.toFixed(0)}`;
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 const pair = (score: RunScore): string => `${score.cost?.toFixed(2) ?? '–'} / ${percent(score.violations)}`;
 

@@ -23,9 +23,11 @@ export interface TraceResult {
   /** What the same decisions give in replay, where each takes effect exactly a lead later and nothing has a latency. */
   backtest: RunScore;
   backtestContinuous: RunScore;
+  /** The same with the lead that the run had in fact: the median time to the plan on top. */
+  backtestLate: RunScore;
   coverageReached: number | null;
   changes: { kept: number; rolledBack: number; other: number; held: number };
-  /** From the end of the newest bin to the plan; from there to the end of its change's first write and readiness. */
+  /** From the end of the newest bin to the plan; from the plan to ready capacity. */
   decided: Latency;
   ready: Latency;
   cycles: number;
@@ -41,12 +43,15 @@ export async function resultOf(trace: CutTrace, played: Played, firstScored: num
   const plans = played.plans.get(account) ?? [];
   const outcomes = played.outcomes.get(account) ?? [];
   const { kept, stale, stopped, failed } = status.results;
+  const scored = found.demand.length - firstScored;
+  const decided = latency(plans.map((plan) => plan.at - binStart(plan.at, STEP)));
   return {
     trace,
     whole: scoreRun({ ...input, replicaSize: REPLICA_CORES }),
     continuous: scoreRun(input),
-    backtest: backtest(demand, found.demand.length - firstScored, REPLICA_CORES),
-    backtestContinuous: backtest(demand, found.demand.length - firstScored),
+    backtest: backtest(demand, scored, LEAD, REPLICA_CORES),
+    backtestContinuous: backtest(demand, scored, LEAD),
+    backtestLate: backtest(demand, scored, LEAD + decided.median, REPLICA_CORES),
     coverageReached: status.learnt.coverage[0]?.coverage ?? null,
     changes: {
       kept,
@@ -54,7 +59,7 @@ export async function resultOf(trace: CutTrace, played: Played, firstScored: num
       other: stale + stopped + failed,
       held: Object.values(status.holds).reduce((sum, count) => sum + count, 0),
     },
-    decided: latency(plans.map((plan) => plan.at - binStart(plan.at, STEP))),
+    decided,
     ready: latency(
       outcomes.flatMap((one) => {
         const plan = plans.find((candidate) => candidate.id === one.planId);
@@ -76,10 +81,10 @@ async function wholeDemand(trace: CutTrace, played: readonly (number | null)[]):
   return { start: past.start, step: STEP, values, censored: new Uint8Array(values.length) };
 }
 
-function backtest(demand: Series, scored: number, replicaSize?: number): RunScore {
+function backtest(demand: Series, scored: number, lead: number, replicaSize?: number): RunScore {
   const count = demand.values.length;
   const played = replay(demand, parsePolicies('headroom'), {
-    lead: LEAD,
+    lead,
     level: LEVEL,
     warmup: (count - scored + 0.5) / count,
     timeZone: 'UTC',
