@@ -80,6 +80,7 @@ async function main(): Promise<void> {
     await mkdir(join(checkoutRoot(), 'docs'), { recursive: true });
     await writeReport(resolve(checkoutRoot(), options.out), results, {
       hours: (length - START_UP) / HOUR,
+      startUp: START_UP / HOUR,
       factor,
       wall,
     });
