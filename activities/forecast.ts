@@ -1,4 +1,4 @@
-import type { AccountForecast, QuantileForecast, SeriesForecast } from '../src/domain/forecast.js';
+import type { SeriesForecast } from '../src/domain/forecast.js';
 import { levelOf } from '../src/domain/policy-rules.js';
 import type { AccountPolicy } from '../src/domain/account.js';
 import type { Dependencies } from './dependencies.js';
@@ -12,7 +12,7 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
     forecast: (input) =>
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
-        const { since } = await deps.decider.wanted(input.account, input.policyId, input.at);
+        const { since } = await deps.decider.wanted(input.account, policy, input.at);
         const window = await deps.store.readSnapshot(input.snapshotId, signal, since ?? undefined);
         const forecast = await deps.decider.forecast({
           account: input.account,
@@ -21,6 +21,7 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
           snapshotId: input.snapshotId,
           at: input.at,
           leadTimes: input.leadTimes,
+          events: input.events,
           bins: window.series,
         });
         await deps.store.putRecord({
@@ -28,7 +29,7 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
           id: forecast.id,
           account: input.account,
           at: input.at,
-          body: recordable(forecast),
+          body: forecast,
         });
         return {
           forecastId: forecast.id,
@@ -36,22 +37,6 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
           missing: forecast.missing,
         };
       }),
-  };
-}
-
-/** Rows of a coarse resolution that a record keeps: what the optimizer plans over. */
-const COARSE_ROWS = 24;
-
-/** A forecast as it is kept: four significant digits, a day of the coarse rows. */
-function recordable(forecast: AccountForecast): AccountForecast {
-  const short = (row: number[]): number[] => row.map((value) => Number(value.toPrecision(4)));
-  const trim = (resolution: QuantileForecast): QuantileForecast => ({
-    ...resolution,
-    quantiles: resolution.quantiles.slice(0, Math.max(COARSE_ROWS, 1)).map(short),
-  });
-  return {
-    ...forecast,
-    series: forecast.series.map((series) => ({ ...series, resolutions: series.resolutions.map(trim) })),
   };
 }
 

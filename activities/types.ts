@@ -49,6 +49,8 @@ export interface ForecastInput extends PolicyRef {
   snapshotId: string;
   /** Measured lead times by workload, seconds; the policy's first guess where absent. */
   leadTimes: Record<string, number>;
+  /** Known inputs: the models must not take an announced campaign for the new normal. */
+  events: AnnouncedEvent[];
 }
 
 /** What the workflow keeps of a series' forecast: the interval at the lead time, and whether it may be acted on. */

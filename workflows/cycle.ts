@@ -107,6 +107,7 @@ async function makeForecast(run: AccountRun, seen: ObserveResult): Promise<Forec
       at: run.now(),
       snapshotId: seen.snapshotId,
       leadTimes: state.leadTimes,
+      events: state.events,
     });
     state.forecast = forecast.series;
     return forecast;

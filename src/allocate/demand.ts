@@ -160,7 +160,7 @@ function withEvents(
 }
 
 /** Events of the account file, in the form of announced ones. */
-function announced(event: AccountPolicy['events'][number]): AnnouncedEvent {
+export function announced(event: AccountPolicy['events'][number]): AnnouncedEvent {
   return {
     name: event.name,
     from: event.from,

@@ -1,5 +1,6 @@
 import { createAllocator, demandBlocks, planBlocks } from '../allocate/index.js';
-import type { Block, SolverBasis } from '../allocate/problem.js';
+import type { Block, DemandBlocks, SolverBasis } from '../allocate/problem.js';
+import type { AccountPolicy } from '../domain/account.js';
 import { raises } from '../domain/change.js';
 import type { Plan } from '../domain/plan.js';
 import { binStart } from '../domain/time.js';
@@ -51,7 +52,7 @@ export async function createEngine(): Promise<Decider> {
       forecastId: request.forecast?.id ?? 'none',
       policy,
       blocks,
-      demand: covered.demand,
+      demand: heldOver(covered.demand, policy),
       state: request.state,
       overrides: request.overrides,
       ...(basis === undefined ? {} : { basis }),
@@ -61,7 +62,7 @@ export async function createEngine(): Promise<Decider> {
   }
 
   return {
-    wanted: (account, policyId, at) => Promise.resolve(models.wanted(account, policyId, at)),
+    wanted: (account, policy, at) => Promise.resolve(models.wanted(account, policy, at)),
     forecast: (request) => Promise.resolve(models.forecast(request)),
     allocate: (request) => Promise.resolve(allocate(request)),
     forget(account) {
@@ -72,6 +73,28 @@ export async function createEngine(): Promise<Decider> {
     },
     close: () => Promise.resolve(),
   };
+}
+
+/**
+ * What is decided now stays until the next decision takes effect: the first block has to last for a cycle, its
+ * telemetry's delay and the look that ends a running verification.
+ */
+export function heldOver(demand: DemandBlocks[], policy: AccountPolicy): DemandBlocks[] {
+  const reach = Math.ceil((policy.cycle + policy.settle) / policy.step) + 1;
+  return demand.map((series) => {
+    const [first, ...rest] = series.blocks;
+    if (first === undefined) return series;
+    const ahead = rest.slice(0, reach - 1);
+    const highest = (pick: (block: DemandBlocks['blocks'][number]) => number): number =>
+      Math.max(pick(first), ...ahead.map(pick));
+    const lasting = {
+      lower: highest((block) => block.lower),
+      median: highest((block) => block.median),
+      atLevel: highest((block) => block.atLevel),
+      far: highest((block) => block.far),
+    };
+    return { ...series, blocks: [lasting, ...rest] };
+  });
 }
 
 /** Never scale down on stale or missing data: what a plan would lower for such a workload stays as it is. */

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import type { AccountPolicy } from '../domain/account.js';
 import type { Component } from '../domain/component.js';
 import { isHeadroomError } from '../domain/errors.js';
-import type { AccountForecast, MissingForecast, SeriesForecast } from '../domain/forecast.js';
+import type { AccountForecast, MissingForecast, QuantileForecast, SeriesForecast } from '../domain/forecast.js';
 import { levelOf } from '../domain/policy-rules.js';
 import { binLabel, type Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
 import { EVIDENCE_WINDOW, type Evidence } from '../allocate/capacity.js';
 import type { FitForecaster, FittedForecaster } from '../forecast/port.js';
 import { createEvidence } from '../replay/evidence.js';
+import { ordinary } from './events.js';
 import type { ForecastRequest, KnownBins, Wanted } from './port.js';
 
 const DAY = 86_400;
@@ -30,7 +31,8 @@ interface SeriesModel {
 }
 
 interface AccountModels {
-  policyId: string;
+  /** What of the policy the fits depend on: another policy with the same goes on with them. */
+  fitKey: string;
   fittedAt: EpochSeconds;
   /** Bins known at the fit: while cold, the models are fitted again once there is half as much more. */
   refitAt: EpochSeconds;
@@ -41,7 +43,7 @@ interface AccountModels {
 
 /** The fitted models of the accounts that this process serves, and their way from bins to a forecast. */
 export interface Models {
-  wanted(account: string, policyId: string, at: EpochSeconds): Wanted;
+  wanted(account: string, policy: AccountPolicy, at: EpochSeconds): Wanted;
   forecast(request: ForecastRequest): AccountForecast;
   /** What the last eight days saw of a series; nothing where this process has no models of it. */
   evidence(account: string, workload: string, component: Component): Evidence;
@@ -56,18 +58,19 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
   const accounts = new Map<string, AccountModels>();
 
   return {
-    wanted(account, policyId, at) {
+    wanted(account, policy, at) {
       const models = accounts.get(account);
-      if (models === undefined || models.policyId !== policyId) return { since: null };
+      if (models === undefined || models.fitKey !== fitKeyOf(policy)) return { since: null };
       if (at >= models.refitAt || at - models.next > LONGEST_CATCH_UP) return { since: null };
       return { since: models.next };
     },
 
-    forecast(request) {
+    forecast(given) {
+      const request = withoutEvents(given);
       const { account, policy } = request;
       const known = accounts.get(account);
       const start = Math.min(...request.bins.map(({ series }) => series.start));
-      const whole = known === undefined || known.policyId !== request.policyId || start < known.next;
+      const whole = known === undefined || known.fitKey !== fitKeyOf(policy) || start < known.next;
       const models = whole ? fitAll(request, fit) : known;
       if (!whole) for (const bins of request.bins) takeIn(models, bins);
       models.next = Math.max(...request.bins.map(({ series }) => binLabel(series, series.values.length)), models.next);
@@ -88,7 +91,7 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
         series.push({
           workload,
           component,
-          resolutions: entry.forecaster.forecastAll(levelsOf(policy)),
+          resolutions: entry.forecaster.forecastAll(levelsOf(policy)).map(kept),
           gate: entry.forecaster.gate(),
           data: entry.forecaster.data,
         });
@@ -112,9 +115,27 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
   };
 }
 
+/** Rows that are kept of the resolutions beyond the finest: what the optimizer plans over. */
+const COARSE_ROWS = 24;
+
+/** A resolution as it is planned over and recorded: four significant digits, all of the finest rows, a day of hours. */
+function kept(resolution: QuantileForecast, index: number): QuantileForecast {
+  const rows = index === 0 ? resolution.quantiles : resolution.quantiles.slice(0, COARSE_ROWS);
+  return { ...resolution, quantiles: rows.map((row) => row.map((value) => Number(value.toPrecision(4)))) };
+}
+
+/** The bins as the models see them: what was announced is taken out. */
+const withoutEvents = (request: ForecastRequest): ForecastRequest => ({
+  ...request,
+  bins: request.bins.map((bins) => ({
+    ...bins,
+    series: ordinary(bins.series, bins.workload, bins.component, request.policy, request.events),
+  })),
+});
+
 function fitAll(request: ForecastRequest, fit: FitForecaster): AccountModels {
   const models: AccountModels = {
-    policyId: request.policyId,
+    fitKey: fitKeyOf(request.policy),
     fittedAt: request.at,
     refitAt: request.at + REFIT_AFTER,
     series: new Map(),
@@ -186,6 +207,21 @@ function fitOptions(request: ForecastRequest, workloadName: string, component: C
     coarse,
   };
 }
+
+/** The settings that a fit depends on, as text. */
+const fitKeyOf = (policy: AccountPolicy): string =>
+  JSON.stringify([
+    policy.timeZone,
+    policy.step,
+    policy.history,
+    policy.horizons,
+    levelsOf(policy),
+    policy.workloads.map(({ name, leadTime, components }) => [
+      name,
+      leadTime,
+      Object.entries(components).map(([component, { level }]) => [component, level]),
+    ]),
+  ]);
 
 /** Every level that the policy names, and those in between that the optimizer interpolates from. */
 function levelsOf(policy: AccountPolicy): number[] {

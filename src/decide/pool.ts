@@ -86,7 +86,7 @@ export function createDecisionPool(threads = 1): Decider {
   }
 
   return {
-    wanted: (account, policyId, at) => call(account, 'wanted', account, policyId, at),
+    wanted: (account, policy, at) => call(account, 'wanted', account, policy, at),
     forecast: (request) => call(request.account, 'forecast', request),
     allocate: (request) => call(request.account, 'allocate', request),
     forget: (account) => call(account, 'forget', account),

@@ -27,6 +27,8 @@ export interface ForecastRequest {
   snapshotId: string;
   at: EpochSeconds;
   leadTimes: Record<string, number>;
+  /** Announced ones; those of the policy come with it. */
+  events: AnnouncedEvent[];
   /** From the label that {@link Decider.wanted} asked for, up to the snapshot's end. */
   bins: KnownBins[];
 }
@@ -55,7 +57,7 @@ export interface Wanted {
 }
 
 export interface Decider {
-  wanted(account: string, policyId: string, at: EpochSeconds): Promise<Wanted>;
+  wanted(account: string, policy: AccountPolicy, at: EpochSeconds): Promise<Wanted>;
   forecast(request: ForecastRequest): Promise<AccountForecast>;
   allocate(request: AllocationRequest): Promise<Plan>;
   /** Drops an account's models: it was stopped, or its policy changed. */

@@ -14,6 +14,7 @@ import { connectSimulatedCluster, type RemoteSimulation } from '../cluster/simul
 import { createScraper, type Scraper } from '../cluster/simulated/scrape.js';
 import { TOKEN_VARIABLE } from '../cluster/simulated/token.js';
 import { createDecisionPool } from '../decide/pool.js';
+import type { Decider } from '../decide/port.js';
 import { HeadroomError } from '../domain/errors.js';
 import { REAL_TIME, simulatedNow, type TimeScale } from '../domain/time.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../telemetry/embedded/store.js';
@@ -31,6 +32,9 @@ export const EMBEDDED_QUEUES: Queues = { light: 'headroom', compute: 'headroom',
 
 /** Wall time between scrapes: at any speed of simulated time a bin is in the store soon after its end. */
 const SCRAPE_EVERY_MS = 100;
+
+/** What is past retention is dropped this often. */
+const COMPACT_EVERY_MS = 3_600_000;
 
 export interface DevOptions {
   home: string;
@@ -54,6 +58,7 @@ export interface Dev {
   client: Client;
   store: EmbeddedStore;
   simulation: RemoteSimulation | null;
+  decider: Decider;
   scraper: Scraper | null;
   /** Of the simulated cluster's clock, once it runs; real time without one. */
   scale(): TimeScale;
@@ -91,10 +96,15 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       await close().catch((error: unknown) => say(`closing: ${String(error)}`));
     }
   };
+  let scale: TimeScale = REAL_TIME;
   try {
     const store = await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') });
     closers.push(() => store.close());
     await options.prepare?.(store);
+    const compaction = setInterval(() => {
+      store.compact(simulatedNow(scale, Date.now())).catch((error: unknown) => say(`compacting: ${String(error)}`));
+    }, COMPACT_EVERY_MS);
+    closers.push(() => Promise.resolve(clearInterval(compaction)));
 
     let target = options.temporal;
     let temporalUi: string | null = null;
@@ -121,7 +131,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     if (simulator !== null) closers.push(() => simulator.close());
     const cluster = simulator?.simulation ?? options.cluster;
     if (cluster === undefined) throw new RangeError('a scenario or a cluster is needed');
-    let scale: TimeScale = (await simulator?.simulation.scale()) ?? REAL_TIME;
+    scale = (await simulator?.simulation.scale()) ?? REAL_TIME;
 
     const token = newToken();
     const service = await createStoreService(store, { token });
@@ -198,6 +208,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       client,
       store,
       simulation: simulator?.simulation ?? null,
+      decider,
       scraper,
       scale: () => scale,
       async run(factor) {
