@@ -124,6 +124,26 @@ describe('embedded store: what was written is there', () => {
     await store.close();
   });
 
+  it('a forecast that is read from memory is the one in the file, whoever changes or refuses what', async () => {
+    const store = await createEmbeddedStore({ path: ':memory:' });
+    const put = (account: string, body: unknown) =>
+      store.putRecord({ kind: 'forecast', id: 'f', account, at: T, body });
+    const readBoth = async () => [
+      (await store.getRecord('forecast', 'f'))?.body,
+      (await store.listRecords('forecast', 'acme', { limit: 1 }))[0]?.body,
+    ];
+    await put('acme', { level: [1] });
+    const first = (await store.getRecord('forecast', 'f'))?.body as { level: number[] };
+    first.level.push(2);
+    expect(await readBoth()).toEqual([{ level: [1] }, { level: [1] }]);
+    await expect(put('umbrella', { level: [3] })).rejects.toMatchObject({ kind: 'conflict' });
+    expect(await readBoth()).toEqual([{ level: [1] }, { level: [1] }]);
+    await put('acme', { level: [4] });
+    expect(await readBoth()).toEqual([{ level: [4] }, { level: [4] }]);
+    await store.close();
+    await expect(store.getRecord('forecast', 'f')).rejects.toMatchObject({ kind: 'unavailable' });
+  });
+
   it('one bad write among many that wait together spoils no other', async () => {
     const store = await createEmbeddedStore({ path: ':memory:' });
     const record = (index: number, account: string) =>

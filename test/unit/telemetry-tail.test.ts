@@ -50,22 +50,24 @@ describe('the newest rows of a series, in memory', () => {
 
   it('of a large first write keep the end, and know that there is more', () => {
     const tail = newTail(Number.NEGATIVE_INFINITY);
-    const rows = Array.from({ length: 100 }, (_, time) => ({ time, value: time, censored: false, seq: 1 }));
+    const length = 2 * MOST_ROWS;
+    const rows = Array.from({ length }, (_, time) => ({ time, value: time, censored: false, seq: 1 }));
     extendTail(tail, rows);
-    expect(covers(tail, 100 - MOST_ROWS)).toBe(true);
-    expect(covers(tail, 100 - MOST_ROWS - 1)).toBe(false);
+    expect(covers(tail, length - MOST_ROWS)).toBe(true);
+    expect(covers(tail, length - MOST_ROWS - 1)).toBe(false);
   });
 
   it('cover the last samples of a live series, and nothing that is in the file alone', () => {
     const tail = newTail(1000);
     expect(covers(tail, 1000)).toBe(false);
     expect(covers(tail, 1001)).toBe(true);
-    for (let index = 1; index <= 100; index++) {
+    const last = 2 * MOST_ROWS;
+    for (let index = 1; index <= last; index++) {
       extendTail(tail, [{ time: 1000 + index, value: index, censored: false, seq: index }]);
     }
-    expect(covers(tail, 1101 - MOST_ROWS)).toBe(true);
-    expect(covers(tail, 1100 - MOST_ROWS)).toBe(false);
-    extendTail(tail, [{ time: 900, value: 5, censored: false, seq: 101 }]);
+    expect(covers(tail, 1001 + last - MOST_ROWS)).toBe(true);
+    expect(covers(tail, 1000 + last - MOST_ROWS)).toBe(false);
+    extendTail(tail, [{ time: 900, value: 5, censored: false, seq: last + 1 }]);
     expect(tail.rows.some(({ time }) => time === 900)).toBe(false);
   });
 });

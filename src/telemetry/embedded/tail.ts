@@ -17,8 +17,8 @@ export interface Tail {
   rows: TailRow[];
 }
 
-/** Ten minutes of samples every 15 seconds; some 3 KB a series. */
-export const MOST_ROWS = 48;
+/** Two hours of samples every minute, half an hour of samples every 15 seconds; at most some 8 KB a series. */
+export const MOST_ROWS = 128;
 
 /** @param after -Infinity for a new series, else the time of its newest row in the file. */
 export const newTail = (after: number): Tail => ({ after, rows: [] });
