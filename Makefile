@@ -12,13 +12,15 @@ demo: setup ## Three accounts live through a day in about three minutes
 	@node dist/src/cli/demo.js $(DEMO)
 
 test: setup ## Unit, property, contract, workflow, replay and command-line tests
-	@npx --no-install vitest run
+	@node infra/test.mjs
 
 lint: setup ## Types, lint lines between the rooms, format
-	@npx --no-install eslint . && npx --no-install prettier --check .
+	@node node_modules/typescript/bin/tsc --noEmit -p .
+	@node node_modules/eslint/bin/eslint.js .
+	@node node_modules/prettier/bin/prettier.cjs --check --log-level warn .
 
 format: setup ## Writes the format
-	@npx --no-install prettier --write . >/dev/null
+	@node node_modules/prettier/bin/prettier.cjs --write --log-level warn .
 
 bench-decision: setup ## Forecast + optimize, one account; writes bench/results/decision.json
 	@node dist/bench/decision.js

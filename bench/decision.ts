@@ -115,7 +115,7 @@ const binsOf = (from: number, to: number): KnownBins[] =>
   });
 
 const engine = await createEngine();
-const base = { account: 'bench', policyId: 'p1', policy, snapshotId: 's', leadTimes: {} };
+const base = { account: 'bench', policyId: 'p1', policy, snapshotId: 's', leadTimes: {}, events: [] };
 const fitStarted = performance.now();
 await engine.forecast({ ...base, at: START, bins: binsOf(START - HISTORY, START) });
 const fitSeconds = (performance.now() - fitStarted) / 1000;
@@ -137,7 +137,6 @@ for (let cycle = 1; cycle <= CYCLES; cycle++) {
     forecast,
     state,
     overrides: [],
-    events: [],
     raiseOnly: [],
     recent,
   });
