@@ -1,5 +1,14 @@
 import { userInfo } from 'node:os';
-import { WorkflowNotFoundError, WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
+import {
+  isGrpcDeadlineError,
+  QueryRejectedError,
+  ServiceError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+  type Client,
+  type WorkflowHandle,
+} from '@temporalio/client';
 import {
   ApplicationFailure,
   type QueryDefinition,
@@ -68,7 +77,7 @@ function accountHandle(client: Client, name: string): AccountHandle {
   const handle = client.workflow.getHandle<typeof account>(accountWorkflowId(name));
   const told = async <T>(action: string, call: () => Promise<T>): Promise<T> => {
     try {
-      return await call();
+      return await client.withDeadline(Date.now() + PATIENCE_MS, call);
     } catch (error) {
       throw explain(error, name, action);
     }
@@ -82,9 +91,12 @@ function accountHandle(client: Client, name: string): AccountHandle {
   };
 }
 
+/** The worker answers queries and updates: an operator is told when none does, not left waiting. */
+const PATIENCE_MS = 30_000;
+
 /** The words of the validator, or who is missing; never a stack of the SDK's. */
 function explain(error: unknown, account: string, action: string): unknown {
-  if (error instanceof WorkflowNotFoundError) {
+  if (error instanceof WorkflowNotFoundError || error instanceof QueryRejectedError) {
     return new HeadroomError({
       kind: 'not-found',
       component: 'cli',
@@ -100,7 +112,20 @@ function explain(error: unknown, account: string, action: string): unknown {
       cause instanceof ApplicationFailure || cause instanceof Error ? cause.message : error.message,
     );
   }
-  return error;
+  const unanswered =
+    error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
+    isGrpcDeadlineError(error) ||
+    error instanceof ServiceError;
+  if (!unanswered) return error;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return new HeadroomError({
+    kind: 'unavailable',
+    component: 'cli',
+    action: `${action} of ${account}`,
+    problem: `no worker answered (${cause instanceof Error ? cause.message : String(cause)})`,
+    remedy: 'see that `headroom dev` or a worker runs, then try again; `headroom doctor` checks it',
+    cause: error,
+  });
 }
 
 /**
@@ -119,7 +144,11 @@ export function untilOf(options: { for?: string; until?: string }, now: EpochSec
     throw new CommandFailure(EXIT.usage, 'give --for or --until, not both');
   }
   const { for: length, until } = options;
-  if (length !== undefined) return now + read(() => parseDuration(length));
+  if (length !== undefined) {
+    const seconds = read(() => parseDuration(length));
+    if (!(seconds > 0)) throw new CommandFailure(EXIT.usage, `--for ${length}: must be above 0`);
+    return now + seconds;
+  }
   if (until === undefined) return now + fallback;
   const moment = read(() => parseTime(until));
   if (moment <= now) throw new CommandFailure(EXIT.usage, `--until ${until} has passed already`);

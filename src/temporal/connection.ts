@@ -76,7 +76,13 @@ const outOfReach = (target: TemporalTarget, error: unknown): HeadroomError =>
 export async function connectClient(target: TemporalTarget): Promise<{ client: Client; connection: Connection }> {
   try {
     const connection = await Connection.connect({ ...target.options, connectTimeout: 5000 });
-    return { client: new Client({ connection, namespace: target.namespace }), connection };
+    const client = new Client({
+      connection,
+      namespace: target.namespace,
+      // A closed history could still be asked, and would answer as if it ran.
+      workflow: { queryRejectCondition: 'NOT_OPEN' },
+    });
+    return { client, connection };
   } catch (error) {
     throw outOfReach(target, error);
   }

@@ -28,6 +28,9 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** A port that was free a moment ago may be taken by now, where the caller did not ask for a certain one. */
+const ATTEMPTS = 3;
+
 /**
  * Starts Temporal's dev server on a database file, on loopback and free ports: what ended stays in the file and is
  * there again at the next start.
@@ -41,14 +44,28 @@ export async function startDevServer(options: {
 }): Promise<DevServer> {
   await claimDatabase(options.databaseFile);
   const executable = await findTool('temporal', options.env);
-  const port = options.port ?? (await freePort());
-  const uiPort = options.uiPort ?? (await freePort());
-  if (executable === undefined) return startBySdk(options.databaseFile, port, uiPort);
+  for (let attempt = 1; ; attempt++) {
+    const ports = { port: options.port ?? (await freePort()), uiPort: options.uiPort ?? (await freePort()) };
+    if (executable === undefined) return startBySdk(options.databaseFile, ports.port, ports.uiPort);
+    try {
+      return await spawnServer(executable, options.databaseFile, ports);
+    } catch (error) {
+      const given = options.port !== undefined && options.uiPort !== undefined;
+      if (given || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function spawnServer(
+  executable: string,
+  databaseFile: string,
+  { port, uiPort }: { port: number; uiPort: number },
+): Promise<DevServer> {
   const child = spawn(
     executable,
     [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--log-level', 'error'],
-      ...['--port', String(port), '--ui-port', String(uiPort), '--db-filename', options.databaseFile],
+      ...['--port', String(port), '--ui-port', String(uiPort), '--db-filename', databaseFile],
       // Write-ahead logging: readers do not wait for writers, and a commit is one append.
       ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal'],
       ...Object.entries(SEARCH_ATTRIBUTE_TYPES).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
@@ -67,21 +84,21 @@ export async function startDevServer(options: {
     pid: child.pid ?? null,
     async close() {
       await endProcess(child);
-      await releaseDatabase(options.databaseFile);
+      await releaseDatabase(databaseFile);
     },
   };
   try {
     // Before it serves: were this process killed now, the next start would find the server that it leaves behind.
-    if (child.pid !== undefined) await recordServer(options.databaseFile, { pid: child.pid, address });
+    if (child.pid !== undefined) await recordServer(databaseFile, { pid: child.pid, address });
     await waitUntilServing(address, child);
   } catch (error) {
     await server.close();
     throw new HeadroomError({
       kind: 'unavailable',
       component: 'temporal/server',
-      action: `starting ${executable}`,
+      action: `starting ${executable} on ports ${port} and ${uiPort}`,
       problem: said.trim() === '' ? String(error) : said.trim(),
-      remedy: 'run `make setup`, or set HEADROOM_TEMPORAL to a working temporal binary',
+      remedy: 'see that the ports are free; run `make setup`, or set HEADROOM_TEMPORAL to a working temporal binary',
       cause: error,
     });
   }

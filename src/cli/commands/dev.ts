@@ -1,13 +1,9 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { TOKEN_VARIABLE } from '../../cluster/simulated/server.js';
-import { namedTarget } from '../../temporal/connection.js';
+import { TOKEN_VARIABLE } from '../../cluster/simulated/token.js';
 import { homeFolder, PACKAGE_ROOT } from '../../temporal/home.js';
-import { startDev } from '../../temporal/dev.js';
-import { installLogger } from '../../temporal/worker.js';
 import { CommandFailure, EXIT, withExamples, type RegisterCommand, type Terminal } from '../command.js';
-import { clusterOfEnvironment } from '../kube.js';
 import { numberOf } from '../session.js';
 
 interface Options {
@@ -44,9 +40,13 @@ export const register: RegisterCommand = (program, terminal) => {
 };
 
 async function runDev(options: Options, terminal: Terminal): Promise<void> {
+  // The SDK's native parts and the solver are loaded by who serves, not by who asks for help.
+  const { startDev } = await import('../../temporal/dev.js');
+  const { installLogger } = await import('../../temporal/worker.js');
+  const { namedTarget } = await import('../../temporal/connection.js');
   const speed = numberOf(options.speed, '--speed');
   if (!(speed > 0)) throw new CommandFailure(EXIT.usage, '--speed must be above 0');
-  const where = clusterOf(options, terminal);
+  const where = await clusterOf(options, terminal);
   const temporal = namedTarget(terminal.env);
   const ports = {
     ...(options.port === undefined ? {} : { port: portOf(options.port, '--port') }),
@@ -82,10 +82,13 @@ async function runDev(options: Options, terminal: Terminal): Promise<void> {
 }
 
 /** One of the three: a scenario to play, a simulated cluster elsewhere, or a real one. */
-function clusterOf(options: Options, terminal: Terminal) {
+async function clusterOf(options: Options, terminal: Terminal) {
   const given = [options.scenario, options.kubernetes, options.clusterUrl].filter((option) => option !== undefined);
   if (given.length > 1) throw new CommandFailure(EXIT.usage, 'give one of --scenario, --kubernetes, --cluster-url');
-  if (options.kubernetes === true) return { cluster: clusterOfEnvironment('main', options.context) };
+  if (options.kubernetes === true) {
+    const { clusterOfEnvironment } = await import('../kube.js');
+    return { cluster: clusterOfEnvironment('main', options.context) };
+  }
   if (options.clusterUrl !== undefined) {
     const token = terminal.env[TOKEN_VARIABLE];
     if (token === undefined || token === '') {

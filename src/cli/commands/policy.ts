@@ -7,6 +7,7 @@ import { readPolicyFile } from './start.js';
 
 export const register: RegisterCommand = (program, terminal) => {
   const policy = program.command('policy').description('an account’s policy: show it, set another');
+  withExamples(policy, 'policy show shop', 'policy set shop -f examples/shop.yaml');
   withExamples(
     policy
       .command('show')

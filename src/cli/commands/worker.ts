@@ -1,42 +1,12 @@
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { createActivities } from '../../../activities/index.js';
-import { summarizePlan } from '../../allocate/index.js';
-import { createDecisionPool } from '../../decide/pool.js';
-import { HeadroomError } from '../../domain/errors.js';
-import { createStoreClient } from '../../telemetry/client.js';
-import { createEmbeddedStore } from '../../telemetry/embedded/store.js';
-import { createInfluxTelemetry } from '../../telemetry/influxdb.js';
-import type { Store, UsageSource } from '../../telemetry/port.js';
-import { createStoreService } from '../../telemetry/service.js';
-import { connectClient, connectWorker, resolveTarget } from '../../temporal/connection.js';
-import { createFence } from '../../temporal/fence.js';
-import { createHistories } from '../../temporal/histories.js';
-import { homeFolder, newToken, removeRuntimeFile, writeRuntimeFile } from '../../temporal/home.js';
-import { ensureSearchAttributes, makeVersionCurrent } from '../../temporal/namespace.js';
-import { createWorkers, installLogger } from '../../temporal/worker.js';
-import { REAL_TIME } from '../../domain/time.js';
-import { CommandFailure, EXIT, withExamples, type RegisterCommand, type Terminal } from '../command.js';
-import { clusterOfEnvironment } from '../kube.js';
-import { numberOf } from '../session.js';
-
-interface Options {
-  roles: string;
-  cluster: string;
-  context?: string;
-  threads: string;
-  source: string;
-  current: boolean;
-}
-
-const ROLES = ['light', 'compute', 'cluster'] as const;
+import { withExamples, type RegisterCommand } from '../command.js';
+import type { ServeOptions } from '../serve.js';
 
 export const register: RegisterCommand = (program, terminal) => {
   withExamples(
     program
       .command('worker')
       .description('serve accounts on your own Temporal server and Kubernetes cluster; until Ctrl-C')
-      .option('--roles <list>', 'queues to serve: light (workflows), compute, cluster', ROLES.join(','))
+      .option('--roles <list>', 'queues to serve: light (workflows), compute, cluster', 'light,compute,cluster')
       .option('--cluster <name>', 'name of the cluster whose queue it serves', 'main')
       .option('--context <name>', 'kubeconfig context of that cluster')
       .option('--threads <n>', 'threads for forecasts and plans', '1')
@@ -46,102 +16,12 @@ export const register: RegisterCommand = (program, terminal) => {
         'store',
       )
       .option('--no-current', 'do not make this build the current version')
-      .action((options: Options) => serve(options, terminal)),
+      .action(async (options: ServeOptions) => {
+        // The SDK's native parts and the solver are loaded by who serves, not by who asks for help.
+        const { serve } = await import('../serve.js');
+        await serve(options, terminal);
+      }),
     'worker',
     'worker --roles cluster --cluster eu-1 --context eu-1',
   );
 };
-
-async function serve(options: Options, terminal: Terminal): Promise<void> {
-  const roles = ROLES.filter((role) => options.roles.split(',').includes(role));
-  const unknown = options.roles.split(',').filter((role) => !ROLES.some((known) => known === role));
-  if (unknown.length > 0 || roles.length === 0) {
-    throw new CommandFailure(EXIT.usage, `--roles ${options.roles}: known are ${ROLES.join(', ')}`);
-  }
-  installLogger();
-  const home = homeFolder(terminal.env);
-  const { runtime, ...target } = await resolveTarget(terminal.env);
-  const { client, connection: clientConnection } = await connectClient(target);
-  // One process owns the store; a further worker on the machine uses it over loopback.
-  const owned = runtime === null ? await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') }) : null;
-  const store: Store = owned ?? createStoreClient({ url: runtime?.storeUrl ?? '', token: runtime?.storeToken ?? '' });
-  const queues = { light: 'headroom', compute: 'headroom-compute', cluster: `headroom-cluster-${options.cluster}` };
-  const decider = createDecisionPool(Math.max(1, Math.round(numberOf(options.threads, '--threads'))));
-  const token = newToken();
-  const service = owned === null ? null : await createStoreService(owned, { token });
-  const cluster = roles.includes('cluster') ? clusterOfEnvironment(options.cluster, options.context) : null;
-  await ensureSearchAttributes(clientConnection, target.namespace);
-  const connection = await connectWorker(target);
-  const worker = await createWorkers({
-    connection,
-    namespace: target.namespace,
-    queues,
-    serve: roles,
-    versioning: true,
-    activities: createActivities(
-      {
-        store,
-        source: sourceOf(options.source, store, terminal.env),
-        cluster: (name) => {
-          if (cluster !== null && name === options.cluster) return cluster;
-          throw new HeadroomError({
-            kind: 'not-found',
-            component: 'worker',
-            action: `finding cluster ${name}`,
-            problem: `this worker serves ${cluster === null ? 'no cluster' : options.cluster}`,
-            remedy: `run a worker with --roles cluster --cluster ${name}`,
-          });
-        },
-        fence: createFence(client, () => Date.now() / 1000),
-        decider,
-        histories: createHistories(client),
-      },
-      summarizePlan,
-    ),
-  });
-  const finished = worker.run();
-  if (options.current) await makeVersionCurrent(clientConnection, target.namespace, worker.buildId);
-  if (service !== null) {
-    await writeRuntimeFile(home, {
-      pid: process.pid,
-      storeUrl: service.url,
-      storeToken: token,
-      temporalAddress: target.options.address ?? '',
-      namespace: target.namespace,
-      temporalUi: null,
-      clusterUrl: null,
-      clusterToken: null,
-      scale: REAL_TIME,
-      queues,
-    });
-  }
-  terminal.err(`worker of build ${worker.buildId} serves ${roles.map((role) => queues[role]).join(', ')}`);
-  try {
-    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), finished]);
-  } finally {
-    worker.shutdown();
-    await finished.catch((error: unknown) => terminal.err(String(error)));
-    if (service !== null) await removeRuntimeFile(home);
-    await service?.close();
-    await decider.close();
-    await store.close();
-    await connection.close();
-    await clientConnection.close();
-  }
-}
-
-function sourceOf(kind: string, store: Store, env: NodeJS.ProcessEnv): UsageSource {
-  if (kind === 'store') return store;
-  if (kind !== 'influxdb') throw new CommandFailure(EXIT.usage, `--source ${kind}: known are store, influxdb`);
-  const read = (name: string): string => {
-    const value = env[name];
-    if (value === undefined || value === '') throw new CommandFailure(EXIT.usage, `--source influxdb needs ${name}`);
-    return value;
-  };
-  return createInfluxTelemetry({
-    url: read('INFLUX_URL'),
-    token: read('INFLUX_TOKEN'),
-    org: read('INFLUX_ORG'),
-    bucket: read('INFLUX_BUCKET'),
-  });
-}

@@ -9,9 +9,8 @@ import { createEngineHost } from './host.js';
 import { createSimulationHttp } from './http.js';
 import { openJournal } from './journal.js';
 import { loadScenario, type Scenario } from './scenario.js';
+import { TOKEN_VARIABLE } from './token.js';
 
-/** Where the token comes from when the caller chooses it; otherwise one is made and printed. */
-export const TOKEN_VARIABLE = 'HEADROOM_SIMULATOR_TOKEN';
 /** Wall time between looks at the clock, so that no call has much to catch up. */
 const KEEP_UP_MS = 500;
 
