@@ -9,6 +9,7 @@ import type { Timeline } from '../../src/cluster/simulated/samples.js';
 import type { Terminal } from '../../src/cli/command.js';
 import { startAccount } from '../../src/cli/commands/start.js';
 import { withSession } from '../../src/cli/session.js';
+import { HeadroomError } from '../../src/domain/errors.js';
 import type { ChangeOutcome, Plan } from '../../src/domain/plan.js';
 import { isoTime, simulatedNow } from '../../src/domain/time.js';
 import { startDev } from '../../src/temporal/dev.js';
@@ -58,10 +59,21 @@ export async function play(
       for (const trace of traces) await startAccount(session, trace.account, policyOf(trace));
     });
     const end = CLOCK_START + length;
+    // A signal ends the worker in good order: the run is over then, too.
+    const ended = dev.finished.then(() => {
+      throw new HeadroomError({
+        kind: 'unavailable',
+        component: 'bench/first-run',
+        action: 'playing the traces',
+        problem: 'the worker was ended before the run was',
+        remedy: 'run it again, and let it run',
+      });
+    });
+    ended.catch(() => undefined);
     // A minute of simulated time more, so that the last bin is settled.
     for (let now = CLOCK_START; now < end + 60; now = simulatedNow(scale, Date.now())) {
       say(`${isoTime(now)}: ${Math.floor((100 * (now - CLOCK_START)) / length)} %`);
-      await Promise.race([dev.finished, sleep(Math.min(20_000, Math.max(100, ((end + 60 - now) / factor) * 1000)))]);
+      await Promise.race([ended, sleep(Math.min(20_000, Math.max(100, ((end + 60 - now) / factor) * 1000)))]);
     }
     const { simulation } = dev;
     if (simulation === null) throw new TypeError('there is no simulated cluster');
@@ -72,8 +84,8 @@ export async function play(
     for (const { account } of traces) {
       status.set(account, await dev.client.workflow.getHandle(`account/${account}`).query(statusQuery));
       // Records of the loop's own types, written by this very run.
-      const ended = await dev.store.listRecords('outcome', account, { limit: 10_000 });
-      outcomes.set(account, ended.map(({ body }) => body as ChangeOutcome).reverse());
+      const records = await dev.store.listRecords('outcome', account, { limit: 10_000 });
+      outcomes.set(account, records.map(({ body }) => body as ChangeOutcome).reverse());
       const made = await dev.store.listRecords('plan', account, { limit: 10_000 });
       plans.set(account, made.map(({ body }) => body as Plan).reverse());
     }
