@@ -13,6 +13,11 @@ const DAY = 86_400;
 /** Less history than this shows no daily cycle: forecasts are a wide guess. */
 const COLD_SPAN = 2 * DAY;
 const COLD_BINS = 24;
+/**
+ * A throttled bin's demand was above its usage, if only by so much, relatively: where usage stands at the very quantile
+ * that capacity was set to, that bin is a miss and not a tie.
+ */
+const ABOVE = 1e-6;
 /** Beyond this a value is no demand but a mistake; it also keeps float32 from overflowing. */
 const LARGEST = 1e30;
 
@@ -92,7 +97,8 @@ export const fitForecaster: FitForecaster = (series, options) => {
   });
   let first = Number.NaN;
 
-  const take = (label: EpochSeconds, value: number, censored: boolean): void => {
+  const take = (label: EpochSeconds, seen: number, censored: boolean): void => {
+    const value = censored ? seen * (1 + ABOVE) : seen;
     if (!Number.isNaN(value) && Number.isNaN(first)) first = label;
     fine.observe(label, value, censored, (scored) => {
       if (scored.ahead !== options.leadSteps) return;

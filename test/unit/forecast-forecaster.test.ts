@@ -310,3 +310,20 @@ it('states levels that hold: a service with calm nights and busy, noisy days', (
     );
   });
 });
+
+describe('a throttled bin', () => {
+  // Capacity set to the stated quantile cuts usage off exactly there: taken as a tie, no miss would ever be seen.
+  it('that stands exactly at the stated quantile is a miss', () => {
+    const fitted = fitForecaster(seriesOf(bins(600, service)), OPTIONS);
+    const before = fitted.gate().misses;
+    const stated: number[] = [];
+    for (let k = 0; k < 40; k++) {
+      stated.push(at(fitted, 3, 0.99));
+      const due = stated[k - 2];
+      const label = START + (600 + k) * 300;
+      if (due === undefined) fitted.observe(label, service(600 + k), false);
+      else fitted.observe(label, due, true);
+    }
+    expect(fitted.gate().misses - before).toBeGreaterThanOrEqual(20);
+  });
+});

@@ -7,8 +7,6 @@ import { createEvidence } from '../evidence.js';
 import type { CapacityPolicy, Observation, PolicySetup } from '../policy.js';
 
 const DAY = 86_400;
-/** By how much, relatively, demand of a throttled bin was above its capacity at the least. */
-const ABOVE = 1e-6;
 
 export interface HeadroomSettings {
   /** Seconds of data between two fits; observations in between are O(1). */
@@ -54,12 +52,10 @@ export function createHeadroom(setup: PolicySetup, settings: HeadroomSettings = 
   const reasons = new Map<string, number>();
 
   const learn = (seen: Observation): void => {
-    // Throttled at exactly the quantile that was stated for it, a bin was a miss: demand was above what was served.
-    const known = seen.throttled ? seen.usage * (1 + ABOVE) : seen.usage;
-    history.push(known, seen.throttled);
+    history.push(seen.usage, seen.throttled);
     if (seen.index < firstFit) return;
     if ((seen.index - firstFit) % refitBins !== 0 && forecaster !== null) {
-      forecaster.observe(seen.label, known, seen.throttled);
+      forecaster.observe(seen.label, seen.usage, seen.throttled);
       return;
     }
     try {
