@@ -80,6 +80,10 @@ function readTime(path: string, text: string, line: number): number {
   if (Math.abs(time) >= MILLISECONDS_FROM) {
     throw csvError(path, 'reading', `${where}: ${text} looks like milliseconds`, 'write epoch seconds');
   }
+  if (time < 0) {
+    const problem = `${where}: the time ${text} is before 1970`;
+    throw csvError(path, 'reading', problem, 'write epoch seconds or ISO-8601, as 2026-05-01T12:00:00Z');
+  }
   return time;
 }
 
