@@ -56,6 +56,15 @@ const say = (text: string): void => console.log(text);
 const children: Child[] = [];
 const server = await startDevServer({ databaseFile: join(home, 'temporal.db'), env: process.env });
 
+async function end(): Promise<void> {
+  for (const child of children.splice(0)) await child.end();
+  await server.close();
+  await rm(home, { recursive: true, force: true });
+}
+// The server has a process group of its own and would outlive an interrupted bench.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void end().finally(() => process.exit(130)));
+
 async function turn(child: Child): Promise<Turn> {
   child.gate(true);
   await delay(Number(flags.settle) * 1000);
@@ -152,9 +161,7 @@ try {
   if (flags.dry) for (const result of results) say(JSON.stringify(result));
   else writeResults('cycles', results);
 } finally {
-  for (const child of children) await child.end();
-  await server.close();
-  await rm(home, { recursive: true, force: true });
+  await end();
 }
 
 function resultsOf(

@@ -1,4 +1,5 @@
 import { accountFileSchema, type AccountPolicy } from '../../src/domain/account.js';
+import type { EpochSeconds } from '../../src/domain/time.js';
 import { gridDemand } from '../../src/cluster/simulated/demand.js';
 import type { EngineModel } from '../../src/cluster/simulated/model.js';
 import { generateDemand, type DemandProfile } from '../../src/replay/synthetic.js';
@@ -24,9 +25,16 @@ const WORKLOAD = 'web';
 
 export interface BenchAccount {
   policy: AccountPolicy;
-  /** Demand at 5-minute steps from START − HISTORY to START + AHEAD, by component. */
-  demand: { cpu: number[]; memory: number[] };
+  course: number;
+  size: number;
 }
+
+export const benchAccounts = (count: number): BenchAccount[] =>
+  Array.from({ length: count }, (_, index) => ({
+    policy: policyOf(`acme-${index}`),
+    course: index % COURSES,
+    size: 0.5 + (index % 17) / 16,
+  }));
 
 function courseOf(index: number): DemandProfile {
   return {
@@ -51,26 +59,13 @@ function courseOf(index: number): DemandProfile {
   };
 }
 
-export function benchAccounts(count: number): BenchAccount[] {
-  const courses = Array.from({ length: Math.min(COURSES, count) }, (_, index) => {
-    const generated = generateDemand({
-      profile: courseOf(index),
-      seed: index,
-      from: START - HISTORY,
-      to: START + AHEAD,
-      step: STEP,
-    });
+/** Demand of the courses from bin to bin, by component; the same for every process that asks. */
+function coursesOver(from: EpochSeconds, to: EpochSeconds): { cpu: number[]; memory: number[] }[] {
+  return Array.from({ length: COURSES }, (_, index) => {
+    const generated = generateDemand({ profile: courseOf(index), seed: index, from, to, step: STEP });
     const of = (component: string): number[] =>
       generated.find((one) => one.component === component)?.samples.map(({ value }) => value) ?? [];
     return { cpu: of('cpu'), memory: of('memory') };
-  });
-  return Array.from({ length: count }, (_, index): BenchAccount => {
-    const course = courses[index % courses.length] ?? { cpu: [], memory: [] };
-    const size = 0.5 + (index % 17) / 16;
-    return {
-      policy: policyOf(`acme-${index}`),
-      demand: { cpu: course.cpu.map((value) => value * size), memory: course.memory.map((value) => value * size) },
-    };
   });
 }
 
@@ -102,17 +97,30 @@ const policyOf = (account: string): AccountPolicy =>
 
 const poolOf = (account: string): string => `pool-${account}`;
 
-/** The past, as `import csv` would write it. */
-export const historyOf = ({ policy, demand }: BenchAccount): UsageBatch[] =>
-  (['cpu', 'memory'] as const).map((component) => ({
-    key: { account: policy.account, workload: WORKLOAD, component },
-    samples: demand[component]
-      .slice(0, HISTORY / STEP)
-      .map((value, index) => ({ at: START - HISTORY + index * STEP, value })),
-  }));
+/** The past of each account in turn, as `import csv` would write it. */
+export function* histories(accounts: readonly BenchAccount[]): Generator<UsageBatch[]> {
+  const courses = coursesOver(START - HISTORY, START);
+  for (const { policy, course, size } of accounts) {
+    yield (['cpu', 'memory'] as const).map((component) => ({
+      key: { account: policy.account, workload: WORKLOAD, component },
+      samples: (courses[course]?.[component] ?? []).map((value, index) => ({
+        at: START - HISTORY + index * STEP,
+        value: value * size,
+      })),
+    }));
+  }
+}
 
 /** A cluster that all of them run on, each on a pool of its own. */
 export function benchCluster(accounts: readonly BenchAccount[]): EngineModel {
+  const courses = coursesOver(START, START + AHEAD).map(({ cpu, memory }) => ({
+    cpu: gridDemand({ start: START, step: STEP, values: cpu, repeat: true }),
+    memory: gridDemand({ start: START, step: STEP, values: memory, repeat: true }),
+  }));
+  const demandOf =
+    ({ course, size }: BenchAccount, component: 'cpu' | 'memory') =>
+    (at: EpochSeconds): number =>
+      size * (courses[course]?.[component](at) ?? Number.NaN);
   return {
     name: CLUSTER,
     seed: 1,
@@ -130,23 +138,20 @@ export function benchCluster(accounts: readonly BenchAccount[]): EngineModel {
       interruptionsPerHour: 0,
       owner: null,
     })),
-    workloads: accounts.map(({ policy, demand }) => ({
-      account: policy.account,
+    workloads: accounts.map((one) => ({
+      account: one.policy.account,
       workload: WORKLOAD,
       replicas: 12,
       components: [
-        { component: 'cpu', request: 1, demand: ahead(demand.cpu) },
-        { component: 'memory', request: 2 * GiB, demand: ahead(demand.memory) },
+        { component: 'cpu', request: 1, demand: demandOf(one, 'cpu') },
+        { component: 'memory', request: 2 * GiB, demand: demandOf(one, 'memory') },
       ],
       hpa: null,
       owners: { replicas: null, request: null, floor: null },
       podStart: { median: 20, spread: 0.2 },
       service: { latency: 0.05, timeout: 5, errorRate: 0.001 },
-      pools: [poolOf(policy.account)],
+      pools: [poolOf(one.policy.account)],
     })),
     faults: [],
   };
 }
-
-const ahead = (values: readonly number[]) =>
-  gridDemand({ start: START, step: STEP, values: values.slice(HISTORY / STEP), repeat: true });

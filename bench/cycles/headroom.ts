@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { z } from 'zod';
 import { createActivities } from '../../activities/index.js';
 import type { Activities } from '../../activities/types.js';
@@ -17,7 +20,7 @@ import { EMBEDDED_QUEUES } from '../../src/temporal/dev.js';
 import { createWorkers, installLogger } from '../../src/temporal/worker.js';
 import { accountWorkflowId } from '../../workflows/messages.js';
 import type { account } from '../../workflows/account.js';
-import { benchAccounts, benchCluster, historyOf, STEP } from './accounts.js';
+import { benchAccounts, benchCluster, STEP } from './accounts.js';
 import { obey, type Report } from './child.js';
 import { createGate, until } from './gate.js';
 
@@ -42,9 +45,12 @@ let failures = 0;
 let say: (report: Report) => void = () => undefined;
 
 installLogger();
+await promisify(execFile)(process.execPath, [
+  fileURLToPath(new URL('./prepare.js', import.meta.url)),
+  JSON.stringify({ home, accounts }),
+]);
 const store = await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') });
 const bench = benchAccounts(accounts);
-for (const one of bench) await store.writeUsage(historyOf(one));
 
 const host = createEngineHost({ model: benchCluster(bench) });
 const cluster = createSimulatedCluster(host);
