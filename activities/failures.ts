@@ -1,15 +1,19 @@
-import { activityInfo, cancellationSignal } from '@temporalio/activity';
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { isHeadroomError } from '../src/domain/errors.js';
 
 /** Kinds of failure that a repeat cannot mend; workflows/activities.ts lists them in its retry policies. */
 const FINAL = new Set(['invalid-input', 'not-found', 'refused']);
 
+/** Well under the heartbeat time-outs of workflows/activities.ts: a worker that dies is noticed soon, a slow one is left. */
+const HEARTBEAT_EVERY_MS = 3000;
+
 /**
  * Runs an activity's work with its cancellation signal, and translates what an adapter throws, once, into a failure
  * that Temporal keeps whole: its type is the error's kind, the cause stays.
  */
 export async function translated<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const beat = setInterval(() => heartbeat(), HEARTBEAT_EVERY_MS);
   try {
     return await work(cancellationSignal());
   } catch (error) {
@@ -22,11 +26,7 @@ export async function translated<T>(work: (signal: AbortSignal) => Promise<T>): 
       });
     }
     throw error;
+  } finally {
+    clearInterval(beat);
   }
-}
-
-/** `observe, attempt 2 of account/acme`: for log lines. */
-export function where(): string {
-  const info = activityInfo();
-  return `${info.activityType}, attempt ${info.attempt} of ${info.workflowExecution?.workflowId ?? 'no workflow'}`;
 }

@@ -6,7 +6,10 @@ import type { Queues } from './messages.js';
  * The activities by queue, with time limits that fit them. Errors that trying again cannot mend are named once, in
  * activities/failures.ts, by the same words.
  */
-const NON_RETRYABLE = ['invalid-input', 'not-found', 'refused'];
+export const NON_RETRYABLE = ['invalid-input', 'not-found', 'refused'];
+
+/** Activities heartbeat every few seconds: one whose worker died is taken up elsewhere after this. */
+const WORKER_GONE = '12s';
 
 type Light = Pick<Activities, 'recordContingency' | 'recordOutcome' | 'exportHistory'>;
 type Compute = Pick<Activities, 'forecast' | 'optimize' | 'learn'>;
@@ -29,6 +32,7 @@ export const compute = (queues: Queues, summary: string): Compute =>
   proxyActivities<Compute>({
     taskQueue: queues.compute,
     startToCloseTimeout: '3m',
+    heartbeatTimeout: WORKER_GONE,
     scheduleToCloseTimeout: '5m',
     retry: { initialInterval: '500ms', maximumAttempts: 3, nonRetryableErrorTypes: NON_RETRYABLE },
     summary,
@@ -39,6 +43,7 @@ export const reading = (queues: Queues, summary: string): AtCluster =>
   proxyActivities<AtCluster>({
     taskQueue: queues.cluster,
     startToCloseTimeout: '30s',
+    heartbeatTimeout: WORKER_GONE,
     scheduleToCloseTimeout: '90s',
     retry: { initialInterval: '250ms', maximumAttempts: 3, nonRetryableErrorTypes: NON_RETRYABLE },
     summary,
@@ -50,6 +55,7 @@ export const writing = (queues: Queues, summary: string): AtCluster =>
     taskQueue: queues.cluster,
     startToCloseTimeout: '20s',
     scheduleToCloseTimeout: '10m',
+    heartbeatTimeout: WORKER_GONE,
     retry: { initialInterval: '250ms', maximumInterval: '15s', nonRetryableErrorTypes: NON_RETRYABLE },
     summary,
   });
@@ -59,7 +65,7 @@ export const waiting = (queues: Queues, summary: string, wallMs: number): AtClus
   proxyActivities<AtCluster>({
     taskQueue: queues.cluster,
     startToCloseTimeout: Math.ceil(wallMs + 60_000),
-    heartbeatTimeout: '15s',
+    heartbeatTimeout: WORKER_GONE,
     retry: { initialInterval: '500ms', maximumInterval: '10s', nonRetryableErrorTypes: NON_RETRYABLE },
     summary,
   });

@@ -28,6 +28,11 @@ export async function runCycle(run: AccountRun): Promise<void> {
   const seen = await observe(run);
   if (seen === null) return;
 
+  const gone = seen.state.workloads.filter((workload) => !workload.exists).map(({ workload }) => workload);
+  if (gone.length > 0 && gone.length === seen.state.workloads.length) {
+    hold(run, 'workload-missing', `the cluster has none of ${gone.slice(0, 5).join(', ')}`);
+    return;
+  }
   const blind = noteBlindness(run, seen);
   if (blind.length === seen.freshness.length && blind.length > 0) {
     const worst = seen.freshness.some((entry) => entry.kind === 'missing') ? 'missing-data' : 'stale-data';
