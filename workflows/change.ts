@@ -2,6 +2,7 @@ import {
   ActivityFailure,
   ApplicationFailure,
   CancellationScope,
+  CancelledFailure,
   condition,
   getExternalWorkflowHandle,
   isCancellation,
@@ -11,10 +12,12 @@ import {
   setWorkflowOptions,
   sleep,
 } from '@temporalio/workflow';
+import type { ApplyResult } from '../activities/types.js';
 import { fieldName } from '../src/domain/change.js';
+import type { Mutation } from '../src/domain/cluster.js';
 import type { ChangeOutcome, ChangeResult, CheckResult } from '../src/domain/plan.js';
 import { formatDuration, isoTime, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
-import { light, reading, waiting, writing } from './activities.js';
+import { light, NON_RETRYABLE, reading, waiting, writing } from './activities.js';
 import {
   accountWorkflowId,
   attentionSignal,
@@ -27,7 +30,7 @@ import {
 /** Where a change stands; what it has written decides what must be put back. */
 interface Progress {
   startedAt: EpochSeconds;
-  /** Indexes of the mutations that were written. */
+  /** Indexes of the mutations that were written, or may have been: an answer that never came may stand for a write. */
   written: number[];
   leadTime: number | null;
   checks: CheckResult[];
@@ -108,7 +111,12 @@ export async function change(input: ChangeInput): Promise<ChangeOutcome> {
       restored,
     };
     show(`${done.result}: ${done.detail}`);
-    await light(input.queues, 'record the outcome').recordOutcome({ account: order.account, outcome: done });
+    try {
+      await light(input.queues, 'record the outcome').recordOutcome({ account: order.account, outcome: done });
+    } catch (error) {
+      // What is done is done, and the account waits for word of it: a store that is down costs the record alone.
+      log.error('outcome not recorded', { changeId: order.changeId, error: reasonOf(error) });
+    }
     await tellAccount(order.account, (handle) => handle.signal(changeEndedSignal, done));
     return done;
   });
@@ -139,21 +147,17 @@ async function goForward(
   if (check.kind !== 'fresh') return { result: check.kind === 'stale' ? 'stale' : 'stopped', detail: check.detail };
 
   for (const [index, mutation] of order.mutations.entries()) {
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
     const underWay = progress.written.length > 0;
     // A pause stops a change before its first write; once under way its policy says whether it finishes.
     if (progress.halted !== null && !(underWay && input.whenPaused === 'finish')) {
       return { result: underWay ? 'rolled-back' : 'stopped', detail: progress.halted };
     }
     show(`writing ${fieldName(mutation.target)}`);
-    const result = await writing(queues, `${fieldName(mutation.target)} → ${mutation.target.value}`).apply({
-      policyId: input.policyId,
-      mutation,
-      fenced: !(underWay && input.whenPaused === 'finish'),
-    });
+    const result = await write(input, progress, index, mutation);
     switch (result.kind) {
       case 'applied':
       case 'repeated':
-        progress.written.push(index);
         break;
       case 'moved':
         return {
@@ -170,21 +174,63 @@ async function goForward(
 
   show('waiting for ready capacity');
   const targets = order.mutations.map((mutation) => mutation.target);
-  const ready = await waiting(
-    queues,
-    `ready within ${formatDuration(order.leadTimeLimit)}?`,
-    wallMilliseconds(input.scale, order.leadTimeLimit),
-  ).awaitReady({
-    account: order.account,
-    policyId: input.policyId,
-    targets,
-    scale: input.scale,
-    limit: order.leadTimeLimit,
-  });
+  const ready = await unlessHalted(input, progress, () =>
+    waiting(
+      queues,
+      `ready within ${formatDuration(order.leadTimeLimit)}?`,
+      wallMilliseconds(input.scale, order.leadTimeLimit),
+    ).awaitReady({
+      account: order.account,
+      policyId: input.policyId,
+      targets,
+      scale: input.scale,
+      limit: order.leadTimeLimit,
+    }),
+  );
+  if (ready === null) return { result: 'rolled-back', detail: progress.halted ?? 'halted' };
   if (!ready.ready) return { result: 'rolled-back', detail: `not ready in time: ${ready.detail}` };
   progress.leadTime = ready.waited;
   return verify(input, progress, now, show);
 }
+
+/**
+ * One write, never cut off in the middle: a cancellation takes effect after its answer. An error leaves open whether it
+ * was written, so it counts as written, except where the cluster's own answer was no.
+ */
+async function write(input: ChangeInput, progress: Progress, index: number, mutation: Mutation): Promise<ApplyResult> {
+  const underWay = progress.written.length > 0;
+  const takeBack = (): void => {
+    progress.written = progress.written.filter((other) => other !== index);
+  };
+  progress.written.push(index);
+  try {
+    const result = await CancellationScope.nonCancellable(() =>
+      writing(input.queues, `${fieldName(mutation.target)} → ${mutation.target.value}`).apply({
+        policyId: input.policyId,
+        mutation,
+        fenced: !(underWay && input.whenPaused === 'finish'),
+      }),
+    );
+    if (result.kind !== 'applied' && result.kind !== 'repeated') takeBack();
+    return result;
+  } catch (error) {
+    if (isFinal(error)) takeBack();
+    throw error;
+  }
+}
+
+/** Runs the work; null where a halt came first that this change answers by going back: then the work is cancelled. */
+async function unlessHalted<T>(input: ChangeInput, progress: Progress, work: () => Promise<T>): Promise<T | null> {
+  const scope = new CancellationScope();
+  try {
+    return await scope.run(() => Promise.race([work(), condition(() => mustGoBack(input, progress)).then(() => null)]));
+  } finally {
+    scope.cancel();
+  }
+}
+
+const mustGoBack = (input: ChangeInput, progress: Progress): boolean =>
+  progress.halted !== null && input.whenPaused === 'roll-back';
 
 /** Reads the checks until they have held for long enough, or failed too often in a row. */
 async function verify(
@@ -193,38 +239,32 @@ async function verify(
   now: () => EpochSeconds,
   show: (doing: string) => void,
 ): Promise<Ending> {
-  const { order, queues, verification } = input;
+  const { verification } = input;
   const from = now();
   const end = from + verification.for;
   let failedInRow = 0;
   let blind = true;
   for (;;) {
     show(`verifying until ${isoTime(end)}`);
-    const wall = wallMilliseconds(input.scale, Math.min(verification.every, Math.max(0, end - now())));
-    await condition(
-      () => (progress.halted !== null && input.whenPaused === 'roll-back') || progress.superseded !== null,
-      Math.max(1, Math.round(wall)),
-      {
-        summary: `next reading of the checks, until ${isoTime(end)}`,
-      },
-    );
-    if (progress.halted !== null && input.whenPaused === 'roll-back') {
-      return { result: 'rolled-back', detail: progress.halted };
-    }
-    const { checks } = await reading(queues, 'did it help?').verify({
-      account: order.account,
-      policyId: input.policyId,
-      changeId: order.changeId,
-      targets: order.mutations.map((mutation) => mutation.target),
-      from,
-      to: now(),
+    // Past the end there is something left to be sure of: at the same pace.
+    const left = end - now();
+    const wall = wallMilliseconds(input.scale, left > 0 ? Math.min(verification.every, left) : verification.every);
+    // Rounded up: a timer that fires a fraction early would make a reading more.
+    await condition(() => mustGoBack(input, progress) || progress.superseded !== null, Math.max(1, Math.ceil(wall)), {
+      summary: `next reading of the checks, until ${isoTime(end)}`,
     });
-    progress.checks = checks;
-    const readable = checks.filter((check) => check.value !== null);
-    if (readable.length > 0 || checks.length === 0) blind = false;
-    failedInRow = readable.some((check) => !check.passed) ? failedInRow + 1 : 0;
+    if (!mustGoBack(input, progress)) {
+      const checks = await readChecks(input, from, now());
+      if (checks !== null) progress.checks = checks;
+      const readable = checks?.filter((check) => check.value !== null) ?? [];
+      if (readable.length > 0 || checks?.length === 0) blind = false;
+      // A reading that could not be made is no pass: it takes back no failure.
+      if (readable.some((check) => !check.passed)) failedInRow += 1;
+      else if (readable.length > 0) failedInRow = 0;
+    }
+    if (mustGoBack(input, progress)) return { result: 'rolled-back', detail: progress.halted ?? 'halted' };
     if (failedInRow >= verification.failAfter) {
-      const failed = readable.find((check) => !check.passed);
+      const failed = progress.checks.find((check) => check.value !== null && !check.passed);
       return {
         result: 'rolled-back',
         detail: `${failed?.workload} ${failed?.metric} ${failed?.value?.toPrecision(3)} is above ${failed?.limit}`,
@@ -244,6 +284,26 @@ async function verify(
     return input.raisesOnly
       ? { result: 'kept', detail: 'no check could be read; kept, since it only raises capacity' }
       : { result: 'rolled-back', detail: 'no check could be read; what was lowered is put back' };
+  }
+}
+
+/** The checks since the change; null where they could not be read at all. */
+async function readChecks(input: ChangeInput, from: EpochSeconds, to: EpochSeconds): Promise<CheckResult[] | null> {
+  const { order, queues } = input;
+  try {
+    const { checks } = await reading(queues, 'did it help?').verify({
+      account: order.account,
+      policyId: input.policyId,
+      changeId: order.changeId,
+      targets: order.mutations.map((mutation) => mutation.target),
+      from,
+      to,
+    });
+    return checks;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    log.warn('checks could not be read', { changeId: order.changeId, error: reasonOf(error) });
+    return null;
   }
 }
 
@@ -276,7 +336,8 @@ async function goBack(
           index,
           reason: `change ${order.changeId} rolled back: ${ending.detail}`,
         });
-        if (result.kind === 'moved') left.add(fieldName(step.target));
+        // Deleting an object is an edit, too.
+        if (result.kind === 'moved' || result.kind === 'not-found') left.add(fieldName(step.target));
       }
       const expected = steps.filter((step) => !left.has(fieldName(step.target)));
       const confirmed = await reading(queues, 'is the last known good back?').confirm({
@@ -312,6 +373,12 @@ async function tellAccount(
     log.warn('the account is gone; nobody to tell', { account, error: String(error) });
   }
 }
+
+/** The far end understood, and did not do it: trying again, or taking it back, has nothing to act on. */
+const isFinal = (error: unknown): boolean =>
+  error instanceof ActivityFailure &&
+  error.cause instanceof ApplicationFailure &&
+  NON_RETRYABLE.includes(error.cause.type ?? '');
 
 function reasonOf(error: unknown): string {
   if (error instanceof ActivityFailure && error.cause !== undefined) return reasonOf(error.cause);
