@@ -25,6 +25,14 @@ export function worstCoverage(state: AccountState): number | null {
 
 const round = (value: number, digits: number): number => Number(value.toPrecision(digits));
 
+/** A figure is written again once it has moved by so much, relatively: to sort and filter by, that is exact enough. */
+const MOVED: Record<string, number> = { [ATTRIBUTES.costPerHour.name]: 0.02, [ATTRIBUTES.coverage.name]: 0.002 };
+
+const same = (name: string, before: unknown, now: unknown): boolean =>
+  typeof before === 'number' && typeof now === 'number'
+    ? Math.abs(now - before) <= (MOVED[name] ?? 0) * Math.abs(before)
+    : before === now;
+
 /** Remembers what was written, and writes only what is different: every upsert is an event of the history. */
 export function createAttributeWriter(): (state: AccountState) => void {
   const written = new Map<string, unknown>();
@@ -37,7 +45,7 @@ export function createAttributeWriter(): (state: AccountState) => void {
     ];
     if (coverage !== null) pairs.push({ key: ATTRIBUTES.coverage, value: round(coverage, 3) });
     if (state.plan !== null) pairs.push({ key: ATTRIBUTES.costPerHour, value: round(state.plan.costPerHour, 3) });
-    const fresh = pairs.filter((pair) => written.get(pair.key.name) !== pair.value);
+    const fresh = pairs.filter((pair) => !same(pair.key.name, written.get(pair.key.name), pair.value));
     if (fresh.length === 0) return;
     for (const pair of fresh) written.set(pair.key.name, pair.value);
     upsertSearchAttributes(fresh);

@@ -7,8 +7,8 @@ const FINE = 2 * HOUR;
 const DAY = 24 * HOUR;
 
 /**
- * The blocks that a decision at `at` plans: steps (of five minutes or more) for two hours, hours up to a day, six
- * hours beyond, as far as the longest horizon. Their number depends on the policy alone, so that a basis fits the
+ * The blocks that a decision at `at` plans: steps (of five minutes or more) for two hours, then hours, as far as the
+ * longest horizon and a day at most: what replicas to have in a week is not decided today. Their number depends on the policy alone, so that a basis fits the
  * next cycle's model.
  * @param leadSteps steps from the last known bin to the first that can still be reached: ⌈lead / step⌉ + 1. The last
  * known bin is the one that ends at `at`.
@@ -16,12 +16,12 @@ const DAY = 24 * HOUR;
 export function planBlocks(policy: AccountPolicy, at: EpochSeconds, leadSteps: number): Block[] {
   const { step } = policy;
   const start = (Math.ceil(at / step) + Math.max(1, Math.ceil(leadSteps)) - 1) * step;
-  const end = start + Math.max(...policy.horizons, step);
+  const end = start + Math.min(DAY, Math.max(...policy.horizons, step));
   const blocks: Block[] = [];
   let from = start;
   while (from < end) {
     const ahead = from - start;
-    const length = ahead < FINE ? Math.max(step, 300) : Math.max(step, ahead < DAY ? HOUR : 6 * HOUR);
+    const length = Math.max(step, ahead < FINE ? 300 : HOUR);
     const to = Math.min(from + length, end);
     blocks.push({ from, to });
     from = to;

@@ -208,8 +208,16 @@ function fitOptions(request: ForecastRequest, workloadName: string, component: C
   };
 }
 
+const fitKeys = new WeakMap<AccountPolicy, string>();
+
 /** The settings that a fit depends on, as text. */
-const fitKeyOf = (policy: AccountPolicy): string =>
+function fitKeyOf(policy: AccountPolicy): string {
+  const known = fitKeys.get(policy) ?? fitKey(policy);
+  fitKeys.set(policy, known);
+  return known;
+}
+
+const fitKey = (policy: AccountPolicy): string =>
   JSON.stringify([
     policy.timeZone,
     policy.step,

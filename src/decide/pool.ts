@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
+import type { AccountPolicy } from '../domain/account.js';
 import { HeadroomError, isHeadroomError } from '../domain/errors.js';
-import type { Decider } from './port.js';
+import type { AllocationRequest, Decider, ForecastRequest } from './port.js';
 
 /*
  * The decision in worker threads, so that a fit of seconds never stalls the thread that speaks with Temporal. An
@@ -9,10 +10,18 @@ import type { Decider } from './port.js';
 
 type Method = Exclude<keyof Decider, 'close'>;
 
+/** A policy in a message: the first time with its value, after that by its number alone. */
+export interface PolicyMention {
+  number: number;
+  value?: AccountPolicy;
+}
+
+/** `policy` stands for the policy that the method's argument holds, or is; there it is left out. */
 export interface Call {
   id: number;
   method: Method;
   args: unknown[];
+  policy?: PolicyMention;
 }
 
 export type Answer =
@@ -25,6 +34,8 @@ export type Answer =
 
 interface Thread {
   worker: Worker;
+  /** Numbers of the policies that it has: they are most of a message, and hardly ever change. */
+  policies: WeakMap<AccountPolicy, number>;
   waiting: Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>;
 }
 
@@ -38,7 +49,7 @@ export function createDecisionPool(threads = 1): Decider {
 
   function startThread(): Thread {
     const worker = new Worker(new URL('./thread.js', import.meta.url));
-    const thread: Thread = { worker, waiting: new Map() };
+    const thread: Thread = { worker, waiting: new Map(), policies: new WeakMap() };
     worker.on('message', (answer: Answer) => {
       const caller = thread.waiting.get(answer.id);
       thread.waiting.delete(answer.id);
@@ -74,22 +85,43 @@ export function createDecisionPool(threads = 1): Decider {
     thread.waiting.clear();
   }
 
-  function call<T>(account: string, method: Method, ...args: unknown[]): Promise<T> {
+  function threadOf(account: string): Thread {
     const thread = pool[hash(account) % pool.length];
     if (thread === undefined) throw new RangeError('a decision pool needs at least one thread');
+    return thread;
+  }
+
+  function call<T>(thread: Thread, message: Omit<Call, 'id'>): Promise<T> {
     const id = next++;
     return new Promise<T>((resolve, reject) => {
       thread.waiting.set(id, { resolve: (value) => resolve(value as T), reject });
-      const message: Call = { id, method, args };
-      thread.worker.postMessage(message);
+      thread.worker.postMessage({ ...message, id });
     });
   }
 
+  function mention(thread: Thread, policy: AccountPolicy): PolicyMention {
+    const known = thread.policies.get(policy);
+    if (known !== undefined) return { number: known };
+    const number = next++;
+    thread.policies.set(policy, number);
+    return { number, value: policy };
+  }
+
+  /** Calls a method whose request holds a policy. */
+  function ask<T>(method: 'forecast' | 'allocate', request: ForecastRequest | AllocationRequest): Promise<T> {
+    const thread = threadOf(request.account);
+    const { policy, ...rest } = request;
+    return call(thread, { method, args: [rest], policy: mention(thread, policy) });
+  }
+
   return {
-    wanted: (account, policy, at) => call(account, 'wanted', account, policy, at),
-    forecast: (request) => call(request.account, 'forecast', request),
-    allocate: (request) => call(request.account, 'allocate', request),
-    forget: (account) => call(account, 'forget', account),
+    wanted(account, policy, at) {
+      const thread = threadOf(account);
+      return call(thread, { method: 'wanted', args: [account, at], policy: mention(thread, policy) });
+    },
+    forecast: (request) => ask('forecast', request),
+    allocate: (request) => ask('allocate', request),
+    forget: (account) => call(threadOf(account), { method: 'forget', args: [account] }),
     async close() {
       closing = true;
       await Promise.all(pool.map((thread) => thread.worker.terminate()));
