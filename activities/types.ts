@@ -152,6 +152,8 @@ export interface VerifyInput {
   policyId: string;
   changeId: string;
   targets: FieldTarget[];
+  /** When the change began: what was read before it is what it is judged against. */
+  began: EpochSeconds;
   from: EpochSeconds;
   to: EpochSeconds;
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { heartbeat } from '@temporalio/activity';
 import type { ClusterState, FieldTarget } from '../src/domain/cluster.js';
 import type { CheckResult } from '../src/domain/plan.js';
-import { simulatedNow, wallMilliseconds } from '../src/domain/time.js';
+import { simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
 import { targetsOf, type Policies } from './policies.js';
@@ -53,28 +53,41 @@ function unreadiness(state: ClusterState, target: FieldTarget): string[] {
     : [`${target.workload}: ${workload.readyReplicas} of ${wanted} replicas ready`];
 }
 
-/** Reads the checks of the workloads that a change touched. What cannot be read is null, which is no pass. */
+/** A metric that was beyond its limit before may be so much worse after, relatively, and still not be the change's doing. */
+const NO_WORSE = 1.05;
+
+/**
+ * Reads the checks of the workloads that a change touched. What cannot be read is null, which is no pass. A limit that
+ * was broken before the change, and is no worse after it, is not held against the change: to take back a raise in the
+ * middle of a burst would only leave less.
+ */
 export function createVerify(deps: Dependencies, policies: Policies): Pick<Activities, 'verify'> {
   return {
     verify: (input) =>
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
         const touched = new Set(input.targets.flatMap((target) => ('workload' in target ? [target.workload] : [])));
+        const read = async (workload: string, metric: string, from: EpochSeconds, to: EpochSeconds) => {
+          try {
+            return await deps.source.readMetric({ account: policy.account, workload, metric, from, to }, signal);
+          } catch (error) {
+            if (signal.aborted) throw error;
+            return null;
+          }
+        };
         const checks: CheckResult[] = [];
         for (const workload of policy.workloads) {
           if (!touched.has(workload.name)) continue;
           const { checks: wanted } = workload.verification ?? policy.verification;
           for (const { metric, max } of wanted) {
-            const value = await deps.source
-              .readMetric(
-                { account: policy.account, workload: workload.name, metric, from: input.from, to: input.to },
-                signal,
-              )
-              .catch((error: unknown) => {
-                if (signal.aborted) throw error;
-                return null;
-              });
-            checks.push({ workload: workload.name, metric, value, limit: max, passed: value !== null && value <= max });
+            const value = await read(workload.name, metric, input.from, input.to);
+            const check = { workload: workload.name, metric, value, limit: max };
+            if (value === null || value <= max) checks.push({ ...check, passed: value !== null });
+            else {
+              const length = Math.max(60, input.to - input.from);
+              const before = await read(workload.name, metric, input.began - length, input.began);
+              checks.push({ ...check, before, passed: before !== null && before > max && value <= before * NO_WORSE });
+            }
           }
         }
         return { checks };

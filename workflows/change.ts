@@ -254,7 +254,7 @@ async function verify(
       summary: `next reading of the checks, until ${isoTime(end)}`,
     });
     if (!mustGoBack(input, progress)) {
-      const checks = await readChecks(input, from, now());
+      const checks = await readChecks(input, progress.startedAt, from, now());
       if (checks !== null) progress.checks = checks;
       const readable = checks?.filter((check) => check.value !== null) ?? [];
       if (readable.length > 0 || checks?.length === 0) blind = false;
@@ -288,7 +288,12 @@ async function verify(
 }
 
 /** The checks since the change; null where they could not be read at all. */
-async function readChecks(input: ChangeInput, from: EpochSeconds, to: EpochSeconds): Promise<CheckResult[] | null> {
+async function readChecks(
+  input: ChangeInput,
+  began: EpochSeconds,
+  from: EpochSeconds,
+  to: EpochSeconds,
+): Promise<CheckResult[] | null> {
   const { order, queues } = input;
   try {
     const { checks } = await reading(queues, 'did it help?').verify({
@@ -296,6 +301,7 @@ async function readChecks(input: ChangeInput, from: EpochSeconds, to: EpochSecon
       policyId: input.policyId,
       changeId: order.changeId,
       targets: order.mutations.map((mutation) => mutation.target),
+      began,
       from,
       to,
     });

@@ -247,7 +247,9 @@ function obstacleOf(run: AccountRun, plan: PlanSummary): { reason: HoldReason; d
   }
   // Reactive scaling stays underneath: what the guard raises does not wait for a cooled-down forecast.
   const byGuard = plan.verdict.kind === 'act' && plan.verdict.source === 'guard' && plan.fields.every(raises);
-  if (state.cooling !== null && !byGuard) return { reason: state.cooling.reason, detail: state.cooling.detail };
+  const mayRaise = state.cooling?.raisesAllowed === true && plan.fields.every(raises);
+  if (state.cooling !== null && !byGuard && !mayRaise)
+    return { reason: state.cooling.reason, detail: state.cooling.detail };
   return null;
 }
 
@@ -270,6 +272,10 @@ export async function startChange(run: AccountRun, plan: PlanSummary): Promise<s
       changeId,
       planId: plan.id,
       startedAt: now,
+      raisesOnly: plan.fields.every(raises),
+      raised: plan.fields.flatMap(({ target, seen }) =>
+        'workload' in target && target.value > seen.value ? [target.workload] : [],
+      ),
       overdueAt: now + leadTimeLimit + 3 * longest + 3600,
       originals: order.mutations.map((mutation) => ({
         target: { ...mutation.target, value: mutation.expect.value },

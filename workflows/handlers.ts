@@ -116,7 +116,12 @@ export function registerHandlers(run: AccountRun): void {
     ({ author, reason }) => {
       const planId = state.approval?.planId ?? '';
       state.approval = null;
-      state.cooling = { until: run.now() + state.policy.coolDown, reason: 'rejected', detail: `${author}: ${reason}` };
+      state.cooling = {
+        until: run.now() + state.policy.coolDown,
+        reason: 'rejected',
+        detail: `${author}: ${reason}`,
+        raisesAllowed: false,
+      };
       note(state, run.now(), `plan ${planId} rejected by ${author}: ${reason}`);
       return { planId };
     },
@@ -185,7 +190,8 @@ function endChange(run: AccountRun, outcome: ChangeOutcome): void {
   const { state } = run;
   const now = run.now();
   if (outcome.result === 'kept') rememberOriginals(state, state.change?.originals ?? []);
-  if (outcome.leadTime !== null) learnLeadTime(state, state.change?.originals ?? [], outcome.leadTime);
+  if (outcome.leadTime !== null) learnLeadTime(state, state.change?.raised ?? [], outcome.leadTime);
+  const raisesAllowed = state.change?.raisesOnly === false;
   state.change = null;
   state.toExport.push(outcome.changeId);
   state.lastOutcome = outcome;
@@ -193,14 +199,18 @@ function endChange(run: AccountRun, outcome: ChangeOutcome): void {
   state.attention = outcome.restored ? null : `change ${outcome.changeId}: ${outcome.detail}`;
   note(state, now, `change ${outcome.changeId} ${outcome.result}: ${outcome.detail}`);
   if (outcome.result === 'rolled-back' || outcome.result === 'failed') {
-    state.cooling = { until: now + state.policy.coolDown, reason: 'cooling-down', detail: outcome.detail };
+    state.cooling = {
+      until: now + state.policy.coolDown,
+      reason: 'cooling-down',
+      detail: outcome.detail,
+      raisesAllowed,
+    };
   }
   run.woken = `change ${outcome.changeId} ${outcome.result}`;
 }
 
 /** Exponentially weighted, leaning to the slow side: capacity that comes late costs more than one that comes early. */
-function learnLeadTime(state: AccountState, touched: readonly Original[], measured: number): void {
-  const workloads = new Set(touched.flatMap(({ target }) => ('workload' in target ? [target.workload] : [])));
+function learnLeadTime(state: AccountState, workloads: readonly string[], measured: number): void {
   for (const workload of workloads) {
     const known = state.leadTimes[workload];
     const weight = known !== undefined && measured < known ? 0.1 : 0.5;

@@ -40,13 +40,22 @@ export interface AccountState {
   /** A plan that waits for a person. The deadline runs from when the account first wanted a change. */
   approval: { planId: string; until: EpochSeconds } | null;
   /** No change is begun before this: after a roll-back, a stale plan, or a rejection. */
-  cooling: { until: EpochSeconds; reason: 'cooling-down' | 'rejected'; detail: string } | null;
+  cooling: {
+    until: EpochSeconds;
+    reason: 'cooling-down' | 'rejected';
+    detail: string;
+    /** After a reduction was put back, a raise is no repeat of it. */
+    raisesAllowed: boolean;
+  } | null;
   /** `originals`: what the change found in the fields that it writes, with the keys of its writes. */
   change: {
     changeId: string;
     planId: string;
     startedAt: EpochSeconds;
     overdueAt: EpochSeconds;
+    raisesOnly: boolean;
+    /** Workloads that it raises: their readiness measures a lead time, that of a reduction does not. */
+    raised: string[];
     originals: Original[];
   } | null;
   /** Ended changes whose histories are still to be exported. */
@@ -160,7 +169,12 @@ export function expire(state: AccountState, now: EpochSeconds): void {
   state.events = state.events.filter((event) => event.to + 86_400 > now);
   if (state.approval !== null && state.approval.until <= now) {
     note(state, now, `no approval came in time; counted as a rejection`);
-    state.cooling = { until: now + state.policy.coolDown, reason: 'rejected', detail: 'no approval came in time' };
+    state.cooling = {
+      until: now + state.policy.coolDown,
+      reason: 'rejected',
+      detail: 'no approval came in time',
+      raisesAllowed: false,
+    };
     state.approval = null;
   }
   if (state.cooling !== null && state.cooling.until <= now) state.cooling = null;

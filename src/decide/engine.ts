@@ -52,7 +52,7 @@ export async function createEngine(): Promise<Decider> {
       forecastId: request.forecast?.id ?? 'none',
       policy,
       blocks,
-      demand: heldOver(covered.demand, policy),
+      demand: heldOver(covered.demand, policy, blocks, request.events),
       state: request.state,
       overrides: request.overrides,
       ...(basis === undefined ? {} : { basis }),
@@ -75,12 +75,24 @@ export async function createEngine(): Promise<Decider> {
   };
 }
 
+/** Steps before the beginning of an announced event from which on its capacity is to be there. */
+const SOON_STEPS = 3;
+
 /**
- * What is decided now stays until the next decision takes effect: the first block has to last for a cycle, its
- * telemetry's delay and the look that ends a running verification.
+ * What is decided now stays until the next decision takes effect: the first block has to last for a cycle. Where an
+ * announced event begins soon it has to last into it: when that begins is known, and a verification that runs at that
+ * moment would hold the raise up for a look.
  */
-export function heldOver(demand: DemandBlocks[], policy: AccountPolicy): DemandBlocks[] {
-  const reach = Math.ceil((policy.cycle + policy.settle) / policy.step) + 1;
+export function heldOver(
+  demand: DemandBlocks[],
+  policy: AccountPolicy,
+  blocks: readonly Block[],
+  events: readonly { from: number }[],
+): DemandBlocks[] {
+  const start = blocks[0]?.from ?? 0;
+  const soon = start + SOON_STEPS * policy.step;
+  const begins = [...policy.events, ...events].some((event) => event.from > start && event.from < soon);
+  const reach = Math.max(Math.ceil(policy.cycle / policy.step), begins ? SOON_STEPS : 1);
   return demand.map((series) => {
     const [first, ...rest] = series.blocks;
     if (first === undefined) return series;

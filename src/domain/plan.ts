@@ -134,6 +134,8 @@ export interface CheckResult {
   /** Null where it could not be read: that is no pass. */
   value: number | null;
   limit: number;
+  /** What it was before the change, read where the limit is broken: what was bad before is not the change's doing. */
+  before?: number | null;
   passed: boolean;
 }
 

@@ -364,6 +364,25 @@ describe('account workflow', () => {
     });
   });
 
+  it('a reduction that was put back does not keep a raise waiting', async () => {
+    const fakes = createFakes();
+    fakes.values.set('web.replicas', 8);
+    fakes.errorRate = 0.5;
+    fakes.plans = (count) => (count === 0 ? act([field(8, 4)]) : steady);
+    await live({ fakes }, async ({ handle, pass }) => {
+      await pass(0.6 * HOUR);
+      expect(fakes.outcomes).toMatchObject([{ result: 'rolled-back', restored: true }]);
+      fakes.errorRate = 0.01;
+      fakes.plans = () => (fakes.values.get('web.replicas') === 12 ? steady : act([field(8, 12)]));
+      await handle.signal(nudgeSignal, { reason: 'test' });
+      await pass(60);
+      expect(fakes.values.get('web.replicas')).toBe(12);
+      fakes.plans = () => act([field(12, 3)]);
+      await pass(HOUR);
+      expect((await handle.query(statusQuery)).verdict).toMatchObject({ reason: 'cooling-down' });
+    });
+  });
+
   it('a plan that needs more ends a verification that has held', async () => {
     const fakes = createFakes();
     const policy = {
