@@ -41,6 +41,8 @@ export async function startDevServer(options: {
   env: NodeJS.ProcessEnv;
   port?: number;
   uiPort?: number;
+  /** Temporal's dynamic configuration, for tests that need other limits than the server's own. */
+  dynamicConfig?: Readonly<Record<string, string | number>>;
 }): Promise<DevServer> {
   await claimDatabase(options.databaseFile);
   const executable = await findTool('temporal', options.env);
@@ -48,7 +50,7 @@ export async function startDevServer(options: {
     const ports = { port: options.port ?? (await freePort()), uiPort: options.uiPort ?? (await freePort()) };
     if (executable === undefined) return startBySdk(options.databaseFile, ports.port, ports.uiPort);
     try {
-      return await spawnServer(executable, options.databaseFile, ports);
+      return await spawnServer(executable, options.databaseFile, ports, options.dynamicConfig ?? {});
     } catch (error) {
       const given = options.port !== undefined && options.uiPort !== undefined;
       if (given || attempt === ATTEMPTS) throw error;
@@ -60,6 +62,7 @@ async function spawnServer(
   executable: string,
   databaseFile: string,
   { port, uiPort }: { port: number; uiPort: number },
+  dynamicConfig: Readonly<Record<string, string | number>>,
 ): Promise<DevServer> {
   const child = spawn(
     executable,
@@ -69,6 +72,7 @@ async function spawnServer(
       // Write-ahead logging: readers do not wait for writers, and a commit is one append.
       ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal'],
       ...Object.entries(SEARCH_ATTRIBUTE_TYPES).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
+      ...Object.entries(dynamicConfig).flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
     ],
     // A group of its own: Ctrl-C reaches this process alone, which then ends the server in order.
     { stdio: ['ignore', 'ignore', 'pipe'], detached: true },

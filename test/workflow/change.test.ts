@@ -145,7 +145,7 @@ function after<Name extends 'revalidate' | 'apply' | 'awaitReady' | 'verify' | '
   of: Fakes,
   name: Name,
   count: number,
-  then: () => Promise<void> | void,
+  then: () => unknown,
 ): void {
   const original = of[name] as (input: unknown) => Promise<unknown>;
   let calls = 0;
