@@ -61,10 +61,11 @@ export async function createEngine(): Promise<Decider> {
     return attribute(withoutReductions(plan, request.raiseOnly), covered);
   }
 
+  // Async, so that what is refused rejects, as it does from a thread, and is never thrown at the call.
   return {
-    wanted: (account, policy, at) => Promise.resolve(models.wanted(account, policy, at)),
-    forecast: (request) => Promise.resolve(models.forecast(request)),
-    allocate: (request) => Promise.resolve(allocate(request)),
+    wanted: async (account, policy, at) => models.wanted(account, policy, at),
+    forecast: async (request) => models.forecast(request),
+    allocate: async (request) => allocate(request),
     forget(account) {
       models.forget(account);
       bases.delete(account);

@@ -224,10 +224,14 @@ const fitKey = (policy: AccountPolicy): string =>
     policy.history,
     policy.horizons,
     levelsOf(policy),
-    policy.workloads.map(({ name, leadTime, components }) => [
-      name,
-      leadTime,
-      Object.entries(components).map(([component, { level }]) => [component, level]),
+    policy.workloads.map((workload) => [
+      workload.name,
+      workload.leadTime,
+      // The level that its gate tests, wherever in the policy it stands: two levels may change places within one set.
+      (Object.keys(workload.components) as Component[]).map((component) => [
+        component,
+        levelOf(policy, workload, component),
+      ]),
     ]),
   ]);
 

@@ -70,18 +70,7 @@ export function createDecisionPool(threads = 1): Decider {
   }
 
   function failAll(thread: Thread, error: Error): void {
-    for (const caller of thread.waiting.values()) {
-      caller.reject(
-        new HeadroomError({
-          kind: 'unavailable',
-          component: 'decide/pool',
-          action: 'deciding',
-          problem: error.message,
-          remedy: 'it is tried again with models fitted anew',
-          cause: error,
-        }),
-      );
-    }
+    for (const caller of thread.waiting.values()) caller.reject(unavailable(error));
     thread.waiting.clear();
   }
 
@@ -92,6 +81,8 @@ export function createDecisionPool(threads = 1): Decider {
   }
 
   function call<T>(thread: Thread, message: Omit<Call, 'id'>): Promise<T> {
+    // A thread that was ended answers nobody: its caller would wait for ever.
+    if (closing) return Promise.reject(unavailable(new Error('the pool is closed')));
     const id = next++;
     return new Promise<T>((resolve, reject) => {
       thread.waiting.set(id, { resolve: (value) => resolve(value as T), reject });
@@ -128,6 +119,16 @@ export function createDecisionPool(threads = 1): Decider {
     },
   };
 }
+
+const unavailable = (error: Error): HeadroomError =>
+  new HeadroomError({
+    kind: 'unavailable',
+    component: 'decide/pool',
+    action: 'deciding',
+    problem: error.message,
+    remedy: 'it is tried again with models fitted anew',
+    cause: error,
+  });
 
 /** FNV-1a: spreads account names evenly and the same way in every process. */
 function hash(text: string): number {
