@@ -81,10 +81,13 @@ export function parseTime(text: string): EpochSeconds {
   if (/^-?\d+(\.\d+)?$/.test(trimmed)) return Number(trimmed);
   if (/^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?\s?(Z|[+-]\d{2}:?\d{2}))?$/i.test(trimmed)) {
     const millis = Date.parse(trimmed);
-    if (Number.isFinite(millis)) return millis / 1000;
+    if (Number.isFinite(millis) && isDay(trimmed.slice(0, 10))) return millis / 1000;
   }
   throw new RangeError(`"${text}" is not a time; write epoch seconds or ISO-8601 with a zone, as 2026-05-01T12:00:00Z`);
 }
+
+/** `Date.parse` would take the 30th of February for the 2nd of March. */
+const isDay = (text: string): boolean => new Date(`${text}T00:00:00Z`).toISOString().startsWith(text);
 
 /** The label of the bin that holds `at`: bins are aligned to the epoch. */
 export const binStart = (at: EpochSeconds, step: number): EpochSeconds => Math.floor(at / step) * step;
