@@ -27,7 +27,7 @@ export function createPolicies(store: Store): Policies {
           component: 'activities/policies',
           action: `reading policy ${policyId}`,
           problem: 'the store does not have it',
-          remedy: 'was the telemetry file replaced? the account sends its policy again at its next start or policy set',
+          remedy: 'was the telemetry file replaced? the account sends its policy again with its next cycle',
         });
       }
       const policy = record.body as AccountPolicy;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the tests and ends with one plain line, `N passed, N failed, N skipped`, whatever the reporter prints above it.
+// Runs the tests and ends with one plain line, `N passed, N failed`, whatever the reporter prints above it.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,8 @@ try {
   // A file that could not be loaded has failed although none of its tests has.
   const broken = testResults.filter((one) => one.status === 'failed' && one.assertionResults.length === 0).length;
   const failed = numFailedTests + broken;
-  console.log(`${numPassedTests} passed, ${failed} failed, ${numPendingTests + numTodoTests} skipped`);
+  console.log(`${numPendingTests + numTodoTests} skipped, each with its reason`);
+  console.log(`${numPassedTests} passed, ${failed} failed`);
   process.exitCode = run.status === 0 && failed === 0 && numFailedTestSuites === 0 ? 0 : 1;
 } catch (error) {
   console.error(`test: vitest left no results: ${error.message}`);

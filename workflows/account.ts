@@ -8,6 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { fieldName } from '../src/domain/change.js';
+import type { MutationResult } from '../src/domain/cluster.js';
 import { isoTime, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import { reading } from './activities.js';
 import { runCycle } from './cycle.js';
@@ -107,6 +108,19 @@ async function sleepUntilNext(run: AccountRun): Promise<void> {
   run.nextCycleAt = null;
 }
 
+function describeRestore(result: MutationResult, wanted: number): string {
+  switch (result.kind) {
+    case 'applied':
+    case 'repeated':
+      return `back to ${wanted}`;
+    case 'moved':
+      return `left at ${result.value}, set by ${result.owner ?? 'someone'} since; it was ${wanted}`;
+    case 'not-found':
+    case 'refused':
+      return `not restored to ${wanted}: ${result.detail}`;
+  }
+}
+
 /** Lets a running change end, then puts back what was there before Headroom's first change, if that was asked for. */
 async function windDown(run: AccountRun): Promise<AccountResult['restored']> {
   const { state } = run;
@@ -126,9 +140,9 @@ async function windDown(run: AccountRun): Promise<AccountResult['restored']> {
         index,
         reason: `stopped by ${run.stopping.author} with --restore`,
       });
-      restored.push({ field, result: result.kind });
+      restored.push({ field, result: describeRestore(result, target.value) });
     } catch (error) {
-      restored.push({ field, result: error instanceof Error ? error.message : String(error) });
+      restored.push({ field, result: `not restored to ${target.value}: ${String(error)}` });
     }
   }
   return restored;

@@ -60,6 +60,8 @@ export async function runCycle(run: AccountRun): Promise<void> {
 async function observe(run: AccountRun): Promise<ObserveResult | null> {
   const { state } = run;
   state.phase = 'observing';
+  // A policy set while this is under way must still be sent by the next cycle.
+  const sent = state.policyId;
   const overdue = state.change !== null && state.change.overdueAt <= run.now() ? state.change.changeId : undefined;
   try {
     const seen = await reading(state.queues, `cycle ${state.cycle}: read telemetry and cluster`).observe({
@@ -69,7 +71,7 @@ async function observe(run: AccountRun): Promise<ObserveResult | null> {
       ...(run.policyUnsent ? { policy: state.policy } : {}),
       ...(overdue === undefined ? {} : { overdueChange: overdue }),
     });
-    run.policyUnsent = false;
+    if (state.policyId === sent) run.policyUnsent = false;
     state.freeze = seen.freeze;
     state.changes = Math.max(state.changes, seen.lastChange ?? 0);
     if (overdue !== undefined && seen.changeRuns === false && state.change?.changeId === overdue) {
@@ -79,6 +81,8 @@ async function observe(run: AccountRun): Promise<ObserveResult | null> {
     }
     return seen;
   } catch (error) {
+    // Should the store have lost the policy, the next cycle brings it along.
+    run.policyUnsent = true;
     hold(run, 'missing-data', `observe: ${reasonOf(error)}`);
     return null;
   }
@@ -147,7 +151,7 @@ async function optimize(
     });
     return plan;
   } catch (error) {
-    hold(run, 'infeasible', `optimize: ${reasonOf(error)}`);
+    hold(run, 'failed', `optimize: ${reasonOf(error)}`);
     return null;
   }
 }

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { isHeadroomError } from '../domain/errors.js';
 import { createTerminal, EXIT, exitCodeOf, type RegisterCommand, type Terminal } from './command.js';
+import { packageVersion } from './version.js';
 
 /** In the order in which `headroom --help` shows them; loaded lazily by name so that a command starts fast. */
 const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
@@ -32,6 +33,7 @@ const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
 export async function main(argv: readonly string[], terminal: Terminal = createTerminal()): Promise<number> {
   const program = new Command('headroom')
     .description('Predictive capacity for multi-tenant platforms, one durable Temporal workflow per account')
+    .version(packageVersion(), '-V, --version')
     .showSuggestionAfterError()
     .enablePositionalOptions()
     .exitOverride()

@@ -1,3 +1,4 @@
+import { CronPattern } from 'croner';
 import { z } from 'zod';
 import { COMPONENTS, parseQuantity } from './component.js';
 import { parseDuration, parseTime } from './time.js';
@@ -21,9 +22,9 @@ const read =
   };
 
 const duration = z
-  .string()
-  .meta({ description: 'A duration: 90s, 5m, 1h30m, 2d, 1w', examples: ['5m', '2h'] })
-  .transform(read(parseDuration));
+  .union([z.string(), z.number().min(0)])
+  .meta({ description: 'A duration: 90s, 5m, 1h30m, 2d, 1w; a number is seconds', examples: ['5m', '2h'] })
+  .transform(read((value: string | number) => (typeof value === 'number' ? value : parseDuration(value))));
 const time = z
   .union([z.string(), z.number()])
   .meta({ description: 'A time: ISO-8601 with a zone, or epoch seconds', examples: ['2026-05-01T12:00:00Z'] })
@@ -42,6 +43,18 @@ const levelSchema = z
   .min(0.5)
   .max(0.9999)
   .meta({ description: 'The share of bins whose demand the capacity covers, as 0.99' });
+const cron = z
+  .string()
+  .meta({ description: 'Five fields, in the account’s time zone', examples: ['0 2 * * *'] })
+  .superRefine((text, context) => {
+    try {
+      if (text.trim().split(/\s+/).length !== 5) throw new RangeError('a schedule has five fields');
+      new CronPattern(text);
+    } catch (error) {
+      const why = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : String(error);
+      context.addIssue({ code: 'custom', message: `"${text}" is not a schedule: ${why}; write for example 0 2 * * *` });
+    }
+  });
 const share = z.number().min(0).max(1);
 const component = z.enum(COMPONENTS);
 const resources = z.partialRecord(component, quantity);
@@ -149,7 +162,7 @@ const taskSchema = z
   .strictObject({
     name,
     workload: name,
-    cron: z.string().min(1).describe('Five fields, in the account’s time zone'),
+    cron,
     duration,
     demand: resources,
     earlier: duration.default(0).describe('How far it may be moved forward'),
@@ -172,7 +185,7 @@ const eventSchema = z
 const blackoutSchema = z
   .strictObject({
     name,
-    cron: z.string().min(1).optional().describe('When it begins, five fields, in the account’s time zone'),
+    cron: cron.optional(),
     duration: duration.optional(),
     from: time.optional(),
     to: time.optional(),

@@ -23,7 +23,12 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const byName = (items: readonly unknown[]): Map<string, unknown> =>
-  new Map(items.map((item, index) => [isRecord(item) && typeof item['name'] === 'string' ? item['name'] : String(index), item]));
+  new Map(
+    items.map((item, index) => [
+      isRecord(item) && typeof item['name'] === 'string' ? item['name'] : String(index),
+      item,
+    ]),
+  );
 
 const union = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])];
 

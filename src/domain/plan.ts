@@ -17,6 +17,7 @@ export const HOLD_REASONS = [
   'rejected',
   'change-running',
   'workload-missing',
+  'failed', // a part of the cycle did not work; the detail says which, and the next cycle tries again
   'cooling-down', // the last change was rolled back or went stale
 ] as const;
 export type HoldReason = (typeof HOLD_REASONS)[number];

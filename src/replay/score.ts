@@ -10,7 +10,7 @@ export interface Score {
   depth: number | null;
   /** Mean unused capacity / mean capacity. */
   slack: number | null;
-  /** How often capacity changed from one bin to the next. */
+  /** How often capacity changed from one counted bin to the next: what a timeline shows. */
   changes: number;
 }
 
@@ -32,11 +32,13 @@ export function scoreCapacities(demand: Series, capacities: Float64Array, firstS
   let violated = 0;
   let shortfall = 0;
   let changes = 0;
+  let last = Number.NaN;
   for (let index = firstScored; index < capacities.length; index++) {
     const capacity = capacities[index] ?? Number.NaN;
-    if (index > firstScored && capacity !== capacities[index - 1]) changes += 1;
     const value = demand.values[index] ?? Number.NaN;
     if (Number.isNaN(value)) continue;
+    if (count > 0 && capacity !== last) changes += 1;
+    last = capacity;
     count += 1;
     demanded += value;
     provided += capacity;

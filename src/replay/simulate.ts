@@ -88,7 +88,7 @@ export function replay(demand: Series, policies: readonly NamedPolicy[], options
       const played =
         policy.kind === 'clairvoyant'
           ? { capacities: policy.capacities(demand, firstScored).map(round), notes: [] }
-          : play(policy.create(setup), demand, leadBins, round, options);
+          : play(policy.create(setup), demand, leadBins, round, { ...options, firstScored });
       return { name: policy.name, ...played, ...scoreCapacities(demand, played.capacities, firstScored) };
     }),
   };
@@ -113,7 +113,7 @@ function play(
   demand: Series,
   leadBins: number,
   round: (capacity: number) => number,
-  options: Pick<ReplayOptions, 'censor' | 'replicaSize'>,
+  options: Pick<ReplayOptions, 'censor' | 'replicaSize'> & { firstScored: number },
 ): { capacities: Float64Array; notes: string[] } {
   const count = demand.values.length;
   const capacities = new Float64Array(count).fill(Number.NaN);
@@ -122,7 +122,8 @@ function play(
   for (let index = 0; index + 1 < count; index++) {
     const value = demand.values[index] ?? Number.NaN;
     const capacity = capacities[index] ?? Number.NaN;
-    const throttled = options.censor === true && peak > 0 && value > capacity;
+    // The warm-up is the past, which this policy did not run in: its capacity cut nothing off there.
+    const throttled = options.censor === true && index >= options.firstScored && peak > 0 && value > capacity;
     const decided = policy.decide({
       index,
       label: binLabel(demand, index),

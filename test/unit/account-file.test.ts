@@ -75,6 +75,20 @@ describe('account file', () => {
       10,
       /either multiplier or demand/,
     ],
+    [
+      'a schedule that is none',
+      `${MINIMAL}tasks: [{ name: t, workload: web, cron: "99 * * * *", duration: 1h, demand: { cpu: 1 } }]\n`,
+      12,
+      38,
+      /is not a schedule/,
+    ],
+    [
+      'a schedule with six fields',
+      `${MINIMAL}blackouts: [{ name: b, cron: "0 0 2 * * *", duration: 1h, reason: r }]\n`,
+      12,
+      29,
+      /five fields/,
+    ],
     ['a budget below zero', `${MINIMAL}budget: { perHour: -1 }\n`, 12, 20, />=0/],
     ['an infinite price', MINIMAL.replace('0.2', '.inf'), 10, 19, /./],
   ])('names line and column of %s', (_name, text, line, column, message) => {

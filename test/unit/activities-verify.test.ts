@@ -1,6 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.js';
+import type { VerifyResult } from '../../activities/types.js';
 import { createVerify } from '../../activities/verify.js';
 import { policyOf } from '../workflow/fakes.js';
 
@@ -14,7 +15,7 @@ async function verified(before: number | null, after: number | null) {
   // The activity reads one port; the others are not touched.
   const deps = { source } as unknown as Dependencies;
   const { verify } = createVerify(deps, { get: () => Promise.resolve(policyOf()), remember: () => Promise.resolve() });
-  const { checks } = await new MockActivityEnvironment().run(verify, {
+  const result = (await new MockActivityEnvironment().run(verify, {
     account: 'acme',
     policyId: 'p',
     changeId: 'acme/1',
@@ -22,8 +23,8 @@ async function verified(before: number | null, after: number | null) {
     began: BEGAN,
     from: BEGAN + 120,
     to: BEGAN + 420,
-  });
-  return checks[0];
+  })) as VerifyResult;
+  return result.checks[0];
 }
 
 // The limit of the policy is 0.1.

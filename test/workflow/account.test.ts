@@ -283,6 +283,29 @@ describe('account workflow', () => {
     });
   });
 
+  it('a policy set while a cycle observes is sent by the next one', async () => {
+    const fakes = createFakes();
+    const sent: (string | undefined)[] = [];
+    const { observe } = fakes;
+    let setOnce: (() => Promise<unknown>) | null = null;
+    fakes.observe = async (input) => {
+      const set = setOnce;
+      setOnce = null;
+      await set?.();
+      if (input.policy !== undefined) sent.push(input.policyId);
+      return observe(input);
+    };
+    await live({ fakes }, async ({ handle, pass }) => {
+      await pass(60);
+      const policy = { ...policyOf(), level: 0.9 };
+      setOnce = () => handle.executeUpdate(setPolicyUpdate, { args: [{ policy, author: 'ann' }] });
+      await pass(3 * HOUR);
+      const { policyId } = await handle.query(statusQuery);
+      expect(policyId).toContain('@2-');
+      expect(sent).toContain(policyId);
+    });
+  });
+
   it('recommend mode plans and touches nothing', async () => {
     const fakes = createFakes();
     fakes.plans = () => act([field(2, 8)]);
@@ -408,7 +431,7 @@ describe('account workflow', () => {
       await pass(6 * HOUR);
       expect(fakes.values.get('web.replicas')).toBeGreaterThan(4);
       const result = await stop(true);
-      expect(result.restored).toEqual([{ field: 'web.replicas', result: 'applied' }]);
+      expect(result.restored).toEqual([{ field: 'web.replicas', result: 'back to 2' }]);
       expect(fakes.values.get('web.replicas')).toBe(2);
     });
   });

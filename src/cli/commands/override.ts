@@ -55,6 +55,9 @@ export const register: RegisterCommand = (program, terminal) => {
           }
           const { policy } = await account.query(policyQuery);
           const target = targetOf(options, policy);
+          refuseBeyondLimits(target, policy);
+          const { overrides } = await account.query(statusQuery);
+          const replaced = overrides.find((other) => sameField(other.target, target));
           const since = session.now();
           const override = {
             kind: 'override' as const,
@@ -67,7 +70,10 @@ export const register: RegisterCommand = (program, terminal) => {
           };
           await account.signal(overrideSignal, override);
           if (options.json === true) printJson(terminal, { account: name, override });
-          else terminal.out(`override ${override.id} holds until ${isoTime(override.until)}`);
+          else {
+            const instead = replaced === undefined ? '' : `, instead of ${replaced.id} by ${replaced.author}`;
+            terminal.out(`override ${override.id} holds until ${isoTime(override.until)}${instead}`);
+          }
         });
       }),
     'override shop --replicas web=12 --for 3h --reason "press day"',
@@ -75,6 +81,25 @@ export const register: RegisterCommand = (program, terminal) => {
     'override shop --clear o-1a2b3c',
   );
 };
+
+/** Limits are constraints, not wishes: an override that they would cut down is refused, with what to change instead. */
+function refuseBeyondLimits(target: OverrideTarget, policy: AccountPolicy): void {
+  const limits =
+    target.field === 'replicas'
+      ? policy.workloads.find((workload) => workload.name === target.workload)?.replicas
+      : target.field === 'pool'
+        ? policy.pools.find((pool) => pool.name === target.pool)
+        : undefined;
+  if (limits === undefined || (target.value >= limits.min && target.value <= limits.max)) return;
+  throw new CommandFailure(
+    EXIT.refused,
+    `${target.value} is outside the policy’s limits of ${limits.min} to ${limits.max}; ` +
+      `widen them first: headroom policy set ${policy.account} -f FILE`,
+  );
+}
+
+const sameField = (a: OverrideTarget, b: OverrideTarget): boolean =>
+  JSON.stringify({ ...a, value: 0 }) === JSON.stringify({ ...b, value: 0 });
 
 /** Exactly one of the four; names that the policy does not have are refused here, with those that it has. */
 function targetOf(options: Options, policy: AccountPolicy): OverrideTarget {

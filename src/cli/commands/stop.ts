@@ -1,5 +1,5 @@
 import { stopSignal } from '../../../workflows/messages.js';
-import { printJson, withExamples, type RegisterCommand } from '../command.js';
+import { EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
 import { withSession } from '../session.js';
 
 export const register: RegisterCommand = (program, terminal) => {
@@ -21,6 +21,9 @@ export const register: RegisterCommand = (program, terminal) => {
           else {
             terminal.out(`${name} stopped`);
             for (const { field, result: how } of result.restored) terminal.out(`  ${field}: ${how}`);
+          }
+          if (result?.restored.some(({ result: how }) => !how.startsWith('back to')) === true) {
+            process.exitCode = EXIT.failed;
           }
         });
       }),
