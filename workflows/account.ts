@@ -73,8 +73,10 @@ export async function account(input: AccountInput): Promise<AccountResult> {
   while (run.stopping === null) {
     await runCycle(run);
     writeAttributes(state);
-    if (workflowInfo().continueAsNewSuggested || workflowInfo().historyLength > LONGEST_HISTORY) {
-      await condition(allHandlersFinished);
+    const long = workflowInfo().continueAsNewSuggested || workflowInfo().historyLength > LONGEST_HISTORY;
+    if (long) await condition(allHandlersFinished);
+    // A stop is not part of the state: it is answered by the run that it reached.
+    if (long && run.stopping === null) {
       await continueAsNew<typeof account>({ ...input, policy: state.policy, state });
     }
     await sleepUntilNext(run);

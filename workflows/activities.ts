@@ -65,6 +65,7 @@ export const waiting = (queues: Queues, summary: string, wallMs: number): AtClus
   proxyActivities<AtCluster>({
     taskQueue: queues.cluster,
     startToCloseTimeout: Math.ceil(wallMs + 60_000),
+    scheduleToCloseTimeout: Math.ceil(2 * wallMs + 600_000),
     heartbeatTimeout: WORKER_GONE,
     retry: { initialInterval: '500ms', maximumInterval: '10s', nonRetryableErrorTypes: NON_RETRYABLE },
     summary,

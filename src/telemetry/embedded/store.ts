@@ -35,7 +35,7 @@ const optionsSchema = z.strictObject({
   memoryLimit: z
     .string()
     .regex(/^\d+(\.\d+)?\s*(MB|GB|MiB|GiB)$/)
-    .default('256MB'),
+    .default('128MB'),
   threads: z.int().min(1).max(64).default(1),
 });
 
@@ -44,7 +44,7 @@ export interface EmbeddedStoreOptions {
   path: string;
   /** How much of the past {@link EmbeddedStore.compact} leaves. Default 120. */
   retentionDays?: number;
-  /** What DuckDB may keep in memory; beyond that it spills to disk. Default 256MB. */
+  /** What DuckDB may keep in memory; beyond that it spills to disk. Default 128MB. */
   memoryLimit?: string;
   /** Default 1: the reads of a cycle are too small to be shared, and the other cores have forecasts to make. */
   threads?: number;
