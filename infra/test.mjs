@@ -18,9 +18,8 @@ const run = spawnSync(
   { cwd: root, stdio: 'inherit' },
 );
 try {
-  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, numFailedTestSuites, testResults } = JSON.parse(
-    readFileSync(file, 'utf8'),
-  );
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, numFailedTestSuites, testResults } =
+    JSON.parse(readFileSync(file, 'utf8'));
   // A file that could not be loaded has failed although none of its tests has.
   const broken = testResults.filter((one) => one.status === 'failed' && one.assertionResults.length === 0).length;
   const failed = numFailedTests + broken;
