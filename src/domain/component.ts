@@ -56,7 +56,7 @@ export function formatQuantity(component: Component, amount: number): string {
       if (amount >= size) {
         const scaled = amount / size;
         if (Number.isInteger(scaled)) return `${scaled}${suffix}`;
-        if (scaled >= 100 || suffix === 'Ki') return `${Math.ceil(scaled)}${suffix}`;
+        if (scaled >= 100) return `${Math.ceil(scaled)}${suffix}`;
         // The API server takes no fractions of bytes: fall through to the next smaller suffix.
       }
     }
