@@ -4,7 +4,7 @@ import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
 import { targetOf, targetsOf, type Policies } from './policies.js';
 import type { Activities } from './types.js';
-import { seenValue } from './seen.js';
+import { seenValue } from '../src/domain/seen.js';
 import type { AccountPolicy } from '../src/domain/account.js';
 import type { WorkloadTarget } from '../src/cluster/port.js';
 

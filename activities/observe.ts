@@ -1,7 +1,8 @@
 import type { AccountPolicy } from '../src/domain/account.js';
 import type { Component } from '../src/domain/component.js';
-import { lastKnownIndex, binLabel } from '../src/domain/series.js';
+import { binLabel } from '../src/domain/series.js';
 import { binStart, type EpochSeconds } from '../src/domain/time.js';
+import { freshnessOf } from '../src/telemetry/freshness.js';
 import type { UsageQuery, UsageWindow } from '../src/telemetry/port.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
@@ -52,10 +53,10 @@ export function createObserve(deps: Dependencies, policies: Policies): Pick<Acti
           deps.fence.read(FENCE_AGE_MS),
         ]);
         const recent = Math.max(query.from, binStart(input.at - 4 * policy.staleAfter, policy.step));
-        let freshness = freshnessOf(await deps.store.readSnapshot(snapshot.id, signal, recent), policy, input.at);
+        let freshness = describeFreshness(await deps.store.readSnapshot(snapshot.id, signal, recent), policy, input.at);
         if (freshness.some((entry) => entry.kind === 'missing')) {
           // Nothing of late: has there ever been anything? That is what tells stale from missing.
-          freshness = freshnessOf(await deps.store.readSnapshot(snapshot.id, signal), policy, input.at);
+          freshness = describeFreshness(await deps.store.readSnapshot(snapshot.id, signal), policy, input.at);
         }
         return {
           snapshotId: snapshot.id,
@@ -85,12 +86,11 @@ export function usageQuery(policy: AccountPolicy, at: EpochSeconds): UsageQuery 
   };
 }
 
-function freshnessOf(window: UsageWindow, policy: AccountPolicy, at: EpochSeconds): SeriesFreshness[] {
+function describeFreshness(window: UsageWindow, policy: AccountPolicy, at: EpochSeconds): SeriesFreshness[] {
   return window.series.map(({ workload, component, series }) => {
-    const last = lastKnownIndex(series);
-    if (last < 0) return { workload, component, kind: 'missing', age: null };
-    const age = at - (binLabel(series, last) + series.step);
-    return { workload, component, kind: age > policy.staleAfter ? 'stale' : 'fresh', age };
+    const found = freshnessOf(series, policy.staleAfter, at);
+    const age = found.kind === 'missing' ? null : Math.max(0, at - (found.lastBin + series.step));
+    return { workload, component, kind: found.kind, age };
   });
 }
 

@@ -1,5 +1,6 @@
-import type { ClusterState, FieldOwner, FieldTarget, Mutation } from '../domain/cluster.js';
+import type { ClusterState, Mutation } from '../domain/cluster.js';
 import { orderChange } from '../domain/change.js';
+import { seenValue } from '../domain/seen.js';
 import type { Contingency, Plan } from '../domain/plan.js';
 import type { EpochSeconds } from '../domain/time.js';
 
@@ -23,27 +24,8 @@ export function contingencyFor(plan: Plan, state: ClusterState, changeId: string
   return {
     ...order.contingency,
     reverse: order.contingency.reverse.map((step) => {
-      const now = fieldIn(state, step.target);
+      const now = seenValue(state, step.target);
       return now === null ? step : { target: { ...step.target, value: now.value }, owner: now.owner };
     }),
   };
-}
-
-function fieldIn(state: ClusterState, target: FieldTarget): { value: number; owner: FieldOwner } | null {
-  if (target.field === 'nodes') {
-    const pool = state.pools.find((one) => one.pool === target.pool);
-    return pool === undefined ? null : { value: pool.nodes, owner: pool.owner };
-  }
-  const workload = state.workloads.find((one) => one.workload === target.workload && one.exists);
-  if (workload === undefined) return null;
-  switch (target.field) {
-    case 'replicas':
-      return { value: workload.replicas, owner: workload.owners.replicas };
-    case 'floor':
-      return workload.autoscaler === null ? null : { value: workload.autoscaler.floor, owner: workload.owners.floor };
-    case 'request': {
-      const value = workload.request[target.component];
-      return value === undefined ? null : { value, owner: workload.owners.request };
-    }
-  }
 }

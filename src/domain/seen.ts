@@ -1,4 +1,4 @@
-import type { ClusterState, FieldOwner, FieldTarget } from '../src/domain/cluster.js';
+import type { ClusterState, FieldOwner, FieldTarget } from './cluster.js';
 
 /** The value and owner of a field as the cluster shows it; null where its object is not there. */
 export function seenValue(state: ClusterState, target: FieldTarget): { value: number; owner: FieldOwner } | null {
