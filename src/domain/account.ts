@@ -1,6 +1,7 @@
 import { CronPattern } from 'croner';
 import { z } from 'zod';
 import { COMPONENTS, parseQuantity } from './component.js';
+import { read } from './read.js';
 import { parseDuration, parseTime } from './time.js';
 
 /*
@@ -8,18 +9,6 @@ import { parseDuration, parseTime } from './time.js';
  * become numbers in the units of `component.ts`, durations seconds, times epoch seconds. Unknown fields are refused
  * everywhere, since a misspelt limit is a limit that does not hold.
  */
-
-/** Runs a reader that throws RangeError, and turns what it says into a schema issue at the field. */
-const read =
-  <In, Out>(reader: (value: In) => Out) =>
-  (value: In, context: z.core.$RefinementCtx): Out => {
-    try {
-      return reader(value);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
-      return z.NEVER;
-    }
-  };
 
 const duration = z
   .union([z.string(), z.number().min(0)])

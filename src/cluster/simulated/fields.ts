@@ -1,19 +1,9 @@
 import { z } from 'zod';
 import { parseQuantity } from '../../domain/component.js';
+import { read } from '../../domain/read.js';
 import { parseDuration, parseTime } from '../../domain/time.js';
 
 /* Readers that the scenario's and the faults' schemas share: amounts, durations and times as in the account file. */
-
-const read =
-  <In, Out>(reader: (value: In) => Out) =>
-  (value: In, context: z.core.$RefinementCtx): Out => {
-    try {
-      return reader(value);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
-      return z.NEVER;
-    }
-  };
 
 /** `90s`, or seconds. */
 export const seconds = z
