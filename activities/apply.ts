@@ -6,7 +6,7 @@ import { targetOf, targetsOf, type Policies } from './policies.js';
 import type { Activities } from './types.js';
 import { seenValue } from '../src/domain/seen.js';
 import type { AccountPolicy } from '../src/domain/account.js';
-import type { WorkloadTarget } from '../src/cluster/port.js';
+import type { FieldPlace } from '../src/cluster/port.js';
 
 /** Before anything is touched: is what the plan saw still so? */
 export function createRevalidate(deps: Dependencies, policies: Policies): Pick<Activities, 'revalidate'> {
@@ -49,7 +49,7 @@ export function createApply(deps: Dependencies, policies: Policies): Pick<Activi
           if (freeze !== null) return { kind: 'frozen', detail: `frozen by ${freeze.author}: ${freeze.reason}` };
         }
         const policy = await policies.get(input.policyId);
-        return deps.cluster(policy.cluster).apply(input.mutation, objectOf(policy, input.mutation.target), signal);
+        return deps.cluster(policy.cluster).apply(input.mutation, placeOf(policy, input.mutation.target), signal);
       }),
   };
 }
@@ -69,7 +69,7 @@ export function createRollback(deps: Dependencies, policies: Policies): Pick<Act
             owner: input.step.owner,
             reason: input.reason,
           },
-          objectOf(policy, input.step.target),
+          placeOf(policy, input.step.target),
           signal,
         );
       }),
@@ -105,5 +105,5 @@ export function createConfirm(deps: Dependencies, policies: Policies): Pick<Acti
   };
 }
 
-const objectOf = (policy: AccountPolicy, target: FieldTarget): WorkloadTarget | null =>
-  'workload' in target ? targetOf(policy, target.workload) : null;
+const placeOf = (policy: AccountPolicy, target: FieldTarget): FieldPlace =>
+  'workload' in target ? targetOf(policy, target.workload) : { kind: 'Pool', pool: target.pool };

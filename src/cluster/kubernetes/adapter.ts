@@ -10,9 +10,9 @@ import {
   type FieldNow,
   type Judgement,
 } from '../fence.js';
-import type { Cluster, ObserveRequest, WorkloadTarget } from '../port.js';
+import type { Cluster, FieldPlace, ObserveRequest, WorkloadTarget } from '../port.js';
+import { canWrite, openField } from './actuators/index.js';
 import { ApiRefusal, createKubernetesApi, type KubernetesApi } from './api.js';
-import { openField } from './field.js';
 import { markAnnotation } from './marks.js';
 import { autoscalerOf, HPA_CONTROLLER, POOL_LABEL, poolState, workloadState } from './state.js';
 
@@ -106,7 +106,7 @@ async function observe(api: KubernetesApi, request: ObserveRequest, signal: Abor
 interface FieldWrite {
   account: string;
   target: FieldTarget;
-  at: WorkloadTarget | null;
+  at: FieldPlace | null;
   key: string;
   reason: string;
   /** The manager in whose name it is written: Headroom, or on the way back the one who had it before. */
@@ -122,16 +122,16 @@ async function writeField(
 ): Promise<MutationResult> {
   const { account, target, at, key, reason, writeAs, signal } = write;
   const what = describeTarget(account, target);
-  if (target.field === 'nodes') {
+  if (!canWrite(target.field)) {
     return {
       kind: 'refused',
       detail: `${what}: this cluster's pools are not sized through the Kubernetes API; size it with its node autoscaler`,
     };
   }
-  if (at === null) return { kind: 'not-found', detail: `${what}: the workload has no target in the account file` };
+  if (at === null) return { kind: 'not-found', detail: `${what}: the account file does not say where it is` };
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     try {
-      const opened = await openField(api, target, at, writeAs, signal);
+      const opened = await openField(target, at, { api, account, writeAs, signal });
       if (opened.kind === 'missing') return { kind: 'not-found', detail: opened.detail };
       // The fence speaks first: who wrote in between matters more than that the value would not do.
       const judgement = judge(opened.now);

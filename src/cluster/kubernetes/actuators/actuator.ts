@@ -1,0 +1,44 @@
+import type { FieldTarget } from '../../../domain/cluster.js';
+import type { FieldNow } from '../../fence.js';
+import type { FieldPlace } from '../../port.js';
+import type { KubernetesApi } from '../api.js';
+
+/*
+ * An actuator reads one field of one object and prepares its write. It judges nothing: the adapter asks the fence
+ * between the two, and the write itself holds only while the object is still the one that was read.
+ */
+
+export type FieldName = FieldTarget['field'];
+export type TargetOf<F extends FieldName> = Extract<FieldTarget, { field: F }>;
+
+/** What an actuator is given besides the field. */
+export interface ActuatorContext {
+  api: KubernetesApi;
+  account: string;
+  /** The manager in whose name it is written: Headroom, or on the way back the one who had the field before. */
+  writeAs: { manager: string; ours: boolean };
+  signal: AbortSignal;
+}
+
+export interface OpenField {
+  kind: 'open';
+  now: FieldNow;
+  /** What the value will read as, once the API has rounded it. */
+  stored: number;
+  /** Why the value cannot be written whatever the fence says; null where it can. */
+  refusal: string | null;
+  /** Writes value and mark at once, on condition that the object is still the one that was read. */
+  write(mark: Record<string, string>): Promise<unknown>;
+}
+
+/** `missing`: there is no such object; the next actuator of the field is asked, and the last one's words are answered. */
+export type Opened = OpenField | { kind: 'missing'; detail: string };
+
+/**
+ * One way to write one kind of field.
+ * `open` throws ApiRefusal where the API server says no, and HeadroomError `unavailable` where it is out of reach.
+ */
+export interface Actuator<F extends FieldName> {
+  readonly field: F;
+  open(target: TargetOf<F>, place: FieldPlace, context: ActuatorContext): Promise<Opened>;
+}
