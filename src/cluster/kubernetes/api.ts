@@ -1,34 +1,20 @@
 import {
-  ApiException,
   AppsV1Api,
   AutoscalingV2Api,
   CoreV1Api,
-  Observable,
   PatchStrategy,
-  setHeaderOptions,
-  type ConfigurationOptions,
   type KubeConfig,
-  type ObservableMiddleware,
   type V1Deployment,
   type V1Node,
   type V1StatefulSet,
   type V2HorizontalPodAutoscaler,
 } from '@kubernetes/client-node';
-import { z } from 'zod';
-import { HeadroomError } from '../../domain/errors.js';
 import type { WorkloadTarget } from '../port.js';
+import { createCaller, patching, plain } from './calls.js';
+
+export { ApiRefusal } from './calls.js';
 
 export type Scalable = V1Deployment | V1StatefulSet;
-
-/** What the API server said no to; `conflict`: the object is newer than what was read. */
-export class ApiRefusal extends Error {
-  constructor(
-    readonly kind: 'not-found' | 'forbidden' | 'invalid' | 'conflict',
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 /** The few verbs that Headroom needs. Each throws {@link ApiRefusal}, or HeadroomError `unavailable`. */
 export interface KubernetesApi {
@@ -63,70 +49,13 @@ const VERBS: Record<keyof KubernetesApi, string> = {
   listNodes: 'list on nodes',
 };
 
-const statusSchema = z.object({ message: z.string() });
-
 export function createKubernetesApi(kubeConfig: KubeConfig): KubernetesApi {
   const apps = kubeConfig.makeApiClient(AppsV1Api);
   const autoscaling = kubeConfig.makeApiClient(AutoscalingV2Api);
   const core = kubeConfig.makeApiClient(CoreV1Api);
-  const server = kubeConfig.getCurrentCluster()?.server ?? 'the API server';
-
-  const cancelledBy = (signal: AbortSignal): ObservableMiddleware => ({
-    pre: (request) => {
-      request.setSignal(signal);
-      return new Observable(Promise.resolve(request));
-    },
-    post: (response) => new Observable(Promise.resolve(response)),
-  });
-
-  type Options = ConfigurationOptions<ObservableMiddleware>;
-  const plain = (signal: AbortSignal): Options => ({
-    middleware: [cancelledBy(signal)],
-    middlewareMergeStrategy: 'append',
-  });
-  const patching = (strategy: PatchStrategy, signal: AbortSignal): Options =>
-    setHeaderOptions('Content-Type', strategy, plain(signal));
-
-  /** Tells refusals from an API server that is out of reach. */
-  const call = async <T>(verb: keyof KubernetesApi, signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
-    signal.throwIfAborted();
-    try {
-      return await work();
-    } catch (error) {
-      signal.throwIfAborted();
-      const unavailable = (problem: string) =>
-        new HeadroomError({
-          kind: 'unavailable',
-          component: 'cluster/kubernetes',
-          action: `asking ${server} for ${VERBS[verb]}`,
-          problem,
-          remedy: 'try again; repeating a write with its key is safe',
-          cause: error,
-        });
-      if (!(error instanceof ApiException)) {
-        throw unavailable(error instanceof Error ? error.message : String(error));
-      }
-      const said = messageOf(error);
-      switch (error.code) {
-        case 404:
-          throw new ApiRefusal('not-found', said);
-        case 409:
-          throw new ApiRefusal('conflict', said);
-        case 400:
-        case 405:
-        case 413:
-        case 415:
-        case 422:
-          throw new ApiRefusal('invalid', said);
-        case 401:
-          throw new ApiRefusal('forbidden', `${said}; renew the credentials of the kubeconfig`);
-        case 403:
-          throw new ApiRefusal('forbidden', `${said}; where the role lacks it, grant ${VERBS[verb]}`);
-        default:
-          throw unavailable(`it answers ${error.code}: ${said}`);
-      }
-    }
-  };
+  const ask = createCaller(kubeConfig);
+  const call = <T>(verb: keyof KubernetesApi, signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
+    ask(VERBS[verb], signal, work);
 
   return {
     readWorkload: ({ kind, namespace, name }, signal) =>
@@ -165,19 +94,4 @@ export function createKubernetesApi(kubeConfig: KubeConfig): KubernetesApi {
     listNodes: (labelSelector, signal) =>
       call('listNodes', signal, async () => (await core.listNode({ labelSelector }, plain(signal))).items),
   };
-}
-
-/** The server's own words, out of the Status that it answers with. */
-function messageOf(error: ApiException<unknown>): string {
-  const { body } = error;
-  let value: unknown = body;
-  if (typeof body === 'string') {
-    try {
-      value = JSON.parse(body);
-    } catch {
-      return body;
-    }
-  }
-  const status = statusSchema.safeParse(value);
-  return status.success ? status.data.message : `status ${error.code}`;
 }
