@@ -1,6 +1,7 @@
 # Headroom. `make demo` and `make test` need Node >= 20.3, Python >= 3.9 with pip, and make; nothing else by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench-decision bench-cycles first-run clean
+# The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
+.PHONY: servers-build servers test-real help setup demo test lint format bench-decision bench-cycles first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -13,6 +14,15 @@ demo: setup ## Three accounts live through a day in about three minutes
 
 test: setup ## Unit, property, contract, workflow, replay and command-line tests
 	@node infra/test.mjs
+
+servers-build: setup ## Gets or builds InfluxDB, Prometheus and a Kubernetes control plane; quick where they are cached
+	@node dist/infra/servers/provide.js
+
+servers: servers-build ## Starts them on free ports and says how to reach them, until Ctrl-C
+	@node dist/infra/servers/up.js
+
+test-real: servers-build ## Tests against those servers (FILES=test/real/… for some)
+	@node infra/test.mjs --config vitest.real.config.ts $(FILES)
 
 lint: setup ## Types, lint lines between the rooms, format
 	@node node_modules/typescript/bin/tsc --noEmit -p .

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Runs the tests and ends with one plain line, `N passed, N failed`, whatever the reporter prints above it.
+// `--config vitest.real.config.ts` for those that need real servers.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
