@@ -7,6 +7,8 @@ import { packageVersion } from './version.js';
 const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   dev: () => import('./commands/dev.js'),
   worker: () => import('./commands/worker.js'),
+  store: () => import('./commands/store.js'),
+  scaler: () => import('./commands/scaler.js'),
   start: () => import('./commands/start.js'),
   stop: () => import('./commands/stop.js'),
   list: () => import('./commands/list.js'),

@@ -1,24 +1,32 @@
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { createActivities } from '../../activities/index.js';
-import { summarizePlan } from '../allocate/index.js';
-import { createDecisionPool } from '../decide/pool.js';
-import { HeadroomError } from '../domain/errors.js';
-import { createStoreClient } from '../telemetry/client.js';
-import { createEmbeddedStore } from '../telemetry/embedded/store.js';
-import { createInfluxTelemetry } from '../telemetry/influxdb.js';
-import type { Store, UsageSource } from '../telemetry/port.js';
-import { createStoreService } from '../telemetry/service.js';
-import { connectClient, connectWorker, resolveTarget } from '../temporal/connection.js';
-import { createFence } from '../temporal/fence.js';
-import { createHistories } from '../temporal/histories.js';
-import { homeFolder, newToken, removeRuntimeFile, writeRuntimeFile } from '../temporal/home.js';
-import { ensureSearchAttributes, makeVersionCurrent } from '../temporal/namespace.js';
-import { createWorkers, installLogger } from '../temporal/worker.js';
-import { REAL_TIME } from '../domain/time.js';
-import { CommandFailure, EXIT, type Terminal } from './command.js';
-import { clusterOfEnvironment } from './kube.js';
-import { numberOf } from './session.js';
+import { once } from "node:events";
+import { createActivities } from "../../activities/index.js";
+import { summarizePlan } from "../allocate/index.js";
+import { createDecisionPool } from "../decide/pool.js";
+import { HeadroomError } from "../domain/errors.js";
+import { createInfluxTelemetry } from "../telemetry/influxdb.js";
+import type { Store, UsageSource } from "../telemetry/port.js";
+import {
+  connectClient,
+  connectWorker,
+  resolveTarget,
+} from "../temporal/connection.js";
+import { createFence } from "../temporal/fence.js";
+import { createHistories } from "../temporal/histories.js";
+import {
+  homeFolder,
+  removeRuntimeFile,
+  writeRuntimeFile,
+} from "../temporal/home.js";
+import {
+  ensureSearchAttributes,
+  makeVersionCurrent,
+} from "../temporal/namespace.js";
+import { createWorkers, installLogger } from "../temporal/worker.js";
+import { REAL_TIME } from "../domain/time.js";
+import { CommandFailure, EXIT, type Terminal } from "./command.js";
+import { clusterOfEnvironment } from "./kube.js";
+import { numberOf } from "./session.js";
+import { openStore } from "./store.js";
 
 export interface ServeOptions {
   roles: string;
@@ -29,27 +37,48 @@ export interface ServeOptions {
   current: boolean;
 }
 
-export const ROLES = ['light', 'compute', 'cluster'] as const;
+export const ROLES = ["light", "compute", "cluster"] as const;
 
 /** Serves the queues of the given roles until it is told to end. */
-export async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
-  const roles = ROLES.filter((role) => options.roles.split(',').includes(role));
-  const unknown = options.roles.split(',').filter((role) => !ROLES.some((known) => known === role));
+export async function serve(
+  options: ServeOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const roles = ROLES.filter((role) => options.roles.split(",").includes(role));
+  const unknown = options.roles
+    .split(",")
+    .filter((role) => !ROLES.some((known) => known === role));
   if (unknown.length > 0 || roles.length === 0) {
-    throw new CommandFailure(EXIT.usage, `--roles ${options.roles}: known are ${ROLES.join(', ')}`);
+    throw new CommandFailure(
+      EXIT.usage,
+      `--roles ${options.roles}: known are ${ROLES.join(", ")}`,
+    );
   }
   installLogger();
   const home = homeFolder(terminal.env);
   const { runtime, ...target } = await resolveTarget(terminal.env);
   const { client, connection: clientConnection } = await connectClient(target);
-  // One process owns the store; a further worker on the machine uses it over loopback.
-  const owned = runtime === null ? await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') }) : null;
-  const store: Store = owned ?? createStoreClient({ url: runtime?.storeUrl ?? '', token: runtime?.storeToken ?? '' });
-  const queues = { light: 'headroom', compute: 'headroom-compute', cluster: `headroom-cluster-${options.cluster}` };
-  const decider = createDecisionPool(Math.max(1, Math.round(numberOf(options.threads, '--threads'))));
-  const token = newToken();
-  const service = owned === null ? null : await createStoreService(owned, { token });
-  const cluster = roles.includes('cluster') ? clusterOfEnvironment(options.cluster, options.context) : null;
+  const {
+    store,
+    owned,
+    close: closeStore,
+  } = await openStore(runtime, {
+    home,
+    env: terminal.env,
+    now: () => Date.now() / 1000,
+    say: (line) => terminal.err(line),
+  });
+  const queues = {
+    light: "headroom",
+    compute: "headroom-compute",
+    cluster: `headroom-cluster-${options.cluster}`,
+  };
+  const decider = createDecisionPool(
+    Math.max(1, Math.round(numberOf(options.threads, "--threads"))),
+  );
+  const cluster = roles.includes("cluster")
+    ? clusterOfEnvironment(options.cluster, options.context)
+    : null;
   await ensureSearchAttributes(clientConnection, target.namespace);
   const connection = await connectWorker(target);
   const worker = await createWorkers({
@@ -65,10 +94,10 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
         cluster: (name) => {
           if (cluster !== null && name === options.cluster) return cluster;
           throw new HeadroomError({
-            kind: 'not-found',
-            component: 'worker',
+            kind: "not-found",
+            component: "worker",
             action: `finding cluster ${name}`,
-            problem: `this worker serves ${cluster === null ? 'no cluster' : options.cluster}`,
+            problem: `this worker serves ${cluster === null ? "no cluster" : options.cluster}`,
             remedy: `run a worker with --roles cluster --cluster ${name}`,
           });
         },
@@ -80,13 +109,18 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     ),
   });
   const finished = worker.run();
-  if (options.current) await makeVersionCurrent(clientConnection, target.namespace, worker.buildId);
-  if (service !== null) {
+  if (options.current)
+    await makeVersionCurrent(
+      clientConnection,
+      target.namespace,
+      worker.buildId,
+    );
+  if (owned !== null) {
     await writeRuntimeFile(home, {
       pid: process.pid,
-      storeUrl: service.url,
-      storeToken: token,
-      temporalAddress: target.options.address ?? '',
+      storeUrl: owned.url,
+      storeToken: owned.token,
+      temporalAddress: target.options.address ?? "",
       namespace: target.namespace,
       temporalUi: null,
       clusterUrl: null,
@@ -95,33 +129,47 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       queues,
     });
   }
-  terminal.err(`worker of build ${worker.buildId} serves ${roles.map((role) => queues[role]).join(', ')}`);
+  terminal.err(
+    `worker of build ${worker.buildId} serves ${roles.map((role) => queues[role]).join(", ")}`,
+  );
   try {
-    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), finished]);
+    await Promise.race([
+      once(process, "SIGINT"),
+      once(process, "SIGTERM"),
+      finished,
+    ]);
   } finally {
     worker.shutdown();
     await finished.catch((error: unknown) => terminal.err(String(error)));
-    if (service !== null) await removeRuntimeFile(home);
-    await service?.close();
+    if (owned !== null) await removeRuntimeFile(home);
     await decider.close();
-    await store.close();
+    await closeStore();
     await connection.close();
     await clientConnection.close();
   }
 }
 
-function sourceOf(kind: string, store: Store, env: NodeJS.ProcessEnv): UsageSource {
-  if (kind === 'store') return store;
-  if (kind !== 'influxdb') throw new CommandFailure(EXIT.usage, `--source ${kind}: known are store, influxdb`);
+function sourceOf(
+  kind: string,
+  store: Store,
+  env: NodeJS.ProcessEnv,
+): UsageSource {
+  if (kind === "store") return store;
+  if (kind !== "influxdb")
+    throw new CommandFailure(
+      EXIT.usage,
+      `--source ${kind}: known are store, influxdb`,
+    );
   const read = (name: string): string => {
     const value = env[name];
-    if (value === undefined || value === '') throw new CommandFailure(EXIT.usage, `--source influxdb needs ${name}`);
+    if (value === undefined || value === "")
+      throw new CommandFailure(EXIT.usage, `--source influxdb needs ${name}`);
     return value;
   };
   return createInfluxTelemetry({
-    url: read('INFLUX_URL'),
-    token: read('INFLUX_TOKEN'),
-    org: read('INFLUX_ORG'),
-    bucket: read('INFLUX_BUCKET'),
+    url: read("INFLUX_URL"),
+    token: read("INFLUX_TOKEN"),
+    org: read("INFLUX_ORG"),
+    bucket: read("INFLUX_BUCKET"),
   });
 }

@@ -26,11 +26,11 @@ import {
   type EpochSeconds,
   type TimeScale,
 } from '../domain/time.js';
-import { createStoreClient } from '../telemetry/client.js';
 import type { Store } from '../telemetry/port.js';
 import { connectClient, resolveTarget } from '../temporal/connection.js';
 import type { RuntimeFile } from '../temporal/home.js';
 import { CommandFailure, EXIT, type Terminal } from './command.js';
+import { findStore } from './find-store.js';
 
 /** What an operator command speaks to. */
 export interface Session {
@@ -56,7 +56,7 @@ export async function withSession<T>(terminal: Terminal, work: (session: Session
   const { runtime, ...target } = await resolveTarget(terminal.env);
   const { client, connection } = await connectClient(target);
   const scale = runtime?.scale ?? REAL_TIME;
-  const store = runtime === null ? null : createStoreClient({ url: runtime.storeUrl, token: runtime.storeToken });
+  const store = findStore(terminal.env, runtime);
   try {
     return await work({
       client,

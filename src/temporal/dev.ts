@@ -18,6 +18,7 @@ import type { Decider } from '../decide/port.js';
 import { HeadroomError } from '../domain/errors.js';
 import { REAL_TIME, simulatedNow, type TimeScale } from '../domain/time.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../telemetry/embedded/store.js';
+import { withRecordFeed } from '../telemetry/record-feed.js';
 import { createStoreService } from '../telemetry/service.js';
 import { connectClient, connectWorker, type TemporalTarget } from './connection.js';
 import { createFence } from './fence.js';
@@ -98,7 +99,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
   };
   let scale: TimeScale = REAL_TIME;
   try {
-    const store = await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') });
+    const store = withRecordFeed(await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') }));
     closers.push(() => store.close());
     await options.prepare?.(store);
     const compaction = setInterval(() => {

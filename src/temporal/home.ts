@@ -74,7 +74,8 @@ export async function readRuntimeFile(home: string): Promise<RuntimeFile | null>
   }
   const parsed = runtimeSchema.safeParse(value);
   if (!parsed.success) throw unreadable(z.prettifyError(parsed.error));
-  return isAlive(parsed.data.pid) ? parsed.data : null;
+  // In a container every first process has number 1: a file with one's own number was left by one who was killed.
+  return parsed.data.pid !== process.pid && isAlive(parsed.data.pid) ? parsed.data : null;
 }
 
 /** Signal 0 asks whether a process exists, without touching it. One that ended and waits for its parent is dead. */
