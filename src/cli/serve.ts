@@ -1,32 +1,21 @@
-import { once } from "node:events";
-import { createActivities } from "../../activities/index.js";
-import { summarizePlan } from "../allocate/index.js";
-import { createDecisionPool } from "../decide/pool.js";
-import { HeadroomError } from "../domain/errors.js";
-import { createInfluxTelemetry } from "../telemetry/influxdb.js";
-import type { Store, UsageSource } from "../telemetry/port.js";
-import {
-  connectClient,
-  connectWorker,
-  resolveTarget,
-} from "../temporal/connection.js";
-import { createFence } from "../temporal/fence.js";
-import { createHistories } from "../temporal/histories.js";
-import {
-  homeFolder,
-  removeRuntimeFile,
-  writeRuntimeFile,
-} from "../temporal/home.js";
-import {
-  ensureSearchAttributes,
-  makeVersionCurrent,
-} from "../temporal/namespace.js";
-import { createWorkers, installLogger } from "../temporal/worker.js";
-import { REAL_TIME } from "../domain/time.js";
-import { CommandFailure, EXIT, type Terminal } from "./command.js";
-import { clusterOfEnvironment } from "./kube.js";
-import { numberOf } from "./session.js";
-import { openStore } from "./store.js";
+import { once } from 'node:events';
+import { createActivities } from '../../activities/index.js';
+import { summarizePlan } from '../allocate/index.js';
+import { createDecisionPool } from '../decide/pool.js';
+import { HeadroomError } from '../domain/errors.js';
+import { createInfluxTelemetry } from '../telemetry/influxdb.js';
+import type { Store, UsageSource } from '../telemetry/port.js';
+import { connectClient, connectWorker, resolveTarget } from '../temporal/connection.js';
+import { createFence } from '../temporal/fence.js';
+import { createHistories } from '../temporal/histories.js';
+import { homeFolder, removeRuntimeFile, writeRuntimeFile } from '../temporal/home.js';
+import { ensureSearchAttributes, makeVersionCurrent } from '../temporal/namespace.js';
+import { createWorkers, installLogger } from '../temporal/worker.js';
+import { REAL_TIME } from '../domain/time.js';
+import { CommandFailure, EXIT, type Terminal } from './command.js';
+import { clusterOfEnvironment } from './kube.js';
+import { numberOf } from './session.js';
+import { openStore } from './store.js';
 
 export interface ServeOptions {
   roles: string;
@@ -37,22 +26,14 @@ export interface ServeOptions {
   current: boolean;
 }
 
-export const ROLES = ["light", "compute", "cluster"] as const;
+export const ROLES = ['light', 'compute', 'cluster'] as const;
 
 /** Serves the queues of the given roles until it is told to end. */
-export async function serve(
-  options: ServeOptions,
-  terminal: Terminal,
-): Promise<void> {
-  const roles = ROLES.filter((role) => options.roles.split(",").includes(role));
-  const unknown = options.roles
-    .split(",")
-    .filter((role) => !ROLES.some((known) => known === role));
+export async function serve(options: ServeOptions, terminal: Terminal): Promise<void> {
+  const roles = ROLES.filter((role) => options.roles.split(',').includes(role));
+  const unknown = options.roles.split(',').filter((role) => !ROLES.some((known) => known === role));
   if (unknown.length > 0 || roles.length === 0) {
-    throw new CommandFailure(
-      EXIT.usage,
-      `--roles ${options.roles}: known are ${ROLES.join(", ")}`,
-    );
+    throw new CommandFailure(EXIT.usage, `--roles ${options.roles}: known are ${ROLES.join(', ')}`);
   }
   installLogger();
   const home = homeFolder(terminal.env);
@@ -68,17 +49,9 @@ export async function serve(
     now: () => Date.now() / 1000,
     say: (line) => terminal.err(line),
   });
-  const queues = {
-    light: "headroom",
-    compute: "headroom-compute",
-    cluster: `headroom-cluster-${options.cluster}`,
-  };
-  const decider = createDecisionPool(
-    Math.max(1, Math.round(numberOf(options.threads, "--threads"))),
-  );
-  const cluster = roles.includes("cluster")
-    ? clusterOfEnvironment(options.cluster, options.context)
-    : null;
+  const queues = { light: 'headroom', compute: 'headroom-compute', cluster: `headroom-cluster-${options.cluster}` };
+  const decider = createDecisionPool(Math.max(1, Math.round(numberOf(options.threads, '--threads'))));
+  const cluster = roles.includes('cluster') ? clusterOfEnvironment(options.cluster, options.context) : null;
   await ensureSearchAttributes(clientConnection, target.namespace);
   const connection = await connectWorker(target);
   const worker = await createWorkers({
@@ -94,10 +67,10 @@ export async function serve(
         cluster: (name) => {
           if (cluster !== null && name === options.cluster) return cluster;
           throw new HeadroomError({
-            kind: "not-found",
-            component: "worker",
+            kind: 'not-found',
+            component: 'worker',
             action: `finding cluster ${name}`,
-            problem: `this worker serves ${cluster === null ? "no cluster" : options.cluster}`,
+            problem: `this worker serves ${cluster === null ? 'no cluster' : options.cluster}`,
             remedy: `run a worker with --roles cluster --cluster ${name}`,
           });
         },
@@ -109,18 +82,13 @@ export async function serve(
     ),
   });
   const finished = worker.run();
-  if (options.current)
-    await makeVersionCurrent(
-      clientConnection,
-      target.namespace,
-      worker.buildId,
-    );
+  if (options.current) await makeVersionCurrent(clientConnection, target.namespace, worker.buildId);
   if (owned !== null) {
     await writeRuntimeFile(home, {
       pid: process.pid,
       storeUrl: owned.url,
       storeToken: owned.token,
-      temporalAddress: target.options.address ?? "",
+      temporalAddress: target.options.address ?? '',
       namespace: target.namespace,
       temporalUi: null,
       clusterUrl: null,
@@ -129,15 +97,9 @@ export async function serve(
       queues,
     });
   }
-  terminal.err(
-    `worker of build ${worker.buildId} serves ${roles.map((role) => queues[role]).join(", ")}`,
-  );
+  terminal.err(`worker of build ${worker.buildId} serves ${roles.map((role) => queues[role]).join(', ')}`);
   try {
-    await Promise.race([
-      once(process, "SIGINT"),
-      once(process, "SIGTERM"),
-      finished,
-    ]);
+    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), finished]);
   } finally {
     worker.shutdown();
     await finished.catch((error: unknown) => terminal.err(String(error)));
@@ -149,27 +111,18 @@ export async function serve(
   }
 }
 
-function sourceOf(
-  kind: string,
-  store: Store,
-  env: NodeJS.ProcessEnv,
-): UsageSource {
-  if (kind === "store") return store;
-  if (kind !== "influxdb")
-    throw new CommandFailure(
-      EXIT.usage,
-      `--source ${kind}: known are store, influxdb`,
-    );
+function sourceOf(kind: string, store: Store, env: NodeJS.ProcessEnv): UsageSource {
+  if (kind === 'store') return store;
+  if (kind !== 'influxdb') throw new CommandFailure(EXIT.usage, `--source ${kind}: known are store, influxdb`);
   const read = (name: string): string => {
     const value = env[name];
-    if (value === undefined || value === "")
-      throw new CommandFailure(EXIT.usage, `--source influxdb needs ${name}`);
+    if (value === undefined || value === '') throw new CommandFailure(EXIT.usage, `--source influxdb needs ${name}`);
     return value;
   };
   return createInfluxTelemetry({
-    url: read("INFLUX_URL"),
-    token: read("INFLUX_TOKEN"),
-    org: read("INFLUX_ORG"),
-    bucket: read("INFLUX_BUCKET"),
+    url: read('INFLUX_URL'),
+    token: read('INFLUX_TOKEN'),
+    org: read('INFLUX_ORG'),
+    bucket: read('INFLUX_BUCKET'),
   });
 }

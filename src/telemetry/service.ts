@@ -1,21 +1,14 @@
-import { createAdaptorServer } from "@hono/node-server";
-import { Hono, type Context } from "hono";
-import { bearerAuth } from "hono/bearer-auth";
-import { bodyLimit } from "hono/body-limit";
-import { z } from "zod";
-import { HeadroomError, isHeadroomError } from "../domain/errors.js";
-import type { Store, UsageWindow } from "./port.js";
-import type { RecordFeed } from "./record-feed.js";
-import {
-  bodies,
-  decodeMetrics,
-  decodeUsage,
-  encodeWindow,
-  errorBody,
-  STATUS,
-} from "./wire.js";
+import { createAdaptorServer } from '@hono/node-server';
+import { Hono, type Context } from 'hono';
+import { bearerAuth } from 'hono/bearer-auth';
+import { bodyLimit } from 'hono/body-limit';
+import { z } from 'zod';
+import { HeadroomError, isHeadroomError } from '../domain/errors.js';
+import type { Store, UsageWindow } from './port.js';
+import type { RecordFeed } from './record-feed.js';
+import { bodies, decodeMetrics, decodeUsage, encodeWindow, errorBody, STATUS } from './wire.js';
 
-const COMPONENT = "telemetry/service";
+const COMPONENT = 'telemetry/service';
 /** A body larger than this is refused; a client splits what it writes well below. */
 export const MOST_BODY_BYTES = 16 * 1024 * 1024;
 /** A request that takes longer is given up, so that one bad query cannot hold a connection for ever. */
@@ -28,50 +21,31 @@ export interface StoreService {
   close(): Promise<void>;
 }
 
-const failure = (
-  action: string,
-  problem: string,
-  remedy: string,
-  kind: HeadroomError["kind"] = "invalid-input",
-) => new HeadroomError({ kind, component: COMPONENT, action, problem, remedy });
+const failure = (action: string, problem: string, remedy: string, kind: HeadroomError['kind'] = 'invalid-input') =>
+  new HeadroomError({ kind, component: COMPONENT, action, problem, remedy });
 
-async function json<Schema extends z.ZodType>(
-  context: Context,
-  schema: Schema,
-): Promise<z.output<Schema>> {
+async function json<Schema extends z.ZodType>(context: Context, schema: Schema): Promise<z.output<Schema>> {
   const text = await context.req.text();
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
-    throw failure(
-      `reading ${context.req.path}`,
-      "the body is not JSON",
-      "send one JSON document",
-    );
+    throw failure(`reading ${context.req.path}`, 'the body is not JSON', 'send one JSON document');
   }
   const parsed = schema.safeParse(body);
   if (!parsed.success) {
-    throw failure(
-      `reading ${context.req.path}`,
-      z.prettifyError(parsed.error),
-      "send what the port asks for",
-    );
+    throw failure(`reading ${context.req.path}`, z.prettifyError(parsed.error), 'send what the port asks for');
   }
   return parsed.data;
 }
 
-async function frame<T>(
-  context: Context,
-  decode: (body: ArrayBuffer) => T,
-): Promise<T> {
+async function frame<T>(context: Context, decode: (body: ArrayBuffer) => T): Promise<T> {
   const body = await context.req.arrayBuffer();
   try {
     return decode(body);
   } catch (error) {
-    const problem =
-      error instanceof z.ZodError ? z.prettifyError(error) : String(error);
-    throw failure(`reading ${context.req.path}`, problem, "send a whole frame");
+    const problem = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+    throw failure(`reading ${context.req.path}`, problem, 'send a whole frame');
   }
 }
 
@@ -86,9 +60,7 @@ function windowResponse(window: UsageWindow): Response {
       else return this.pull?.(controller);
     },
   });
-  return new Response(stream, {
-    headers: { "content-type": "application/octet-stream" },
-  });
+  return new Response(stream, { headers: { 'content-type': 'application/octet-stream' } });
 }
 
 /** Ends with the client's connection, or with the time limit. */
@@ -103,12 +75,7 @@ const PATIENCE_MS = 30_000;
 
 async function nextRecord(context: Context, { nextRecord: next }: Served) {
   const { kind, account, seen } = await json(context, bodies.nextRecord);
-  if (next === undefined)
-    throw failure(
-      "waiting for a record",
-      "this store has no feed",
-      "serve it withRecordFeed",
-    );
+  if (next === undefined) throw failure('waiting for a record', 'this store has no feed', 'serve it withRecordFeed');
   const patience = AbortSignal.timeout(PATIENCE_MS);
   const signal = AbortSignal.any([context.req.raw.signal, patience]);
   try {
@@ -122,89 +89,59 @@ async function nextRecord(context: Context, { nextRecord: next }: Served) {
 function application(store: Served, token: string): Hono {
   const app = new Hono();
   // Before the token is asked for: probes have none, and learn nothing but that it answers.
-  app.get("/healthz", (c) => c.text("ok"));
+  app.get('/healthz', (c) => c.text('ok'));
   app.use(bearerAuth({ token }));
   app.use(
     bodyLimit({
       maxSize: MOST_BODY_BYTES,
       onError: () => {
-        throw failure(
-          "receiving a body",
-          `it is larger than ${MOST_BODY_BYTES} bytes`,
-          "send it in parts",
-        );
+        throw failure('receiving a body', `it is larger than ${MOST_BODY_BYTES} bytes`, 'send it in parts');
       },
     }),
   );
 
-  app.post("/v1/write-usage", async (c) =>
-    c.json(await store.writeUsage(await frame(c, decodeUsage))),
+  app.post('/v1/write-usage', async (c) => c.json(await store.writeUsage(await frame(c, decodeUsage))));
+  app.post('/v1/write-metrics', async (c) => c.json(await store.writeMetrics(await frame(c, decodeMetrics))));
+  app.post('/v1/read-usage', async (c) =>
+    windowResponse(await store.readUsage(await json(c, bodies.usageQuery), signalOf(c))),
   );
-  app.post("/v1/write-metrics", async (c) =>
-    c.json(await store.writeMetrics(await frame(c, decodeMetrics))),
+  app.post('/v1/read-metric', async (c) =>
+    c.json({ value: await store.readMetric(await json(c, bodies.metricQuery), signalOf(c)) }),
   );
-  app.post("/v1/read-usage", async (c) =>
-    windowResponse(
-      await store.readUsage(await json(c, bodies.usageQuery), signalOf(c)),
-    ),
-  );
-  app.post("/v1/read-metric", async (c) =>
-    c.json({
-      value: await store.readMetric(
-        await json(c, bodies.metricQuery),
-        signalOf(c),
-      ),
-    }),
-  );
-  app.post("/v1/take-snapshot", async (c) => {
+  app.post('/v1/take-snapshot', async (c) => {
     const { query, takenAt } = await json(c, bodies.takeSnapshot);
     return c.json(await store.takeSnapshot(query, takenAt, signalOf(c)));
   });
-  app.post("/v1/read-snapshot", async (c) => {
+  app.post('/v1/read-snapshot', async (c) => {
     const { id, since } = await json(c, bodies.readSnapshot);
     return windowResponse(await store.readSnapshot(id, signalOf(c), since));
   });
-  app.post("/v1/put-record", async (c) => {
+  app.post('/v1/put-record', async (c) => {
     await store.putRecord(await json(c, bodies.putRecord));
     return c.json({});
   });
-  app.post("/v1/get-record", async (c) => {
+  app.post('/v1/get-record', async (c) => {
     const { kind, id } = await json(c, bodies.getRecord);
     return c.json(await store.getRecord(kind, id));
   });
-  app.post("/v1/list-records", async (c) => {
+  app.post('/v1/list-records', async (c) => {
     const { kind, account, limit, before } = await json(c, bodies.listRecords);
     const options = before === undefined ? { limit } : { limit, before };
     return c.json(await store.listRecords(kind, account, options));
   });
-  app.post("/v1/next-record", async (c) => c.json(await nextRecord(c, store)));
+  app.post('/v1/next-record', async (c) => c.json(await nextRecord(c, store)));
 
   app.notFound((c) => {
-    const error = failure(
-      `serving ${c.req.method} ${c.req.path}`,
-      "there is no such call",
-      "use the same version",
-    );
+    const error = failure(`serving ${c.req.method} ${c.req.path}`, 'there is no such call', 'use the same version');
     return c.json(errorBody(error), 404);
   });
   app.onError((error, c) => {
-    if (isHeadroomError(error))
-      return c.json(errorBody(error), STATUS[error.kind]);
-    if ("getResponse" in error && typeof error.getResponse === "function")
-      return error.getResponse();
-    const late = error.name === "TimeoutError";
-    const problem = late
-      ? `it took longer than ${TIMEOUT_MS / 1000}s`
-      : error.message;
-    const remedy = late
-      ? "ask for less at once"
-      : "try again; if it stays, look at the log of the owner";
-    return c.json(
-      errorBody(
-        failure(`serving ${c.req.path}`, problem, remedy, "unavailable"),
-      ),
-      503,
-    );
+    if (isHeadroomError(error)) return c.json(errorBody(error), STATUS[error.kind]);
+    if ('getResponse' in error && typeof error.getResponse === 'function') return error.getResponse();
+    const late = error.name === 'TimeoutError';
+    const problem = late ? `it took longer than ${TIMEOUT_MS / 1000}s` : error.message;
+    const remedy = late ? 'ask for less at once' : 'try again; if it stays, look at the log of the owner';
+    return c.json(errorBody(failure(`serving ${c.req.path}`, problem, remedy, 'unavailable')), 503);
   });
   return app;
 }
@@ -218,41 +155,36 @@ export async function createStoreService(
   store: Served,
   options: { token: string; port?: number; host?: string },
 ): Promise<StoreService> {
-  const host = options.host ?? "127.0.0.1";
+  const host = options.host ?? '127.0.0.1';
   if (options.token.length < 16) {
-    throw failure(
-      "starting",
-      "its token is shorter than 16 characters",
-      "give a random one",
-    );
+    throw failure('starting', 'its token is shorter than 16 characters', 'give a random one');
   }
   const app = application(store, options.token);
   const server = createAdaptorServer({ fetch: app.fetch, hostname: host });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    server.once('error', reject);
     server.listen(options.port ?? 0, host, () => {
-      server.off("error", reject);
+      server.off('error', reject);
       resolve();
     });
   }).catch((cause: unknown) => {
     throw new HeadroomError({
-      kind: "unavailable",
+      kind: 'unavailable',
       component: COMPONENT,
       action: `listening on ${host}:${options.port ?? 0}`,
       problem: cause instanceof Error ? cause.message : String(cause),
-      remedy: "choose another port",
+      remedy: 'choose another port',
       cause,
     });
   });
   const address = server.address();
-  if (address === null || typeof address === "string")
-    throw new TypeError("the server has no port");
+  if (address === null || typeof address === 'string') throw new TypeError('the server has no port');
   return {
     url: `http://127.0.0.1:${address.port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        if ("closeAllConnections" in server) server.closeAllConnections();
+        if ('closeAllConnections' in server) server.closeAllConnections();
       }),
   };
 }

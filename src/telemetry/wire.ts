@@ -1,13 +1,8 @@
-import { z } from "zod";
-import { COMPONENTS } from "../domain/component.js";
-import type { ErrorKind, HeadroomError } from "../domain/errors.js";
-import type { Sample } from "../domain/series.js";
-import {
-  RECORD_KINDS,
-  type MetricBatch,
-  type UsageBatch,
-  type UsageWindow,
-} from "./port.js";
+import { z } from 'zod';
+import { COMPONENTS } from '../domain/component.js';
+import type { ErrorKind, HeadroomError } from '../domain/errors.js';
+import type { Sample } from '../domain/series.js';
+import { RECORD_KINDS, type MetricBatch, type UsageBatch, type UsageWindow } from './port.js';
 
 /*
  * What travels between the owner of the store and its clients. Series go as packed numbers behind a JSON header: NaN
@@ -31,13 +26,7 @@ export function encodeFrame(
   view.setUint32(0, MAGIC, true);
   view.setUint32(4, text.length, true);
   head.set(text, 8);
-  return [
-    head,
-    ...floats.map(
-      (part) => new Uint8Array(part.buffer, part.byteOffset, part.byteLength),
-    ),
-    ...bytes,
-  ];
+  return [head, ...floats.map((part) => new Uint8Array(part.buffer, part.byteOffset, part.byteLength)), ...bytes];
 }
 
 /** Reads a frame; `take…` hand out its numbers in order, and `end` insists that there is nothing else. */
@@ -48,29 +37,23 @@ export function decodeFrame(body: ArrayBuffer): {
   end(): void;
 } {
   const view = new DataView(body);
-  if (body.byteLength < 8 || view.getUint32(0, true) !== MAGIC)
-    throw new RangeError("it is no frame");
+  if (body.byteLength < 8 || view.getUint32(0, true) !== MAGIC) throw new RangeError('it is no frame');
   const length = view.getUint32(4, true);
   let offset = 8 + Math.ceil(length / 8) * 8;
   const reserve = (size: number): number => {
     const start = offset;
     offset += size;
-    if (!(size >= 0) || offset > body.byteLength)
-      throw new RangeError("it was cut off");
+    if (!(size >= 0) || offset > body.byteLength) throw new RangeError('it was cut off');
     return start;
   };
   reserve(0);
-  const header: unknown = JSON.parse(
-    new TextDecoder().decode(new Uint8Array(body, 8, length)),
-  );
+  const header: unknown = JSON.parse(new TextDecoder().decode(new Uint8Array(body, 8, length)));
   return {
     header,
-    takeFloats: (count) =>
-      new Float64Array(body.slice(reserve(count * 8), offset)),
+    takeFloats: (count) => new Float64Array(body.slice(reserve(count * 8), offset)),
     takeBytes: (count) => new Uint8Array(body.slice(reserve(count), offset)),
     end() {
-      if (offset !== body.byteLength)
-        throw new RangeError("it is longer than it says");
+      if (offset !== body.byteLength) throw new RangeError('it is longer than it says');
     },
   };
 }
@@ -78,43 +61,17 @@ export function decodeFrame(body: ArrayBuffer): {
 const text = z.string().min(1).max(512);
 const time = z.number();
 const component = z.enum(COMPONENTS);
-const wanted = z
-  .array(z.strictObject({ workload: text, component }))
-  .max(30_000);
+const wanted = z.array(z.strictObject({ workload: text, component })).max(30_000);
 
 export const bodies = {
-  usageQuery: z.strictObject({
-    account: text,
-    series: wanted,
-    from: time,
-    to: time,
-    step: z.number().positive(),
-  }),
-  metricQuery: z.strictObject({
-    account: text,
-    workload: text,
-    metric: text,
-    from: time,
-    to: time,
-  }),
+  usageQuery: z.strictObject({ account: text, series: wanted, from: time, to: time, step: z.number().positive() }),
+  metricQuery: z.strictObject({ account: text, workload: text, metric: text, from: time, to: time }),
   takeSnapshot: z.strictObject({
-    query: z.strictObject({
-      account: text,
-      series: wanted,
-      from: time,
-      to: time,
-      step: z.number().positive(),
-    }),
+    query: z.strictObject({ account: text, series: wanted, from: time, to: time, step: z.number().positive() }),
     takenAt: time,
   }),
   readSnapshot: z.strictObject({ id: text, since: time.optional() }),
-  putRecord: z.strictObject({
-    kind: z.enum(RECORD_KINDS),
-    id: text,
-    account: text,
-    at: time,
-    body: z.unknown(),
-  }),
+  putRecord: z.strictObject({ kind: z.enum(RECORD_KINDS), id: text, account: text, at: time, body: z.unknown() }),
   getRecord: z.strictObject({ kind: z.enum(RECORD_KINDS), id: text }),
   listRecords: z.strictObject({
     kind: z.enum(RECORD_KINDS),
@@ -152,14 +109,7 @@ const windowHeader = z.strictObject({
   from: time,
   to: time,
   step: z.number().positive(),
-  series: z.array(
-    z.strictObject({
-      workload: text,
-      component,
-      start: time,
-      bins: z.int().min(0),
-    }),
-  ),
+  series: z.array(z.strictObject({ workload: text, component, start: time, bins: z.int().min(0) })),
 });
 
 export function encodeWindow(window: UsageWindow): Uint8Array[] {
@@ -204,45 +154,20 @@ export function decodeWindow(body: ArrayBuffer): UsageWindow {
   };
 }
 
-const usageHeader = z.array(
-  z.strictObject({
-    account: text,
-    workload: text,
-    component,
-    samples: z.int().min(0),
-  }),
-);
-const metricHeader = z.array(
-  z.strictObject({
-    account: text,
-    workload: text,
-    metric: text,
-    samples: z.int().min(0),
-  }),
-);
+const usageHeader = z.array(z.strictObject({ account: text, workload: text, component, samples: z.int().min(0) }));
+const metricHeader = z.array(z.strictObject({ account: text, workload: text, metric: text, samples: z.int().min(0) }));
 
-function encodeSamples(
-  header: unknown,
-  batches: readonly { samples: readonly Sample[] }[],
-): Uint8Array[] {
+function encodeSamples(header: unknown, batches: readonly { samples: readonly Sample[] }[]): Uint8Array[] {
   const floats = batches.flatMap(({ samples }) => [
     Float64Array.from(samples, ({ at }) => at),
     Float64Array.from(samples, ({ value }) => value),
   ]);
-  const limited = batches.map(({ samples }) =>
-    Uint8Array.from(samples, ({ censored }) => (censored === true ? 1 : 0)),
-  );
+  const limited = batches.map(({ samples }) => Uint8Array.from(samples, ({ censored }) => (censored === true ? 1 : 0)));
   return encodeFrame(header, floats, limited);
 }
 
-function decodeSamples(
-  frame: ReturnType<typeof decodeFrame>,
-  counts: readonly number[],
-): Sample[][] {
-  const numbers = counts.map((count) => ({
-    times: frame.takeFloats(count),
-    values: frame.takeFloats(count),
-  }));
+function decodeSamples(frame: ReturnType<typeof decodeFrame>, counts: readonly number[]): Sample[][] {
+  const numbers = counts.map((count) => ({ times: frame.takeFloats(count), values: frame.takeFloats(count) }));
   const decoded = numbers.map(({ times, values }) => {
     const limited = frame.takeBytes(times.length);
     return Array.from(times, (at, index) => ({
@@ -281,12 +206,7 @@ export function decodeUsage(body: ArrayBuffer): UsageBatch[] {
 
 export const encodeMetrics = (batches: readonly MetricBatch[]): Uint8Array[] =>
   encodeSamples(
-    batches.map(({ account, workload, metric, samples }) => ({
-      account,
-      workload,
-      metric,
-      samples: samples.length,
-    })),
+    batches.map(({ account, workload, metric, samples }) => ({ account, workload, metric, samples: samples.length })),
     batches,
   );
 
@@ -305,14 +225,7 @@ export function decodeMetrics(body: ArrayBuffer): MetricBatch[] {
   }));
 }
 
-const ERROR_KINDS = [
-  "invalid-input",
-  "not-found",
-  "refused",
-  "unavailable",
-  "conflict",
-  "full",
-] as const;
+const ERROR_KINDS = ['invalid-input', 'not-found', 'refused', 'unavailable', 'conflict', 'full'] as const;
 
 export const errorSchema = z.object({
   kind: z.enum(ERROR_KINDS),
@@ -323,9 +236,9 @@ export const errorSchema = z.object({
 });
 
 export const STATUS = {
-  "invalid-input": 400,
+  'invalid-input': 400,
   refused: 403,
-  "not-found": 404,
+  'not-found': 404,
   conflict: 409,
   unavailable: 503,
   full: 507,
@@ -337,8 +250,6 @@ export function errorBody(error: HeadroomError): z.output<typeof errorSchema> {
   const head = `${component}: ${action}: `;
   const tail = `; ${remedy}`;
   const whole = message.startsWith(head) && message.endsWith(tail);
-  const problem = whole
-    ? message.slice(head.length, message.length - tail.length)
-    : message;
+  const problem = whole ? message.slice(head.length, message.length - tail.length) : message;
   return { kind, component, action, problem, remedy };
 }
