@@ -3,7 +3,7 @@ import { createActivities } from '../../activities/index.js';
 import { summarizePlan } from '../allocate/index.js';
 import { createDecisionPool } from '../decide/pool.js';
 import { HeadroomError } from '../domain/errors.js';
-import { createInfluxTelemetry } from '../telemetry/influxdb.js';
+import { createInfluxTelemetry } from '../telemetry/influxdb/source.js';
 import type { Store, UsageSource } from '../telemetry/port.js';
 import { connectClient, connectWorker, resolveTarget } from '../temporal/connection.js';
 import { createFence } from '../temporal/fence.js';

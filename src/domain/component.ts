@@ -11,6 +11,22 @@ export const COMPONENT_UNITS: Record<Component, string> = {
   gpu: 'devices',
 };
 
+/**
+ * More than any workload has of it: what lies beyond was measured in another unit (nanocores for cores), and is no
+ * amount. A smaller mistake (millicores for cores) cannot be told from the number alone.
+ */
+const MOST_AMOUNT: Record<Component, number> = {
+  cpu: 1e6,
+  memory: 2 ** 60,
+  storage: 2 ** 60,
+  io: 2 ** 50,
+  network: 2 ** 50,
+  gpu: 1e6,
+};
+
+/** Whether a number can be an amount of a component, in its unit; NaN is none. */
+export const isAmount = (component: Component, value: number): boolean => value >= 0 && value <= MOST_AMOUNT[component];
+
 /** Amounts by component; a component that is absent is unknown or not asked for, never zero. */
 export type Resources = Partial<Record<Component, number>>;
 
