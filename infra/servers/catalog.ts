@@ -15,6 +15,8 @@ export interface GoModule {
   tags: readonly string[];
   /** `flux`: needs cgo, Rust, and InfluxData's pkg-config in place of the system's. */
   needs: 'go' | 'go-and-rust';
+  /** Further files that a server wants (its CRDs): folder in the cache → module and folder in it. */
+  files?: Readonly<Record<string, { module: string; folder: string }>>;
 }
 
 export interface DebianPackage {
@@ -73,7 +75,37 @@ const prometheus: DebianPackage = {
   tools: { prometheus: 'usr/bin/prometheus', promtool: 'usr/bin/promtool' },
 };
 
-export const GO_MODULES: readonly GoModule[] = [kubernetes, influxdb];
+/** Karpenter with its kwok provider: its nodes are kwok's. A peer: `make test-peers` alone builds it. */
+const karpenter: GoModule = {
+  name: 'karpenter',
+  version: 'v1.14.0',
+  folder: 'karpenter',
+  tools: { karpenter: 'sigs.k8s.io/karpenter/kwok' },
+  symbols: {},
+  tags: [],
+  needs: 'go',
+  files: {
+    crds: { module: 'sigs.k8s.io/karpenter', folder: 'pkg/apis/crds' },
+    'kwok-crds': { module: 'sigs.k8s.io/karpenter', folder: 'kwok/apis/crds' },
+  },
+};
+
+/** KEDA's operator and the adapter that gives an HPA its metrics. A peer: `make test-peers` alone builds it. */
+const keda: GoModule = {
+  name: 'keda',
+  version: 'v2.21.0',
+  folder: 'keda',
+  tools: {
+    'keda-operator': 'github.com/kedacore/keda/v2/cmd/operator',
+    'keda-adapter': 'github.com/kedacore/keda/v2/cmd/adapter',
+  },
+  symbols: { 'github.com/kedacore/keda/v2/version.Version': '2.21.0' },
+  tags: [],
+  needs: 'go',
+  files: { crds: { module: 'github.com/kedacore/keda/v2', folder: 'config/crd/bases' } },
+};
+
+export const GO_MODULES: readonly GoModule[] = [kubernetes, influxdb, karpenter, keda];
 export const DEBIAN_PACKAGES: readonly DebianPackage[] = [prometheus];
 
 /** `kube-apiserver` → `HEADROOM_KUBE_APISERVER`: the variable that names a binary of your own. */

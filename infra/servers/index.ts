@@ -2,4 +2,4 @@ export { startInflux, type InfluxServer } from './influxdb.js';
 export { startPrometheus, type PrometheusServer } from './prometheus.js';
 export { startControlPlane, type ControlPlane, type ControlPlaneOptions, type NodeSpec } from './control-plane.js';
 export { freePorts, startProcess, type ServerProcess } from './process.js';
-export { toolPath } from './locate.js';
+export { filesOf, toolPath } from './locate.js';

@@ -49,3 +49,13 @@ export function toolPath(tool: string): string {
     `${tool} is not there yet: run \`make servers-build\`, or set ${environmentOf(tool)} to a binary of your own`,
   );
 }
+
+/** A folder of files that came with a module (its CRDs). @throws Error where it has not been built yet. */
+export function filesOf(moduleName: string, name: string): string {
+  const module = GO_MODULES.find((one) => one.name === moduleName);
+  const folder = module === undefined ? '' : join(moduleHome(module), name);
+  if (existsSync(folder)) return folder;
+  throw new Error(
+    `${name} of ${moduleName} is not there yet: run \`node dist/infra/servers/provide.js ${moduleName}\``,
+  );
+}

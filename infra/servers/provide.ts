@@ -131,6 +131,10 @@ async function buildModule(module: GoModule): Promise<void> {
       const made = join(work, basename(path.replace(/\/v\d+$/, '')));
       if (made !== join(work, tool)) renameSync(made, join(work, tool));
     }
+    for (const [name, { module: path, folder }] of Object.entries(module.files ?? {})) {
+      const found = spawnSync('go', ['list', '-m', '-f', '{{.Dir}}', path], { cwd, encoding: 'utf8' });
+      cpSync(join(found.stdout.trim(), folder), join(work, name), { recursive: true });
+    }
     publish(work, moduleHome(module));
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -216,11 +220,13 @@ export async function provide(names: readonly string[]): Promise<void> {
 }
 
 export const COMMON = ['kubernetes', 'influxdb', 'prometheus'];
+/** What `make test-peers` sets beside Headroom: some twenty minutes to build on two cores. */
+export const PEERS = ['karpenter', 'keda'];
 
 if (process.argv[1]?.endsWith('provide.js') === true) {
   const named = process.argv.slice(2);
   try {
-    await provide(named.length === 0 ? COMMON : named);
+    await provide(named.length === 0 ? COMMON : named.flatMap((name) => (name === 'peers' ? PEERS : [name])));
   } catch (error) {
     const failure = error instanceof Failure ? error : null;
     process.stderr.write(
