@@ -10,8 +10,9 @@ import { createFence } from '../temporal/fence.js';
 import { createHistories } from '../temporal/histories.js';
 import { homeFolder, removeRuntimeFile, writeRuntimeFile } from '../temporal/home.js';
 import { ensureSearchAttributes, makeVersionCurrent } from '../temporal/namespace.js';
+import { clockOf } from '../temporal/rehearsal.js';
 import { createWorkers, installLogger } from '../temporal/worker.js';
-import { REAL_TIME } from '../domain/time.js';
+import { parseTime, simulatedNow } from '../domain/time.js';
 import { CommandFailure, EXIT, type Terminal } from './command.js';
 import { clusterOfEnvironment } from './kube.js';
 import { numberOf } from './session.js';
@@ -24,6 +25,9 @@ export interface ServeOptions {
   threads: string;
   source: string;
   current: boolean;
+  /** A rehearsal: time runs so many times as fast, from `clock` on. */
+  speed?: string;
+  clock?: string;
 }
 
 export const ROLES = ['light', 'compute', 'cluster'] as const;
@@ -37,6 +41,16 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
   }
   installLogger();
   const home = homeFolder(terminal.env);
+  const scale = await clockOf(
+    home,
+    options.speed === undefined
+      ? null
+      : {
+          speed: numberOf(options.speed, '--speed'),
+          from: options.clock === undefined ? null : parseTime(options.clock),
+        },
+  );
+  const now = (): number => simulatedNow(scale, Date.now());
   const { runtime, ...target } = await resolveTarget(terminal.env);
   const { client, connection: clientConnection } = await connectClient(target);
   const {
@@ -46,7 +60,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
   } = await openStore(runtime, {
     home,
     env: terminal.env,
-    now: () => Date.now() / 1000,
+    now,
     say: (line) => terminal.err(line),
   });
   const queues = { light: 'headroom', compute: 'headroom-compute', cluster: `headroom-cluster-${options.cluster}` };
@@ -74,7 +88,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
             remedy: `run a worker with --roles cluster --cluster ${name}`,
           });
         },
-        fence: createFence(client, () => Date.now() / 1000),
+        fence: createFence(client, now),
         decider,
         histories: createHistories(client),
       },
@@ -93,7 +107,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       temporalUi: null,
       clusterUrl: null,
       clusterToken: null,
-      scale: REAL_TIME,
+      scale,
       queues,
     });
   }

@@ -15,6 +15,8 @@ export const register: RegisterCommand = (program, terminal) => {
         'where usage is read: store, or influxdb (INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)',
         'store',
       )
+      .option('--speed <n>', 'rehearsal: time runs n times as fast (for trying it on a test cluster)')
+      .option('--clock <time>', 'rehearsal: the time at which it begins; default now')
       .option('--no-current', 'do not make this build the current version')
       .action(async (options: ServeOptions) => {
         // The SDK's native parts and the solver are loaded by who serves, not by who asks for help.
