@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HeadroomError } from '../domain/errors.js';
+import type { BehaviorStore } from './events/port.js';
 import type { MetricBatch, Store, UsageBatch, UsageWindow } from './port.js';
 import type { RecordFeed } from './record-feed.js';
 import { answers, decodeWindow, encodeMetrics, encodeUsage, errorSchema } from './wire.js';
@@ -46,7 +47,7 @@ function* inRequests<Batch extends UsageBatch | MetricBatch>(batches: readonly B
  * The store of another process, behind the same port. Closing it leaves the owner alone.
  * @throws HeadroomError as the owner does, and `unavailable` where the owner is down, slow or cut off in the middle.
  */
-export function createStoreClient(options: StoreClientOptions): Store & RecordFeed {
+export function createStoreClient(options: StoreClientOptions): Store & BehaviorStore & RecordFeed {
   const { url, token, timeout } = optionsSchema.parse(options);
   const base = url.replace(/\/$/, '');
 
@@ -145,6 +146,8 @@ export function createStoreClient(options: StoreClientOptions): Store & RecordFe
         if (record !== null) return record;
       }
     },
+    writeBehavior: (part) => ask('write-behavior', part, answers.written),
+    readEvents: (query, signal) => ask('read-events', query, answers.behavior, signal),
     close: () => Promise.resolve(),
   };
 }

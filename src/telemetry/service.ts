@@ -4,6 +4,7 @@ import { bearerAuth } from 'hono/bearer-auth';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
 import { HeadroomError, isHeadroomError } from '../domain/errors.js';
+import type { BehaviorStore } from './events/port.js';
 import type { Store, UsageWindow } from './port.js';
 import type { RecordFeed } from './record-feed.js';
 import { bodies, decodeMetrics, decodeUsage, encodeWindow, errorBody, STATUS } from './wire.js';
@@ -67,8 +68,13 @@ function windowResponse(window: UsageWindow): Response {
 const signalOf = (context: Context): AbortSignal =>
   AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(TIMEOUT_MS)]);
 
-/** What is served: a store, and news of its records where it has a feed. */
-type Served = Store & Partial<RecordFeed>;
+function behaviorOf({ writeBehavior, readEvents }: Served): BehaviorStore {
+  if (writeBehavior !== undefined && readEvents !== undefined) return { writeBehavior, readEvents };
+  throw failure('serving behaviour', 'this store keeps none', 'use the embedded store');
+}
+
+/** What is served: a store, behaviour where it keeps that too, and news of its records where it has a feed. */
+type Served = Store & Partial<BehaviorStore> & Partial<RecordFeed>;
 
 /** A wait for a record is answered with nothing after so long; the client asks again. */
 const PATIENCE_MS = 30_000;
@@ -129,7 +135,18 @@ function application(store: Served, token: string): Hono {
     const options = before === undefined ? { limit } : { limit, before };
     return c.json(await store.listRecords(kind, account, options));
   });
+
   app.post('/v1/next-record', async (c) => c.json(await nextRecord(c, store)));
+
+  app.post('/v1/write-behavior', async (c) => {
+    const part = await json(c, bodies.behaviorPart);
+    return c.json(await behaviorOf(store).writeBehavior(part));
+  });
+  app.post('/v1/read-events', async (c) => {
+    const { kind, ...query } = await json(c, bodies.behaviorQuery);
+    const asked = kind === undefined ? query : { ...query, kind };
+    return c.json(await behaviorOf(store).readEvents(asked, signalOf(c)));
+  });
 
   app.notFound((c) => {
     const error = failure(`serving ${c.req.method} ${c.req.path}`, 'there is no such call', 'use the same version');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { behaviorRowSchema, ROW_KINDS } from '../behavior/events.js';
 import { COMPONENTS } from '../domain/component.js';
 import type { ErrorKind, HeadroomError } from '../domain/errors.js';
 import type { Sample } from '../domain/series.js';
@@ -84,6 +85,14 @@ export const bodies = {
     account: text,
     seen: z.strictObject({ id: text, at: time }).nullable(),
   }),
+  behaviorPart: z.strictObject({ id: text, account: text, at: time, rows: z.array(behaviorRowSchema) }),
+  behaviorQuery: z.strictObject({
+    account: text,
+    from: time,
+    to: time,
+    kind: z.enum(ROW_KINDS).optional(),
+    limit: z.int().min(1).max(200_000),
+  }),
 };
 
 export const answers = {
@@ -102,6 +111,7 @@ export const answers = {
   record: bodies.putRecord.nullable(),
   records: z.array(bodies.putRecord),
   done: z.object({}),
+  behavior: z.array(behaviorRowSchema),
 };
 
 const windowHeader = z.strictObject({

@@ -1,5 +1,6 @@
 import { DOUBLE, VARCHAR } from '@duckdb/node-api';
 import { RECORD_KINDS, type RecordKind } from '../port.js';
+import { compactBehavior } from './behavior.js';
 import type { SeriesRegistry } from './series-registry.js';
 import type { Session } from './session.js';
 import type { WriteQueue } from './write-queue.js';
@@ -80,6 +81,7 @@ export function createRetained(registry: SeriesRegistry, queue: () => WriteQueue
           );
           recordsRemoved += rowsChanged;
         }
+        await compactBehavior(session, now, retentionDays);
         onCommit(() => accounts.forEach((account, index) => known.set(account, cutoffs[index] ?? 0)));
         return { samplesRemoved, recordsRemoved };
       });

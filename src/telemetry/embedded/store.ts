@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import type { Sample } from '../../domain/series.js';
 import { binStart } from '../../domain/time.js';
+import type { BehaviorStore } from '../events/port.js';
 import type { Snapshot, Store, UsageQuery, UsageWindow } from '../port.js';
+import { BEHAVIOR_SCHEMA, createBehavior } from './behavior.js';
 import { createRetained, type Compaction } from './compaction.js';
 import { openDatabase } from './database.js';
 import { storeError } from './errors.js';
@@ -50,7 +52,7 @@ export interface EmbeddedStoreOptions {
   threads?: number;
 }
 
-export interface EmbeddedStore extends Store {
+export interface EmbeddedStore extends Store, BehaviorStore {
   /** Drops what is past retention; idempotent, and safe beside reads and writes. */
   compact(now: number): Promise<Compaction>;
 }
@@ -67,7 +69,7 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
   const retained = createRetained(registry, () => queue);
 
   const onOpen = async (session: Session): Promise<void> => {
-    for (const statement of SCHEMA) await session.query(statement);
+    for (const statement of [...SCHEMA, ...BEHAVIOR_SCHEMA]) await session.query(statement);
     const [row] = await session.rows('SELECT version FROM store');
     if (row === undefined) await session.query('INSERT INTO store VALUES ($1)', [int(SCHEMA_VERSION)]);
     else if (Number(row[0]) !== SCHEMA_VERSION) {
@@ -174,6 +176,7 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
 
   return {
     name: 'embedded',
+    ...createBehavior(database, queue),
 
     writeUsage: (batches) =>
       write(
