@@ -7,6 +7,10 @@ export interface WorkloadTarget {
   kind: 'Deployment' | 'StatefulSet';
   namespace: string;
   name: string;
+  /** Labels that the object has to carry to be the account's. */
+  labels?: Readonly<Record<string, string>>;
+  /** It is the one object with these labels, whatever its name; `name` then stands for it in messages alone. */
+  anyName?: boolean;
 }
 
 /** A pool of nodes, as the account names it. */
@@ -42,6 +46,10 @@ export interface ObserveRequest {
   account: string;
   workloads: WorkloadTarget[];
   pools: string[];
+  /** Labels that the nodes of a pool carry, by pool; absent: labels that name the pool. */
+  nodeSelectors?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Workloads that are read at the source itself, past any cache: what somebody else wrote a moment ago counts. */
+  fresh?: readonly string[];
 }
 
 /** Where capacity lives: a Kubernetes cluster, or a simulated one. */

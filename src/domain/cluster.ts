@@ -18,6 +18,45 @@ export interface WorkloadState {
   autoscaler: { kind: 'hpa' | 'scaledobject'; name: string; floor: number; ceiling: number } | null;
   /** Owners of the fields that Headroom may touch. */
   owners: { replicas: FieldOwner; request: FieldOwner; floor: FieldOwner };
+  /** With `exists: false`: why there is no such object, in words; several that match are named. */
+  absent?: string;
+  /** The part of a rollout that is still ahead, in words; absent where all replicas run the present template. */
+  rollout?: string;
+  /** Why pods of it are not ready, the most frequent first; absent where all are. */
+  troubles?: PodTrouble[];
+  /** The replicas that a disruption budget wants available; lowering stops there. */
+  disruption?: { name: string; minAvailable: number };
+  /** What one replica may request, by component, where limits of its namespace or its own limits say so. */
+  bounds?: Partial<Record<Component, { min?: number; max?: number; words: string }>>;
+}
+
+export type TroubleReason =
+  | 'unschedulable'
+  | 'crash-looping'
+  | 'image-pull'
+  | 'cannot-start'
+  | 'resize-pending'
+  | 'not-created'
+  | 'not-ready'
+  | 'starting';
+
+/** Why pods are not ready, in the words of the one that the cluster gave last. */
+export interface PodTrouble {
+  reason: TroubleReason;
+  pods: number;
+  words: string;
+}
+
+/** What is left of a quota to the workloads of an account that it counts. */
+export interface QuotaState {
+  /** Namespace, object and resource: `acme/compute requests.cpu`. */
+  quota: string;
+  /** The component whose requests are counted; absent where every replica of a workload counts `each`. */
+  component?: Component;
+  /** By workload: what one replica counts (1 of `pods`, its limit of `limits.cpu`); the keys are all that is counted. */
+  each: Record<string, number>;
+  /** What these workloads may have together: the hard limit less what others use. */
+  room: number;
 }
 
 export interface PoolState {
@@ -26,12 +65,23 @@ export interface PoolState {
   nodes: number;
   readyNodes: number;
   owner: FieldOwner;
+  /** Of `nodes`, those that take no new pods. */
+  cordoned?: number;
+  /** Nodes besides `nodes` that are being removed. */
+  leaving?: number;
+  /** What ready nodes offer to pods, and what the pods on them request; `requested` is absent where not all are seen. */
+  allocatable?: Resources;
+  requested?: Resources;
 }
 
 export interface ClusterState {
   at: EpochSeconds;
   workloads: WorkloadState[];
   pools: PoolState[];
+  /** Quotas that count workloads of the account; absent where none does. */
+  quotas?: QuotaState[];
+  /** What could not be read, as `pods`: what depends on it is left out above, never taken for nothing. */
+  unseen?: string[];
 }
 
 /** One field of one object, and the value that it shall have. */

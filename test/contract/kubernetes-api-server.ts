@@ -77,15 +77,53 @@ function validAutoscaler(object: JsonObject): string | null {
   return Number(maxReplicas) >= Number(minReplicas) ? null : 'spec.maxReplicas: must not be below minReplicas';
 }
 
+/** Tells whoever watches a kind of each change, however it was made. */
+function createWatched() {
+  const watchers = new Set<{ kind: string; response: ServerResponse }>();
+  return {
+    add(kind: string, response: ServerResponse) {
+      const watcher = { kind, response };
+      watchers.add(watcher);
+      response.on('close', () => watchers.delete(watcher));
+      response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
+    },
+    breakAll: () => [...watchers].forEach(({ response }) => response.destroy()),
+    over(kind: string, object: ManagedObject): ManagedObject {
+      const tell = () => {
+        const event = `${JSON.stringify({ type: 'MODIFIED', object: object.read() })}\n`;
+        for (const watcher of watchers) if (watcher.kind === kind) watcher.response.write(event);
+      };
+      return {
+        ...object,
+        patch(options) {
+          const patched = object.patch(options);
+          tell();
+          return patched;
+        },
+        touch() {
+          object.touch();
+          tell();
+        },
+      };
+    },
+  };
+}
+
 export async function createFakeApiServer(): Promise<FakeApiServer> {
   const manager = 'kubectl';
+  const watched = createWatched();
   const deployments = new Map(
     [deployment('web', 3), deployment('api', 4)].map((object, index) => [
       index === 0 ? 'web' : 'api',
-      createManagedObject(object, manager, validDeployment),
+      watched.over('deployments', createManagedObject(object, manager, validDeployment)),
     ]),
   );
-  const autoscalers = new Map([['api', createManagedObject(autoscaler('api', 2, 10), manager, validAutoscaler)]]);
+  const autoscalers = new Map([
+    [
+      'api',
+      watched.over('horizontalpodautoscalers', createManagedObject(autoscaler('api', 2, 10), manager, validAutoscaler)),
+    ],
+  ]);
 
   const handle = async (request: IncomingMessage): Promise<JsonObject> => {
     const url = new URL(request.url ?? '/', 'http://localhost');
@@ -94,9 +132,13 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
     server.requests.push(`${method} ${url.pathname}${by === null ? '' : ` manager=${by}`}`);
     if (server.answer?.method === method) throw new Refused(server.answer.code, server.answer.message);
     if (url.pathname === '/api/v1/nodes')
-      return { apiVersion: 'v1', kind: 'NodeList', metadata: {}, items: server.nodes };
-    const [, kind, name] =
-      /^\/apis\/[a-z]+\/v[12]\/namespaces\/acme\/([a-z]+)(?:\/([a-z-]+))?$/.exec(url.pathname) ?? [];
+      return { apiVersion: 'v1', kind: 'NodeList', metadata: { resourceVersion: '1' }, items: server.nodes };
+    const [, group, , kind, name] =
+      /^\/(?:apis\/([a-z0-9.]+)|api)\/(v[0-9a-z]+)(?:\/namespaces\/acme)?\/([a-z]+)(?:\/([a-z-]+))?$/.exec(
+        url.pathname,
+      ) ?? [];
+    // No custom resources are installed.
+    if (group?.includes('.') === true) throw new Refused(404, '404 page not found');
     const objects =
       kind === 'horizontalpodautoscalers'
         ? autoscalers
@@ -107,7 +149,7 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
       return {
         apiVersion: 'v1',
         kind: 'List',
-        metadata: {},
+        metadata: { resourceVersion: '1' },
         items: [...objects.values()].map((object) => object.read()),
       };
     }
@@ -127,6 +169,12 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (server.delay > 0) await new Promise((resolve) => setTimeout(resolve, server.delay));
     if (server.down) return void request.socket.destroy();
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    if (url.pathname === '/readyz') return void response.writeHead(200).end('ok');
+    if (url.searchParams.get('watch') === 'true' && server.answer?.method !== 'GET') {
+      server.requests.push(`WATCH ${url.pathname}`);
+      return watched.add(url.pathname.split('/').at(-1) ?? '', response);
+    }
     let code = 200;
     let body: JsonObject;
     try {
@@ -151,13 +199,20 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
     if (object === undefined) throw new Error('the test asks for an object that is not there');
     return object;
   };
+  let down = false;
   const server: FakeApiServer = {
     url: `http://127.0.0.1:${port}`,
     requests: [],
     deployment: (name) => found(deployments.get(name)),
     autoscaler: (name) => found(autoscalers.get(name)),
     loseAnswers: 0,
-    down: false,
+    get down() {
+      return down;
+    },
+    set down(is) {
+      down = is;
+      if (is) watched.breakAll();
+    },
     delay: 0,
     answer: null,
     beforePatch: null,

@@ -28,6 +28,8 @@ export interface Transport {
   readonly server: string;
   /** @throws Answered for a status other than 200; any other error where no whole answer came. */
   get(path: string, query: Query, options: { signal: AbortSignal; timeoutMs: number }): Promise<unknown>;
+  /** Is the API server there and ready? A refusal of our credentials is an answer, too. @throws as `get`. */
+  ping(timeoutMs: number): Promise<void>;
   /**
    * Reads a stream until the server ends it. `onOpen` once the server has accepted, `onLine` for each document.
    * @throws Answered for a status other than 200; any other error where the stream breaks, is not begun within
@@ -86,6 +88,17 @@ export function createTransport(kubeConfig: KubeConfig): Transport {
         return JSON.parse(text);
       } catch (error) {
         signal.throwIfAborted();
+        if (bounded.aborted) throw new Error(`no answer within ${timeoutMs / 1000} s`, { cause: error });
+        throw error;
+      }
+    },
+    async ping(timeoutMs) {
+      const bounded = AbortSignal.timeout(timeoutMs);
+      try {
+        const response = await open('/readyz', {}, bounded);
+        const text = await textOf(response);
+        if ((response.statusCode ?? 0) >= 500) throw answered(response, text);
+      } catch (error) {
         if (bounded.aborted) throw new Error(`no answer within ${timeoutMs / 1000} s`, { cause: error });
         throw error;
       }
