@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { Component } from '../domain/component.js';
 import { binSamples, type Sample, type Series } from '../domain/series.js';
 import { binStart, formatDuration } from '../domain/time.js';
+import { dropWrongUnits } from './amounts.js';
 import { csvError, readCsvColumns, type CsvColumns } from './csv-rows.js';
 import type { MetricQuery, UsageQuery, UsageSource, UsageWindow } from './port.js';
 
@@ -162,7 +163,7 @@ export function createCsvUsage(options: CsvUsageOptions): UsageSource {
           series:
             entry === undefined || column === undefined
               ? binSamples([], step, { from, to })
-              : csvSeries(await load(entry), { column, step, range: { from, to } }),
+              : dropWrongUnits(component, csvSeries(await load(entry), { column, step, range: { from, to } })),
         });
       }
       return { account, from, to, step, series };

@@ -1,14 +1,24 @@
 import { createServer, request } from 'node:http';
 
+/**
+ * - `slow`: each answer is held back for {@link SLOW_MS}, and is whole then.
+ * - `dripping`: a byte now and then, so that the connection is never silent.
+ */
+export type TroubleKind = 'silent' | 'slow' | 'dripping' | 'cut-off' | 'unauthorized';
+
+/** Well within the time limits of the harnesses. */
+export const SLOW_MS = 150;
+const DRIP_MS = 50;
+
 /** A proxy in front of a server that can be told to misbehave. */
 export interface Trouble {
   url: string;
-  make(trouble: 'silent' | 'cut-off' | 'unauthorized'): void;
+  make(trouble: TroubleKind): void;
   close(): Promise<void>;
 }
 
 export async function serveTrouble(target: string): Promise<Trouble> {
-  let trouble: 'silent' | 'cut-off' | 'unauthorized' | null = null;
+  let trouble: TroubleKind | null = null;
   const server = createServer((incoming, outgoing) => {
     if (trouble === 'silent') return;
     const headers = { ...incoming.headers };
@@ -23,6 +33,19 @@ export async function serveTrouble(target: string): Promise<Trouble> {
           const body = Buffer.concat(chunks);
           const type = answer.headers['content-type'] ?? 'application/octet-stream';
           outgoing.writeHead(answer.statusCode ?? 502, { 'content-type': type });
+          if (trouble === 'slow') {
+            setTimeout(() => outgoing.end(body), SLOW_MS);
+            return;
+          }
+          if (trouble === 'dripping') {
+            let sent = 0;
+            const drip = setInterval(() => {
+              if (sent < body.length) outgoing.write(body.subarray(sent, (sent += 1)));
+              else outgoing.end();
+            }, DRIP_MS);
+            outgoing.on('close', () => clearInterval(drip));
+            return;
+          }
           if (trouble !== 'cut-off') {
             outgoing.end(body);
             return;

@@ -55,6 +55,7 @@ usageSourceContract(
     'an account never sees another one’s data': 'one CSV source has the files of one account; its own tests cover it',
     'a call that is cancelled under way ends with the reason': local,
     'a server that does not answer is unavailable': local,
+    'a slow server is waited for, a dripping one not for ever': local,
     'an answer that is cut off is unavailable, never a shorter series': local,
     'a token that is not accepted is refused': local,
     'a repeated write writes nothing': readOnly,

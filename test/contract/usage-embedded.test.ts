@@ -24,6 +24,7 @@ usageSourceContract(
   {
     'a call that is cancelled under way ends with the reason': `${inProcess}; test/unit/telemetry-embedded.test.ts interrupts a long query`,
     'a server that does not answer is unavailable': inProcess,
+    'a slow server is waited for, a dripping one not for ever': inProcess,
     'an answer that is cut off is unavailable, never a shorter series': inProcess,
     'a token that is not accepted is refused': inProcess,
   },

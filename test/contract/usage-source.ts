@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Component } from '../../src/domain/component.js';
 import type { Sample } from '../../src/domain/series.js';
+import { windowFreshness } from '../../src/telemetry/freshness.js';
 import type { Store, UsageQuery, UsageSource } from '../../src/telemetry/port.js';
+import type { TroubleKind } from './trouble-proxy.js';
 
 /*
  * What every usage source owes its reader, whoever wrote it. A source that cannot be put into a situation skips the
@@ -11,6 +13,9 @@ import type { Store, UsageQuery, UsageSource } from '../../src/telemetry/port.js
 export const CASES = [
   'a series that nobody wrote is missing, not zero',
   'a gap stays missing',
+  'a series that went silent is stale: its last value is not carried forward',
+  'a sample ahead of the clock makes nothing fresh',
+  'a value in another unit is never read as an amount',
   'a bin is the mean of what falls in',
   'a bin is censored where any of its samples is',
   'a step finer than the data is refused',
@@ -22,6 +27,7 @@ export const CASES = [
   'a call that is cancelled before it begins ends with the reason',
   'a call that is cancelled under way ends with the reason',
   'a server that does not answer is unavailable',
+  'a slow server is waited for, a dripping one not for ever',
   'an answer that is cut off is unavailable, never a shorter series',
   'a token that is not accepted is refused',
   'a repeated write writes nothing',
@@ -40,7 +46,7 @@ export interface UsageHarness {
   load(key: { account: string; workload: string; component: Component }, samples: readonly Sample[]): Promise<void>;
   loadMetric(key: { account: string; workload: string; metric: string }, samples: readonly Sample[]): Promise<void>;
   /** From now on the server does what its name says. */
-  make?(trouble: 'silent' | 'cut-off' | 'unauthorized'): void;
+  make?(trouble: TroubleKind): void;
   close(): Promise<void>;
 }
 
@@ -83,7 +89,7 @@ export function usageSourceContract(
       const window = await harness.source.readUsage(query, never());
       return [...(window.series[at]?.series.values ?? [])];
     };
-    const trouble = (kind: 'silent' | 'cut-off' | 'unauthorized'): void => {
+    const trouble = (kind: TroubleKind): void => {
       if (harness.make === undefined) throw new Error('the harness cannot make trouble: skip this case with a reason');
       harness.make(kind);
     };
@@ -109,6 +115,46 @@ export function usageSourceContract(
           { at: T + 8 * STEP, value: NaN },
         ]);
         expect(await values(ask(10))).toEqual([1, 0, 3, NaN, NaN, 6, 7, 8, NaN, NaN]);
+      },
+
+      'a series that went silent is stale: its last value is not carried forward': async () => {
+        await harness.load(key, every(STEP, [1, 2, 3]));
+        const window = await harness.source.readUsage(ask(12), never());
+        expect([...(window.series[0]?.series.values ?? [])]).toEqual([1, 2, 3, ...Array<number>(9).fill(NaN)]);
+        const now = T + 12 * STEP;
+        expect(windowFreshness(window, 9 * STEP - 1, now)).toEqual([
+          { kind: 'stale', lastBin: T + 2 * STEP, age: 9 * STEP },
+        ]);
+        expect(windowFreshness(window, 9 * STEP, now)).toEqual([{ kind: 'fresh', lastBin: T + 2 * STEP }]);
+      },
+
+      // A writer's clock runs ahead, or the reader's is behind: the window ends where the reader's clock stands, and what
+      // is labelled later is in none of its bins. It counts when its time has come.
+      'a sample ahead of the clock makes nothing fresh': async () => {
+        await harness.load(key, [...every(STEP, [1, 2, 3]), ...every(STEP, [7, 8], T + 12 * STEP)]);
+        const window = await harness.source.readUsage(ask(12), never());
+        expect([...(window.series[0]?.series.values ?? [])]).toEqual([1, 2, 3, ...Array<number>(9).fill(NaN)]);
+        expect(windowFreshness(window, STEP, T + 12 * STEP)).toMatchObject([{ kind: 'stale', lastBin: T + 2 * STEP }]);
+        expect((await values(ask(14))).slice(11)).toEqual([NaN, 7, 8]);
+      },
+
+      // Refused when it is written or read, or missing; whatever a source does, no plan is made for it. Nanocores are
+      // what the kubelet counts in.
+      'a value in another unit is never read as an amount': async () => {
+        for (const [workload, wrong] of [
+          ['nanocores', 250_000_000],
+          ['negative', -1],
+        ] as const) {
+          const samples = every(STEP, [1, wrong, 3]);
+          const read = harness
+            .load({ ...key, workload }, samples)
+            .then(() => values(ask(3, { series: [{ workload, component: 'cpu' }] })));
+          const refused = read.then(
+            (found) => expect(found).toEqual([1, NaN, 3]),
+            (error: unknown) => expect(error).toMatchObject({ kind: 'invalid-input' }),
+          );
+          await refused;
+        }
       },
 
       'a bin is the mean of what falls in': async () => {
@@ -219,6 +265,15 @@ export function usageSourceContract(
         await harness.load(key, every(STEP, [1, 2]));
         trouble('silent');
         await expect(harness.source.readUsage(ask(2), never())).rejects.toMatchObject({ kind: 'unavailable' });
+      },
+
+      'a slow server is waited for, a dripping one not for ever': async () => {
+        await harness.load(key, every(STEP, [1, 2, 3, 4, 5, 6, 7, 8]));
+        trouble('slow');
+        expect(await values(ask(8))).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+        // Never silent, so that only a limit on the whole call ends it.
+        trouble('dripping');
+        await expect(harness.source.readUsage(ask(8), never())).rejects.toMatchObject({ kind: 'unavailable' });
       },
 
       'an answer that is cut off is unavailable, never a shorter series': async () => {

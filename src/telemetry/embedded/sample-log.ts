@@ -7,6 +7,7 @@ import {
   DuckDBIntegerVector,
   INTEGER,
 } from '@duckdb/node-api';
+import { COMPONENT_UNITS, COMPONENTS, isAmount } from '../../domain/component.js';
 import type { Sample } from '../../domain/series.js';
 import { isoTime } from '../../domain/time.js';
 import { storeError } from './errors.js';
@@ -36,7 +37,8 @@ export interface OrderedSamples {
 /**
  * Sorts and checks samples of one series. NaN says that nothing is known and is left out; the same sample twice counts
  * once.
- * @throws HeadroomError `invalid-input`: an infinite value or time, a negative one (usage), two values for one time.
+ * @throws HeadroomError `invalid-input`: an infinite value or time, one that is no amount in the component's unit (usage),
+ * two values for one time.
  */
 export function orderSamples(name: SeriesName, samples: readonly Sample[]): OrderedSamples {
   const refuse = (problem: string, remedy: string): never => {
@@ -47,6 +49,7 @@ export function orderSamples(name: SeriesName, samples: readonly Sample[]): Orde
       remedy,
     );
   };
+  const component = name.kind === 'usage' ? COMPONENTS.find((one) => one === name.name) : undefined;
   const sorted = isSorted(samples) ? samples : [...samples].sort((a, b) => a.at - b.at);
   const ordered: OrderedSamples = { times: [], values: [], censored: [] };
   for (const { at, value, censored } of sorted) {
@@ -55,6 +58,9 @@ export function orderSamples(name: SeriesName, samples: readonly Sample[]): Orde
     if (!Number.isFinite(value)) refuse(`the value at ${isoTime(at)} is infinite`, 'leave out what is not known');
     if (value < 0 && name.kind === 'usage') {
       refuse(`the value at ${isoTime(at)} is negative`, 'usage cannot be; leave out what is not known');
+    }
+    if (component !== undefined && !isAmount(component, value)) {
+      refuse(`${value} at ${isoTime(at)} is more than any workload has`, `write it in ${COMPONENT_UNITS[component]}`);
     }
     const last = ordered.times.length - 1;
     if (ordered.times[last] === at) {

@@ -207,10 +207,13 @@ function placesOf(window: UsageWindow): (row: CsvRow, action: string) => UsageSe
     if (known === undefined) places.set(key, [entry]);
     else known.push(entry);
   }
+  // Rows of a series follow each other: it is looked up where it changes.
+  let last = { workload: '', component: '', unit: '', place: places.get('') };
   return (row, action) => {
     const component = row.text('component');
     const workload = row.text('workload');
     const unit = row.text('unit');
+    if (workload === last.workload && component === last.component && unit === last.unit) return last.place;
     if (unit !== '' && isComponent(component) && unit !== COMPONENT_UNITS[component]) {
       throw influxError(
         'invalid-input',
@@ -219,7 +222,8 @@ function placesOf(window: UsageWindow): (row: CsvRow, action: string) => UsageSe
         `write ${COMPONENT_UNITS[component]}, or another measurement`,
       );
     }
-    return places.get(keyOf(workload, component));
+    last = { workload, component, unit, place: places.get(keyOf(workload, component)) };
+    return last.place;
   };
 }
 
