@@ -3,8 +3,12 @@ import { createActivities } from '../../activities/index.js';
 import { summarizePlan } from '../allocate/index.js';
 import { createDecisionPool } from '../decide/pool.js';
 import { HeadroomError } from '../domain/errors.js';
+import { createOwnMetrics } from '../operate/metrics/own.js';
 import { createInfluxTelemetry } from '../telemetry/influxdb/source.js';
 import type { Store, UsageSource } from '../telemetry/port.js';
+import { locateByPolicy } from '../telemetry/prometheus/locate.js';
+import { prometheusOptions } from '../telemetry/prometheus/options.js';
+import { createPrometheusUsage } from '../telemetry/prometheus/usage.js';
 import { connectClient, connectWorker, resolveTarget } from '../temporal/connection.js';
 import { createFence } from '../temporal/fence.js';
 import { createHistories } from '../temporal/histories.js';
@@ -15,8 +19,10 @@ import { createWorkers, installLogger } from '../temporal/worker.js';
 import { parseTime, simulatedNow } from '../domain/time.js';
 import { CommandFailure, EXIT, type Terminal } from './command.js';
 import { clusterOfEnvironment } from './kube.js';
+import { portOf } from './port.js';
 import { numberOf } from './session.js';
 import { openStore } from './store.js';
+import { packageVersion } from './version.js';
 
 export interface ServeOptions {
   roles: string;
@@ -28,6 +34,8 @@ export interface ServeOptions {
   /** A rehearsal: time runs so many times as fast, from `clock` on. */
   speed?: string;
   clock?: string;
+  metricsPort?: string;
+  metricsHost: string;
 }
 
 export const ROLES = ['light', 'compute', 'cluster'] as const;
@@ -64,6 +72,10 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     say: (line) => terminal.err(line),
   });
   const queues = { light: 'headroom', compute: 'headroom-compute', cluster: `headroom-cluster-${options.cluster}` };
+  const metrics = createOwnMetrics({
+    host: options.metricsHost,
+    ...(options.metricsPort === undefined ? {} : { port: portOf(options.metricsPort, '--metrics-port') }),
+  });
   const decider = createDecisionPool(Math.max(1, Math.round(numberOf(options.threads, '--threads'))));
   const cluster = roles.includes('cluster') ? clusterOfEnvironment(options.cluster, options.context) : null;
   await ensureSearchAttributes(clientConnection, target.namespace);
@@ -74,28 +86,39 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     queues,
     serve: roles,
     versioning: true,
-    activities: createActivities(
-      {
-        store,
-        source: sourceOf(options.source, store, terminal.env),
-        cluster: (name) => {
-          if (cluster !== null && name === options.cluster) return cluster;
-          throw new HeadroomError({
-            kind: 'not-found',
-            component: 'worker',
-            action: `finding cluster ${name}`,
-            problem: `this worker serves ${cluster === null ? 'no cluster' : options.cluster}`,
-            remedy: `run a worker with --roles cluster --cluster ${name}`,
-          });
+    activities: metrics.activities(
+      createActivities(
+        {
+          store,
+          source: sourceOf(options.source, store, terminal.env),
+          cluster: (name) => {
+            if (cluster !== null && name === options.cluster) return cluster;
+            throw new HeadroomError({
+              kind: 'not-found',
+              component: 'worker',
+              action: `finding cluster ${name}`,
+              problem: `this worker serves ${cluster === null ? 'no cluster' : options.cluster}`,
+              remedy: `run a worker with --roles cluster --cluster ${name}`,
+            });
+          },
+          fence: createFence(client, now),
+          decider: metrics.decider(decider),
+          histories: createHistories(client),
         },
-        fence: createFence(client, now),
-        decider,
-        histories: createHistories(client),
-      },
-      summarizePlan,
+        summarizePlan,
+      ),
     ),
   });
   const finished = worker.run();
+  const exposed = await metrics.serve({
+    build: { version: packageVersion(), buildId: worker.buildId },
+    readiness: {
+      temporal: () => clientConnection.workflowService.describeNamespace({ namespace: target.namespace }),
+      store: () => store.listRecords('account', 'readyz', { limit: 1 }),
+    },
+    client: roles.includes('light') ? client : null,
+    now,
+  });
   if (options.current) await makeVersionCurrent(clientConnection, target.namespace, worker.buildId);
   if (owned !== null) {
     await writeRuntimeFile(home, {
@@ -112,11 +135,13 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     });
   }
   terminal.err(`worker of build ${worker.buildId} serves ${roles.map((role) => queues[role]).join(', ')}`);
+  terminal.err(`metrics at ${exposed.url}/metrics`);
   try {
     await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), finished]);
   } finally {
     worker.shutdown();
     await finished.catch((error: unknown) => terminal.err(String(error)));
+    await exposed.close();
     if (owned !== null) await removeRuntimeFile(home);
     await decider.close();
     await closeStore();
@@ -127,7 +152,10 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
 
 function sourceOf(kind: string, store: Store, env: NodeJS.ProcessEnv): UsageSource {
   if (kind === 'store') return store;
-  if (kind !== 'influxdb') throw new CommandFailure(EXIT.usage, `--source ${kind}: known are store, influxdb`);
+  if (kind === 'prometheus') return createPrometheusUsage({ ...prometheusOptions(env), locate: locateByPolicy(store) });
+  if (kind !== 'influxdb') {
+    throw new CommandFailure(EXIT.usage, `--source ${kind}: known are store, influxdb, prometheus`);
+  }
   const read = (name: string): string => {
     const value = env[name];
     if (value === undefined || value === '') throw new CommandFailure(EXIT.usage, `--source influxdb needs ${name}`);

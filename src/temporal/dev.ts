@@ -17,6 +17,7 @@ import { createDecisionPool } from '../decide/pool.js';
 import type { Decider } from '../decide/port.js';
 import { HeadroomError } from '../domain/errors.js';
 import { REAL_TIME, simulatedNow, type TimeScale } from '../domain/time.js';
+import { createOwnMetrics, type MetricsOptions } from '../operate/metrics/own.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../telemetry/embedded/store.js';
 import { withRecordFeed } from '../telemetry/record-feed.js';
 import { createStoreService } from '../telemetry/service.js';
@@ -52,6 +53,8 @@ export interface DevOptions {
   decisionThreads?: number;
   /** Called before the worker starts: fills the store with history. */
   prepare?: (store: EmbeddedStore) => Promise<void>;
+  /** Headroom's own metrics on a port; none without. */
+  metrics?: MetricsOptions & { version: string };
   say: (line: string) => void;
 }
 
@@ -67,6 +70,7 @@ export interface Dev {
   run(factor: number): Promise<TimeScale>;
   temporalUi: string | null;
   address: string;
+  metricsUrl: string | null;
   pids: { server: number | null; simulator: number | null };
   /** Rejects where the worker fails. */
   finished: Promise<void>;
@@ -154,32 +158,35 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     closers.push(() => decider.close());
     const connection = await connectWorker(target);
     closers.push(() => connection.close());
+    const metrics = options.metrics === undefined ? null : createOwnMetrics(options.metrics);
+    const now = (): number => simulatedNow(scale, Date.now());
+    const activities = createActivities(
+      {
+        store,
+        source: store,
+        cluster: (name) => {
+          if (name === cluster.name) return cluster;
+          throw new HeadroomError({
+            kind: 'not-found',
+            component: 'worker',
+            action: `finding cluster ${name}`,
+            problem: `this worker serves ${cluster.name} alone`,
+            remedy: `set cluster: ${cluster.name} in the account file, or run a worker for ${name}`,
+          });
+        },
+        fence: createFence(client, now),
+        decider: metrics?.decider(decider) ?? decider,
+        histories: createHistories(client),
+      },
+      summarizePlan,
+    );
     const worker = await createWorkers({
       connection,
       namespace: target.namespace,
       queues: EMBEDDED_QUEUES,
       serve: ['light', 'compute', 'cluster'],
       versioning: true,
-      activities: createActivities(
-        {
-          store,
-          source: store,
-          cluster: (name) => {
-            if (name === cluster.name) return cluster;
-            throw new HeadroomError({
-              kind: 'not-found',
-              component: 'worker',
-              action: `finding cluster ${name}`,
-              problem: `this worker serves ${cluster.name} alone`,
-              remedy: `set cluster: ${cluster.name} in the account file, or run a worker for ${name}`,
-            });
-          },
-          fence: createFence(client, () => simulatedNow(scale, Date.now())),
-          decider,
-          histories: createHistories(client),
-        },
-        summarizePlan,
-      ),
+      activities: metrics?.activities(activities) ?? activities,
     });
     const finished = worker.run();
     finished.catch((error: unknown) => say(`worker: ${String(error)}`));
@@ -190,6 +197,17 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     await makeVersionCurrent(clientConnection, target.namespace, worker.buildId);
 
     const temporal = target;
+    const exposed =
+      (await metrics?.serve({
+        build: { version: options.metrics?.version ?? '', buildId: worker.buildId },
+        readiness: {
+          temporal: () => clientConnection.workflowService.describeNamespace({ namespace: temporal.namespace }),
+          store: () => store.listRecords('account', 'readyz', { limit: 1 }),
+        },
+        client,
+        now,
+      })) ?? null;
+    if (exposed !== null) closers.push(() => exposed.close());
     const publish = () =>
       writeRuntimeFile(home, {
         pid: process.pid,
@@ -222,6 +240,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       },
       temporalUi,
       address: temporal.options.address ?? '',
+      metricsUrl: exposed?.url ?? null,
       pids: { server: serverPid, simulator: simulator?.pid ?? null },
       finished,
       close: closeAll,

@@ -4,7 +4,9 @@ import { join, resolve } from 'node:path';
 import { TOKEN_VARIABLE } from '../../cluster/simulated/token.js';
 import { homeFolder, PACKAGE_ROOT } from '../../temporal/home.js';
 import { CommandFailure, EXIT, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { portOf as metricsPortOf } from '../port.js';
 import { numberOf } from '../session.js';
+import { packageVersion } from '../version.js';
 
 interface Options {
   scenario?: string;
@@ -14,6 +16,8 @@ interface Options {
   speed: string;
   port?: string;
   uiPort?: string;
+  metricsPort?: string;
+  metricsHost: string;
 }
 
 export const register: RegisterCommand = (program, terminal) => {
@@ -31,6 +35,8 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--speed <x>', 'simulated seconds in a second', '1')
       .option('--port <n>', 'of the Temporal server (default: a free one)')
       .option('--ui-port <n>', 'of the Temporal UI (default: a free one)')
+      .option('--metrics-port <n>', 'of its own /metrics, /healthz and /readyz; 0 takes a free one (default: 9464)')
+      .option('--metrics-host <host>', 'address to listen on for them', '127.0.0.1')
       .action((options: Options) => runDev(options, terminal)),
     'dev',
     'dev --scenario examples/scenario.yaml --speed 60',
@@ -63,6 +69,11 @@ async function runDev(options: Options, terminal: Terminal): Promise<void> {
     say: (line) => terminal.err(line),
     ...where,
     ...ports,
+    metrics: {
+      host: options.metricsHost,
+      version: packageVersion(),
+      ...(options.metricsPort === undefined ? {} : { port: metricsPortOf(options.metricsPort, '--metrics-port') }),
+    },
     ...(temporal === null ? {} : { temporal }),
   });
   try {
@@ -73,6 +84,7 @@ async function runDev(options: Options, terminal: Terminal): Promise<void> {
         terminal.err(`the simulated clock runs already, at speed ${factor}; --speed changes nothing`);
     }
     terminal.out(`Temporal at ${dev.address}, its UI at ${dev.temporalUi ?? 'your server’s own'}`);
+    if (dev.metricsUrl !== null) terminal.out(`metrics at ${dev.metricsUrl}/metrics`);
     terminal.out('ready: headroom start ACCOUNT -f FILE in another terminal; Ctrl-C ends it');
     await Promise.race([interrupted, dev.finished]);
   } finally {

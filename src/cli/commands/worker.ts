@@ -12,11 +12,14 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--threads <n>', 'threads for forecasts and plans', '1')
       .option(
         '--source <kind>',
-        'where usage is read: store, or influxdb (INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)',
+        'where usage is read: store, influxdb (INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET), or prometheus ' +
+          '(PROMETHEUS_URL, and what docs/telemetry.md names)',
         'store',
       )
       .option('--speed <n>', 'rehearsal: time runs n times as fast (for trying it on a test cluster)')
       .option('--clock <time>', 'rehearsal: the time at which it begins; default now')
+      .option('--metrics-port <n>', 'of its own /metrics, /healthz and /readyz; 0 takes a free one (default: 9464)')
+      .option('--metrics-host <host>', 'address to listen on for them', '127.0.0.1')
       .option('--no-current', 'do not make this build the current version')
       .action(async (options: ServeOptions) => {
         // The SDK's native parts and the solver are loaded by who serves, not by who asks for help.
@@ -25,5 +28,6 @@ export const register: RegisterCommand = (program, terminal) => {
       }),
     'worker',
     'worker --roles cluster --cluster eu-1 --context eu-1',
+    'worker --source prometheus --metrics-host 0.0.0.0 # with PROMETHEUS_URL set',
   );
 };

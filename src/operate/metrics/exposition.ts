@@ -1,4 +1,12 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type RegistryContentType } from 'prom-client';
+import {
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+  type OpenMetricsContentType,
+  type PrometheusContentType,
+} from 'prom-client';
 import { createBudget, OTHER } from './budget.js';
 import type { AccountFigures, Figures } from './figures.js';
 import type { Timings } from './record.js';
@@ -7,13 +15,13 @@ import { METRIC_ROWS, NAMED, type Fold, type MetricRow } from './table.js';
 export interface Exposition {
   /** For `recordActivities`. */
   timings: Timings;
+  build(of: { version: string; buildId: string }): void;
   /** @param accept of the request: OpenMetrics where it is asked for, Prometheus' older text format otherwise. */
   render(accept: string | undefined): Promise<{ contentType: string; body: string }>;
 }
 
 export interface ExpositionOptions {
   figures: Figures;
-  build: { version: string; buildId: string };
   /** Accounts with series of their own; default 200. */
   mostAccounts?: number;
   /** Workloads and pools with series of their own, over all accounts; default 1000. */
@@ -26,14 +34,14 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 
 /** Everything that Headroom says of itself. Figures are read when they are scraped; nothing runs in between. */
 export function createExposition(options: ExpositionOptions): Exposition {
-  const { figures, build } = options;
+  const { figures } = options;
   const budget = createBudget({ accounts: options.mostAccounts ?? 200, names: options.mostNames ?? 1000 });
   // A counter's own count must not fall where a folded account ends.
   const retired = createRetired();
   // The formats name counters differently, and the library renames them in place: so one registry each.
   const registries = {
-    open: createRegistry<RegistryContentType>(Registry.OPENMETRICS_CONTENT_TYPE, build),
-    text: createRegistry<RegistryContentType>(Registry.PROMETHEUS_CONTENT_TYPE, build),
+    open: createRegistry(openMetrics(), ''),
+    text: createRegistry(new Registry<PrometheusContentType>(), '_total'),
   };
   const both = Object.values(registries);
   return {
@@ -42,6 +50,7 @@ export function createExposition(options: ExpositionOptions): Exposition {
       failure: (name, kind) => both.forEach(({ failures }) => failures.inc({ activity: name, kind })),
       cycle: (seconds) => both.forEach(({ cycle }) => cycle.observe(seconds)),
     },
+    build: ({ version, buildId }) => both.forEach(({ build }) => build.set({ version, build_id: buildId }, 1)),
     async render(accept) {
       const target = accept?.includes('application/openmetrics-text') === true ? registries.open : registries.text;
       const accounts = figures.accounts();
@@ -102,16 +111,17 @@ function createRetired(): { settle(name: string, series: Folded): void } {
   };
 }
 
-function createRegistry<Type extends RegistryContentType>(
-  contentType: Type,
-  build: { version: string; buildId: string },
-) {
-  const registry = new Registry<Type>();
-  registry.setContentType(contentType);
+function openMetrics(): Registry<OpenMetricsContentType> {
+  const registry = new Registry<OpenMetricsContentType>();
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  return registry;
+}
+
+/** @param suffix of counters' names; OpenMetrics has it added as it is written. */
+function createRegistry(registry: Registry<PrometheusContentType> | Registry<OpenMetricsContentType>, suffix: string) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
-  const suffix = contentType === Registry.OPENMETRICS_CONTENT_TYPE ? '' : '_total';
   const rows = new Map(
     METRIC_ROWS.map((row) => {
       const labelNames = ['account', ...row.labels];
@@ -124,14 +134,14 @@ function createRegistry<Type extends RegistryContentType>(
       ] as const;
     }),
   );
-  new Gauge({
-    name: 'headroom_build_info',
-    help: 'Version of Headroom, and the hash of its workflows.',
-    labelNames: ['version', 'build_id'],
-    registers,
-  }).set({ version: build.version, build_id: build.buildId }, 1);
   return {
     registry,
+    build: new Gauge({
+      name: 'headroom_build_info',
+      help: 'Version of Headroom, and the hash of its workflows.',
+      labelNames: ['version', 'build_id'],
+      registers,
+    }),
     accounts: new Gauge({ name: 'headroom_accounts', help: 'Accounts that this process knows of.', registers }),
     folded: new Gauge({
       name: 'headroom_metrics_folded',
