@@ -18,6 +18,7 @@ const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   history: () => import('./commands/history.js'),
   pause: () => import('./commands/pause.js'),
   resume: () => import('./commands/resume.js'),
+  nudge: () => import('./commands/nudge.js'),
   freeze: () => import('./commands/freeze.js'),
   unfreeze: () => import('./commands/freeze.js'),
   override: () => import('./commands/override.js'),
