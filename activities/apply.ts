@@ -2,7 +2,7 @@ import type { FieldTarget } from '../src/domain/cluster.js';
 import { fieldName } from '../src/domain/change.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
-import { targetOf, targetsOf, type Policies } from './policies.js';
+import { observeRequest, targetOf, type Policies } from './policies.js';
 import type { Activities } from './types.js';
 import { seenValue } from '../src/domain/seen.js';
 import type { AccountPolicy } from '../src/domain/account.js';
@@ -16,12 +16,13 @@ export function createRevalidate(deps: Dependencies, policies: Policies): Pick<A
         const freeze = await deps.fence.read(0);
         if (freeze !== null) return { kind: 'frozen', detail: `frozen by ${freeze.author}: ${freeze.reason}` };
         const policy = await policies.get(input.policyId);
-        const state = await deps
-          .cluster(policy.cluster)
-          .observe(
-            { account: policy.account, workloads: targetsOf(policy), pools: policy.pools.map((pool) => pool.name) },
-            signal,
-          );
+        const state = await deps.cluster(policy.cluster).observe(
+          observeRequest(
+            policy,
+            input.mutations.map(({ target }) => target),
+          ),
+          signal,
+        );
         for (const { target, expect, key } of input.mutations) {
           const seen = seenValue(state, target);
           if (seen === null) return { kind: 'stale', detail: `${fieldName(target)}: the object is gone` };
@@ -82,12 +83,13 @@ export function createConfirm(deps: Dependencies, policies: Policies): Pick<Acti
     confirm: (input) =>
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
-        const state = await deps
-          .cluster(policy.cluster)
-          .observe(
-            { account: policy.account, workloads: targetsOf(policy), pools: policy.pools.map((pool) => pool.name) },
-            signal,
-          );
+        const state = await deps.cluster(policy.cluster).observe(
+          observeRequest(
+            policy,
+            input.steps.map(({ target }) => target),
+          ),
+          signal,
+        );
         const wrong = input.steps.filter(({ target }) => {
           const seen = seenValue(state, target);
           return seen === null || Math.abs(seen.value - target.value) > 1e-9 * Math.max(1, Math.abs(target.value));

@@ -6,7 +6,7 @@ import { freshnessOf } from '../src/telemetry/freshness.js';
 import type { UsageQuery, UsageWindow } from '../src/telemetry/port.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
-import { targetsOf, type Policies } from './policies.js';
+import { observeRequest, type Policies } from './policies.js';
 import type { Activities, SeriesFreshness } from './types.js';
 
 /** A freeze may be seen this late by a cycle; a write asks afresh. */
@@ -44,12 +44,7 @@ export function createObserve(deps: Dependencies, policies: Policies): Pick<Acti
         await mirror(query, signal);
         const [snapshot, state, freeze] = await Promise.all([
           deps.store.takeSnapshot(query, input.at, signal),
-          deps
-            .cluster(policy.cluster)
-            .observe(
-              { account: policy.account, workloads: targetsOf(policy), pools: policy.pools.map((pool) => pool.name) },
-              signal,
-            ),
+          deps.cluster(policy.cluster).observe(observeRequest(policy), signal),
           deps.fence.read(FENCE_AGE_MS),
         ]);
         const recent = Math.max(query.from, binStart(input.at - 4 * policy.staleAfter, policy.step));

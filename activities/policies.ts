@@ -1,8 +1,9 @@
 import type { AccountPolicy } from '../src/domain/account.js';
+import type { FieldTarget } from '../src/domain/cluster.js';
 import { HeadroomError } from '../src/domain/errors.js';
 import type { EpochSeconds } from '../src/domain/time.js';
 import type { Store } from '../src/telemetry/port.js';
-import type { WorkloadTarget } from '../src/cluster/port.js';
+import type { ObserveRequest, WorkloadTarget } from '../src/cluster/port.js';
 
 /** Policies by id: written once to the store by `observe`, so that the other activities' inputs stay small. */
 export interface Policies {
@@ -49,13 +50,32 @@ export function targetOf(policy: AccountPolicy, workload: string): WorkloadTarge
       remedy: 'was it removed by a policy update while a change was running?',
     });
   }
+  const { kind, namespace, name, selector } = found.target;
+  const labels = { ...policy.labels, ...selector };
   return {
     workload,
-    kind: found.target.kind,
-    namespace: found.target.namespace ?? policy.account,
-    name: found.target.name ?? workload,
+    kind,
+    namespace: namespace ?? policy.namespace ?? policy.account,
+    name: name ?? workload,
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    ...(selector === undefined ? {} : { anyName: true }),
   };
 }
 
 export const targetsOf = (policy: AccountPolicy): WorkloadTarget[] =>
   policy.workloads.map((workload) => targetOf(policy, workload.name));
+
+/** What is looked at in a policy's cluster; `fresh`: fields whose objects are read at the source, past any cache. */
+export function observeRequest(policy: AccountPolicy, fresh: readonly FieldTarget[] = []): ObserveRequest {
+  const selected = policy.pools.flatMap(({ name, nodeSelector }) =>
+    nodeSelector === undefined ? [] : [[name, nodeSelector] as const],
+  );
+  const touched = new Set(fresh.flatMap((target) => ('workload' in target ? [target.workload] : [])));
+  return {
+    account: policy.account,
+    workloads: targetsOf(policy),
+    pools: policy.pools.map((pool) => pool.name),
+    ...(selected.length === 0 ? {} : { nodeSelectors: Object.fromEntries(selected) }),
+    ...(touched.size === 0 ? {} : { fresh: [...touched] }),
+  };
+}

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { heartbeat } from '@temporalio/activity';
-import type { ClusterState, FieldTarget } from '../src/domain/cluster.js';
+import type { ClusterState, FieldTarget, WorkloadState } from '../src/domain/cluster.js';
 import type { CheckResult } from '../src/domain/plan.js';
 import { simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
-import { targetsOf, type Policies } from './policies.js';
+import { observeRequest, type Policies } from './policies.js';
 import type { Activities } from './types.js';
 
 /** Between two looks at readiness: often against the wait, seldom against the API server. */
@@ -20,13 +20,13 @@ export function createAwaitReady(deps: Dependencies, policies: Policies): Pick<A
         const policy = await policies.get(input.policyId);
         const started = simulatedNow(input.scale, Date.now());
         const pause = Math.max(LOOK_AT_LEAST_MS, wallMilliseconds(input.scale, LOOK_EVERY_SECONDS));
+        let first = true;
         for (;;) {
+          // The first look has to see the change itself, whichever worker wrote it; the watches tell the rest.
           const state = await deps
             .cluster(policy.cluster)
-            .observe(
-              { account: policy.account, workloads: targetsOf(policy), pools: policy.pools.map((pool) => pool.name) },
-              signal,
-            );
+            .observe(observeRequest(policy, first ? input.targets : []), signal);
+          first = false;
           const waited = Math.round(simulatedNow(input.scale, Date.now()) - started);
           const unready = input.targets.flatMap((target) => unreadiness(state, target));
           if (unready.length === 0) return { ready: true, waited, detail: 'ready' };
@@ -48,9 +48,22 @@ function unreadiness(state: ClusterState, target: FieldTarget): string[] {
   const workload = state.workloads.find((candidate) => candidate.workload === target.workload);
   if (workload === undefined || !workload.exists) return [`${target.workload} is gone`];
   const wanted = target.field === 'request' ? workload.replicas : target.value;
-  return workload.readyReplicas >= wanted
-    ? []
-    : [`${target.workload}: ${workload.readyReplicas} of ${wanted} replicas ready`];
+  if (workload.readyReplicas < wanted) {
+    return [`${target.workload}: ${workload.readyReplicas} of ${wanted} replicas ready${why(workload)}`];
+  }
+  // As many as before may be ready while all of them still have the size that they had.
+  return target.field === 'request' && workload.rollout !== undefined
+    ? [`${target.workload}: ${workload.rollout}${why(workload)}`]
+    : [];
+}
+
+/** ` (2 pods unschedulable: 0/3 nodes are available: …)`: what the cluster says of pods that are not ready. */
+function why({ troubles = [] }: WorkloadState): string {
+  if (troubles.length === 0) return '';
+  const words = troubles.map(
+    ({ reason, pods, words: said }) => `${pods} ${pods === 1 ? 'pod' : 'pods'} ${reason}: ${said}`,
+  );
+  return ` (${words.join('; ')})`;
 }
 
 /** A metric that was beyond its limit before may be so much worse after, relatively, and still not be the change's doing. */

@@ -45,6 +45,18 @@ const cron = z
     }
   });
 const share = z.number().min(0).max(1);
+/** Kubernetes' own syntax of label keys and values. */
+const labelsSchema = z
+  .record(
+    z
+      .string()
+      .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, 'is no label key'),
+    z.string().regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, 'is no label value'),
+  )
+  .refine(
+    (labels) => Object.keys(labels).length > 0,
+    'names no label; leave it out, or name at least one, as app: web',
+  );
 const component = z.enum(COMPONENTS);
 const resources = z.partialRecord(component, quantity);
 
@@ -102,8 +114,15 @@ const workloadSchema = z
     target: z
       .strictObject({
         kind: z.enum(['Deployment', 'StatefulSet']).default('Deployment'),
-        namespace: name.optional().describe('Default: the account’s name'),
+        namespace: name.optional().describe('Default: the account’s namespace'),
         name: name.optional().describe('Default: the workload’s name'),
+        selector: labelsSchema
+          .optional()
+          .describe('Instead of a name: the one object with these labels; none or several are said so, and left alone'),
+      })
+      .refine((target) => target.name === undefined || target.selector === undefined, {
+        message: 'name and selector are two ways to say which object it is: give one of them',
+        path: ['selector'],
       })
       .prefault({}),
     criticality: z.enum(CRITICALITIES).default('normal'),
@@ -142,6 +161,11 @@ const poolSchema = z
     max: z.int().min(0).default(1000),
     provider: z.string().min(1).optional(),
     zone: z.string().min(1).optional(),
+    nodeSelector: labelsSchema
+      .optional()
+      .describe(
+        'Labels that its nodes carry; default: headroom.dev/pool or karpenter.sh/nodepool with the pool’s name',
+      ),
     leadTime: duration.default(180).describe('First guess of the time to a ready node; measured later'),
     interruptionsPerHour: z.number().min(0).default(0).describe('Expected interruptions of one spot node in an hour'),
   })
@@ -189,6 +213,10 @@ export const accountFileSchema = z
     mode: z.enum(MODES).default('recommend'),
     ownership: z.enum(['floor', 'own']).default('floor'),
     cluster: name.default('main').describe('The cluster that it runs on: names its task queue'),
+    namespace: name.optional().describe('Where its workloads are, where their target does not say; default: its name'),
+    labels: labelsSchema
+      .optional()
+      .describe('What each of its objects carries, in namespaces that accounts share: what lacks them is not its own'),
     timeZone: timeZone.default('UTC'),
     currency: z
       .string()
