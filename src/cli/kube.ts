@@ -3,8 +3,11 @@ import { createKubernetesCluster } from '../cluster/kubernetes/adapter.js';
 import type { Cluster } from '../cluster/port.js';
 import { HeadroomError } from '../domain/errors.js';
 
-/** The cluster of the environment's kubeconfig (KUBECONFIG, ~/.kube/config, or the pod's service account). */
-export function clusterOfEnvironment(name: string, context?: string): Cluster {
+/**
+ * The cluster of the environment's kubeconfig (KUBECONFIG, ~/.kube/config, or the pod's service account). Its watches
+ * begin with the first look, and end with `close`.
+ */
+export function clusterOfEnvironment(name: string, say: (line: string) => void, context?: string): Cluster {
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromDefault();
   if (context !== undefined) {
@@ -24,5 +27,5 @@ export function clusterOfEnvironment(name: string, context?: string): Cluster {
     }
     kubeConfig.setCurrentContext(context);
   }
-  return createKubernetesCluster({ kubeConfig, name });
+  return createKubernetesCluster({ kubeConfig, name, watches: { say: (line) => say(`cluster ${name}: ${line}`) } });
 }

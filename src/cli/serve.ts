@@ -77,7 +77,9 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     ...(options.metricsPort === undefined ? {} : { port: portOf(options.metricsPort, '--metrics-port') }),
   });
   const decider = createDecisionPool(Math.max(1, Math.round(numberOf(options.threads, '--threads'))));
-  const cluster = roles.includes('cluster') ? clusterOfEnvironment(options.cluster, options.context) : null;
+  const cluster = roles.includes('cluster')
+    ? clusterOfEnvironment(options.cluster, (line) => terminal.err(line), options.context)
+    : null;
   await ensureSearchAttributes(clientConnection, target.namespace);
   const connection = await connectWorker(target);
   const worker = await createWorkers({
@@ -143,6 +145,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     await finished.catch((error: unknown) => terminal.err(String(error)));
     await exposed.close();
     if (owned !== null) await removeRuntimeFile(home);
+    await cluster?.close();
     await decider.close();
     await closeStore();
     await connection.close();

@@ -71,7 +71,7 @@ describe('an account finds its objects', () => {
     });
   });
 
-  test.each([
+  test.each<{ row: string; selector: Record<string, string> }>([
     { row: 'no label at all', selector: {} },
     { row: 'a key with a space', selector: { 'a b': 'web' } },
     { row: 'a value with a comma, which would be a selector of its own', selector: { app: 'web,tier=db' } },

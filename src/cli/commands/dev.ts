@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { DevOptions } from '../../temporal/dev.js';
 import { TOKEN_VARIABLE } from '../../cluster/simulated/token.js';
 import { homeFolder, PACKAGE_ROOT } from '../../temporal/home.js';
 import { CommandFailure, EXIT, withExamples, type RegisterCommand, type Terminal } from '../command.js';
@@ -90,16 +91,19 @@ async function runDev(options: Options, terminal: Terminal): Promise<void> {
   } finally {
     terminal.err('ending …');
     await dev.close();
+    if (where.cluster !== undefined) await where.cluster.close();
   }
 }
 
+type Where = Pick<DevOptions, 'scenario' | 'cluster' | 'simulatedAt'>;
+
 /** One of the three: a scenario to play, a simulated cluster elsewhere, or a real one. */
-async function clusterOf(options: Options, terminal: Terminal) {
+async function clusterOf(options: Options, terminal: Terminal): Promise<Where> {
   const given = [options.scenario, options.kubernetes, options.clusterUrl].filter((option) => option !== undefined);
   if (given.length > 1) throw new CommandFailure(EXIT.usage, 'give one of --scenario, --kubernetes, --cluster-url');
   if (options.kubernetes === true) {
     const { clusterOfEnvironment } = await import('../kube.js');
-    return { cluster: clusterOfEnvironment('main', options.context) };
+    return { cluster: clusterOfEnvironment('main', (line) => terminal.err(line), options.context) };
   }
   if (options.clusterUrl !== undefined) {
     const token = terminal.env[TOKEN_VARIABLE];
