@@ -139,6 +139,9 @@ export function createStoreClient(options: StoreClientOptions): Store & Behavior
     },
     getRecord: (kind, id) => ask('get-record', { kind, id }, answers.record),
     listRecords: (kind, account, options) => ask('list-records', { kind, account, ...options }, answers.records),
+    recordsAfter: (kind, account, after, limit) =>
+      ask('records-after', { kind, account, after, limit }, answers.records),
+    newestRecords: (kind) => ask('newest-records', { kind }, answers.newest),
     async nextRecord(kind, account, seen, signal) {
       // The owner answers null where nothing came for a while, so that no connection is held for ever.
       for (;;) {

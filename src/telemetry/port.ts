@@ -103,6 +103,12 @@ export interface StoredRecord {
   body: unknown;
 }
 
+/** A place in the order of an account's records of one kind. */
+export interface RecordPlace {
+  at: EpochSeconds;
+  id: string;
+}
+
 /** The embedded store: a usage log with snapshots, and the records of the loop. One process owns it. */
 export interface Store extends UsageSource {
   /** Idempotent: a repeat of (series, time, value) writes nothing; another value for the same time is a correction. */
@@ -120,4 +126,8 @@ export interface Store extends UsageSource {
     account: string,
     options: { limit: number; before?: EpochSeconds },
   ): Promise<StoredRecord[]>;
+  /** Oldest first, by time and then id; `after` is where the last look ended, null for the beginning. */
+  recordsAfter(kind: RecordKind, account: string, after: RecordPlace | null, limit: number): Promise<StoredRecord[]>;
+  /** The time of the newest record of each account that has any of a kind: what a look for news costs one query. */
+  newestRecords(kind: RecordKind): Promise<{ account: string; at: EpochSeconds }[]>;
 }

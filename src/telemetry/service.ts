@@ -130,6 +130,14 @@ function application(store: Served, token: string): Hono {
     const { kind, id } = await json(c, bodies.getRecord);
     return c.json(await store.getRecord(kind, id));
   });
+  app.post('/v1/records-after', async (c) => {
+    const { kind, account, after, limit } = await json(c, bodies.recordsAfter);
+    return c.json(await store.recordsAfter(kind, account, after, limit));
+  });
+  app.post('/v1/newest-records', async (c) => {
+    const { kind } = await json(c, bodies.newestRecords);
+    return c.json(await store.newestRecords(kind));
+  });
   app.post('/v1/list-records', async (c) => {
     const { kind, account, limit, before } = await json(c, bodies.listRecords);
     const options = before === undefined ? { limit } : { limit, before };

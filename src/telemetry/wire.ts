@@ -74,6 +74,13 @@ export const bodies = {
   readSnapshot: z.strictObject({ id: text, since: time.optional() }),
   putRecord: z.strictObject({ kind: z.enum(RECORD_KINDS), id: text, account: text, at: time, body: z.unknown() }),
   getRecord: z.strictObject({ kind: z.enum(RECORD_KINDS), id: text }),
+  recordsAfter: z.strictObject({
+    kind: z.enum(RECORD_KINDS),
+    account: text,
+    after: z.strictObject({ at: time, id: z.string().max(512) }).nullable(),
+    limit: z.int().min(1).max(10_000),
+  }),
+  newestRecords: z.strictObject({ kind: z.enum(RECORD_KINDS) }),
   listRecords: z.strictObject({
     kind: z.enum(RECORD_KINDS),
     account: text,
@@ -110,6 +117,7 @@ export const answers = {
   }),
   record: bodies.putRecord.nullable(),
   records: z.array(bodies.putRecord),
+  newest: z.array(z.object({ account: text, at: time })),
   done: z.object({}),
   behavior: z.array(behaviorRowSchema),
 };

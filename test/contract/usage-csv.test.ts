@@ -64,5 +64,6 @@ usageSourceContract(
     'late data is not in a snapshot taken before': readOnly,
     'a snapshot is read from any bin on': readOnly,
     'records are replaced by kind and id, and listed for their account alone': readOnly,
+    'records are read on from a place, oldest first': readOnly,
   },
 );

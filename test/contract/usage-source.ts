@@ -36,6 +36,7 @@ export const CASES = [
   'late data is not in a snapshot taken before',
   'a snapshot is read from any bin on',
   'records are replaced by kind and id, and listed for their account alone',
+  'records are read on from a place, oldest first',
 ] as const;
 export type Case = (typeof CASES)[number];
 
@@ -373,6 +374,30 @@ export function usageSourceContract(
         await expect(store().putRecord({ ...record, account: 'umbrella', body: 'mine now' })).rejects.toMatchObject({
           kind: 'conflict',
         });
+      },
+
+      'records are read on from a place, oldest first': async () => {
+        const put = (id: string, at: number, more: object = {}): Promise<void> =>
+          store().putRecord({ kind: 'plan', id, account: 'acme', at, body: {}, ...more });
+        await put('b', T);
+        await put('a', T);
+        await put('c', T - 60);
+        await put('d', T + 60);
+        await put('umbrella/1', T + 90, { account: 'umbrella' });
+        await put('e', T + 99, { kind: 'outcome' });
+        const ids = async (after: { at: number; id: string } | null, limit = 9): Promise<string[]> =>
+          (await store().recordsAfter('plan', 'acme', after, limit)).map(({ id }) => id);
+        expect(await ids(null)).toEqual(['c', 'a', 'b', 'd']);
+        expect(await ids(null, 2)).toEqual(['c', 'a']);
+        expect(await ids({ at: T, id: 'a' })).toEqual(['b', 'd']);
+        expect(await ids({ at: T, id: '' })).toEqual(['a', 'b', 'd']);
+        expect(await ids({ at: T + 60, id: 'd' })).toEqual([]);
+        const newest = await store().newestRecords('plan');
+        expect(newest.sort((a, b) => a.at - b.at)).toEqual([
+          { account: 'acme', at: T + 60 },
+          { account: 'umbrella', at: T + 90 },
+        ]);
+        expect(await store().newestRecords('history')).toEqual([]);
       },
     };
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RECORD_KINDS, type RecordKind, type StoredRecord } from '../port.js';
+import { RECORD_KINDS, type RecordKind, type RecordPlace, type StoredRecord } from '../port.js';
 import type { Database } from './database.js';
 import { storeError } from './errors.js';
 import { int } from './session.js';
@@ -12,6 +12,8 @@ export interface Records {
   put(record: StoredRecord): Promise<void>;
   get(kind: RecordKind, id: string): Promise<StoredRecord | null>;
   list(kind: RecordKind, account: string, options: { limit: number; before?: number }): Promise<StoredRecord[]>;
+  after(kind: RecordKind, account: string, after: RecordPlace | null, limit: number): Promise<StoredRecord[]>;
+  newest(kind: RecordKind): Promise<{ account: string; at: number }[]>;
 }
 
 const rowSchema = z.tuple([z.enum(RECORD_KINDS), z.string(), z.string(), z.number(), z.string()]);
@@ -122,9 +124,7 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
 
     async list(kind, account, { limit, before }) {
       const action = `listing ${kind} of ${account}`;
-      if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
-        throw storeError('invalid-input', action, `a limit of ${limit}`, 'give one from 1 to 10000');
-      }
+      assertLimit(limit, action);
       return database.read(action, undefined, async (session) => {
         const rows = await session.rows(
           `SELECT kind, id, account, ts, body FROM records
@@ -134,5 +134,31 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
         return rows.map(recordOf);
       });
     },
+
+    async after(kind, account, after, limit) {
+      const action = `listing ${kind} of ${account}`;
+      assertLimit(limit, action);
+      return database.read(action, undefined, async (session) => {
+        const rows = await session.rows(
+          `SELECT kind, id, account, ts, body FROM records
+           WHERE kind = $1 AND account = $2 AND (ts > $3 OR (ts = $3 AND id > $4)) ORDER BY ts, id LIMIT $5`,
+          [kind, account, after?.at ?? Number.NEGATIVE_INFINITY, after?.id ?? '', int(limit)],
+        );
+        return rows.map(recordOf);
+      });
+    },
+
+    newest: (kind) =>
+      database.read(`looking for the newest ${kind} of each account`, undefined, async (session) => {
+        const rows = await session.rows('SELECT account, max(ts) FROM records WHERE kind = $1 GROUP BY account', [
+          kind,
+        ]);
+        return rows.map(([account, at]) => ({ account: String(account), at: Number(at) }));
+      }),
   };
+}
+
+function assertLimit(limit: number, action: string): void {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return;
+  throw storeError('invalid-input', action, `a limit of ${limit}`, 'give one from 1 to 10000');
 }

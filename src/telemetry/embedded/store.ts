@@ -263,6 +263,8 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
     putRecord: (record) => records.put(record),
     getRecord: (kind, id) => records.get(kind, id),
     listRecords: (kind, account, options) => records.list(kind, account, options),
+    recordsAfter: (kind, account, after, limit) => records.after(kind, account, after, limit),
+    newestRecords: (kind) => records.newest(kind),
     compact: (now) => retained.compact(now, retentionDays),
 
     async close() {

@@ -133,9 +133,10 @@ export function createInfluxWriter(
   const loop = async (): Promise<void> => {
     try {
       while (queue.length > 0) {
-        await send(queue.slice(0, batchLines));
-        // Only what was taken leaves the queue, which is why it is a bound on memory too.
-        queue.splice(0, batchLines);
+        const batch = queue.slice(0, batchLines);
+        await send(batch);
+        // Only what was taken leaves the queue, which is why it is a bound on memory too; more has come meanwhile.
+        queue.splice(0, batch.length);
         wake();
       }
     } catch (cause) {
