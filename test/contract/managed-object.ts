@@ -145,7 +145,7 @@ export function createManagedObject(
         .map((entry) => ({
           manager: entry.manager,
           operation: entry.operation,
-          apiVersion: 'v1',
+          apiVersion: live['apiVersion'] ?? '',
           time: new Date(entry.time).toISOString(),
           fieldsType: 'FieldsV1',
           fieldsV1: fieldsV1(entry.paths),

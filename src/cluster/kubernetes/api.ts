@@ -1,97 +1,84 @@
 import {
-  AppsV1Api,
-  AutoscalingV2Api,
   CoreV1Api,
   PatchStrategy,
   type KubeConfig,
   type V1Deployment,
-  type V1Node,
+  type V1LimitRange,
+  type V1Pod,
+  type V1ResourceQuota,
   type V1StatefulSet,
-  type V2HorizontalPodAutoscaler,
-} from '@kubernetes/client-node';
-import type { WorkloadTarget } from '../port.js';
-import { createCaller, patching, plain } from './calls.js';
+} from "@kubernetes/client-node";
+import { createCaller, patching, plain } from "./calls.js";
+import { createObjectApi, type JsonObject, type ObjectApi } from "./objects.js";
 
-export { ApiRefusal } from './calls.js';
+export { ApiRefusal } from "./calls.js";
 
 export type Scalable = V1Deployment | V1StatefulSet;
 
-/** The few verbs that Headroom needs. Each throws {@link ApiRefusal}, or HeadroomError `unavailable`. */
-export interface KubernetesApi {
-  readWorkload(target: WorkloadTarget, signal: AbortSignal): Promise<Scalable>;
-  /** Strategic merge patch: containers are told apart by name. */
-  patchWorkload(target: WorkloadTarget, body: unknown, manager: string, signal: AbortSignal): Promise<Scalable>;
-  listAutoscalers(namespace: string, signal: AbortSignal): Promise<V2HorizontalPodAutoscaler[]>;
-  /** Server-Side Apply: the manager's whole intent, taking what others own (the caller has fenced). */
-  applyAutoscaler(
+/** What the writers ask of an API server. Each throws ApiRefusal, or HeadroomError `unavailable`. */
+export interface KubernetesApi extends ObjectApi {
+  /** `selector` as kubectl takes it: `app=web,tier in (a,b)`. */
+  listPods(
+    namespace: string,
+    selector: string,
+    signal: AbortSignal,
+  ): Promise<V1Pod[]>;
+  /** In place, through the subresource `resize`: strategic merge patch of the containers' resources. */
+  resizePod(
     at: { namespace: string; name: string },
-    body: unknown,
+    body: JsonObject,
     manager: string,
     signal: AbortSignal,
-  ): Promise<V2HorizontalPodAutoscaler>;
-  /** A plain update of some fields in the name of another manager. */
-  patchAutoscaler(
-    at: { namespace: string; name: string },
-    body: unknown,
-    manager: string,
+  ): Promise<V1Pod>;
+  listQuotas(
+    namespace: string,
     signal: AbortSignal,
-  ): Promise<V2HorizontalPodAutoscaler>;
-  listNodes(selector: string, signal: AbortSignal): Promise<V1Node[]>;
+  ): Promise<V1ResourceQuota[]>;
+  listLimitRanges(
+    namespace: string,
+    signal: AbortSignal,
+  ): Promise<V1LimitRange[]>;
 }
 
-/** What a person has to grant, by call. */
-const VERBS: Record<keyof KubernetesApi, string> = {
-  readWorkload: 'get on deployments.apps and statefulsets.apps',
-  patchWorkload: 'patch on deployments.apps and statefulsets.apps',
-  listAutoscalers: 'list on horizontalpodautoscalers.autoscaling',
-  applyAutoscaler: 'patch on horizontalpodautoscalers.autoscaling',
-  patchAutoscaler: 'patch on horizontalpodautoscalers.autoscaling',
-  listNodes: 'list on nodes',
-};
-
 export function createKubernetesApi(kubeConfig: KubeConfig): KubernetesApi {
-  const apps = kubeConfig.makeApiClient(AppsV1Api);
-  const autoscaling = kubeConfig.makeApiClient(AutoscalingV2Api);
   const core = kubeConfig.makeApiClient(CoreV1Api);
-  const ask = createCaller(kubeConfig);
-  const call = <T>(verb: keyof KubernetesApi, signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
-    ask(VERBS[verb], signal, work);
-
+  const call = createCaller(kubeConfig);
   return {
-    readWorkload: ({ kind, namespace, name }, signal) =>
-      call('readWorkload', signal, () =>
-        kind === 'Deployment'
-          ? apps.readNamespacedDeployment({ namespace, name }, plain(signal))
-          : apps.readNamespacedStatefulSet({ namespace, name }, plain(signal)),
+    ...createObjectApi(kubeConfig, call),
+    listPods: (namespace, labelSelector, signal) =>
+      call(
+        "list on pods",
+        signal,
+        async () =>
+          (
+            await core.listNamespacedPod(
+              { namespace, labelSelector },
+              plain(signal),
+            )
+          ).items,
       ),
-    patchWorkload: ({ kind, namespace, name }, body, fieldManager, signal) =>
-      call('patchWorkload', signal, () => {
-        const options = patching(PatchStrategy.StrategicMergePatch, signal);
-        const request = { namespace, name, body, fieldManager };
-        return kind === 'Deployment'
-          ? apps.patchNamespacedDeployment(request, options)
-          : apps.patchNamespacedStatefulSet(request, options);
-      }),
-    listAutoscalers: (namespace, signal) =>
-      call('listAutoscalers', signal, async () => {
-        const list = await autoscaling.listNamespacedHorizontalPodAutoscaler({ namespace }, plain(signal));
-        return list.items;
-      }),
-    applyAutoscaler: (at, body, fieldManager, signal) =>
-      call('applyAutoscaler', signal, () =>
-        autoscaling.patchNamespacedHorizontalPodAutoscaler(
-          { ...at, body, fieldManager, force: true },
-          patching(PatchStrategy.ServerSideApply, signal),
-        ),
-      ),
-    patchAutoscaler: (at, body, fieldManager, signal) =>
-      call('patchAutoscaler', signal, () =>
-        autoscaling.patchNamespacedHorizontalPodAutoscaler(
+    resizePod: (at, body, fieldManager, signal) =>
+      call("patch on pods/resize", signal, () =>
+        core.patchNamespacedPodResize(
           { ...at, body, fieldManager },
-          patching(PatchStrategy.MergePatch, signal),
+          patching(PatchStrategy.StrategicMergePatch, signal),
         ),
       ),
-    listNodes: (labelSelector, signal) =>
-      call('listNodes', signal, async () => (await core.listNode({ labelSelector }, plain(signal))).items),
+    listQuotas: (namespace, signal) =>
+      call(
+        "list on resourcequotas",
+        signal,
+        async () =>
+          (await core.listNamespacedResourceQuota({ namespace }, plain(signal)))
+            .items,
+      ),
+    listLimitRanges: (namespace, signal) =>
+      call(
+        "list on limitranges",
+        signal,
+        async () =>
+          (await core.listNamespacedLimitRange({ namespace }, plain(signal)))
+            .items,
+      ),
   };
 }

@@ -15,6 +15,8 @@ export type TargetOf<F extends FieldName> = Extract<FieldTarget, { field: F }>;
 export interface ActuatorContext {
   api: KubernetesApi;
   account: string;
+  /** The way back is not held up by limits that the state before the change did not mind either. */
+  purpose: 'apply' | 'restore';
   /** The manager in whose name it is written: Headroom, or on the way back the one who had the field before. */
   writeAs: { manager: string; ours: boolean };
   signal: AbortSignal;
@@ -27,8 +29,15 @@ export interface OpenField {
   stored: number;
   /** Why the value cannot be written whatever the fence says; null where it can. */
   refusal: string | null;
-  /** Writes value and mark at once, on condition that the object is still the one that was read. */
+  /** Looked at only where the fence lets the write go ahead: limits of the cluster that it would run into, in words. */
+  limits?(): Promise<string | null>;
+  /**
+   * Writes value and mark at once (`writeObject`, ../intent.ts), on condition that the object is still the one that was
+   * read.
+   */
   write(mark: Record<string, string>): Promise<unknown>;
+  /** What has to follow the write; safe to repeat, and run again where a key is repeated after a crash. */
+  finish?(): Promise<void>;
 }
 
 /** `missing`: there is no such object; the next actuator of the field is asked, and the last one's words are answered. */
