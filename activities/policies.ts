@@ -1,17 +1,13 @@
-import type { AccountPolicy } from "../src/domain/account.js";
-import type { FieldTarget } from "../src/domain/cluster.js";
-import { HeadroomError } from "../src/domain/errors.js";
-import type { EpochSeconds } from "../src/domain/time.js";
-import type { Store } from "../src/telemetry/port.js";
-import type { ObserveRequest, WorkloadTarget } from "../src/cluster/port.js";
+import type { AccountPolicy } from '../src/domain/account.js';
+import type { FieldTarget } from '../src/domain/cluster.js';
+import { HeadroomError } from '../src/domain/errors.js';
+import type { EpochSeconds } from '../src/domain/time.js';
+import type { Store } from '../src/telemetry/port.js';
+import type { ObserveRequest, WorkloadTarget } from '../src/cluster/port.js';
 
 /** Policies by id: written once to the store by `observe`, so that the other activities' inputs stay small. */
 export interface Policies {
-  remember(
-    policyId: string,
-    policy: AccountPolicy,
-    at: EpochSeconds,
-  ): Promise<void>;
+  remember(policyId: string, policy: AccountPolicy, at: EpochSeconds): Promise<void>;
   get(policyId: string): Promise<AccountPolicy>;
 }
 
@@ -21,7 +17,7 @@ export function createPolicies(store: Store): Policies {
     async remember(policyId, policy, at) {
       known.set(policyId, policy);
       await store.putRecord({
-        kind: "account",
+        kind: 'account',
         id: policyId,
         account: policy.account,
         at,
@@ -31,15 +27,14 @@ export function createPolicies(store: Store): Policies {
     async get(policyId) {
       const cached = known.get(policyId);
       if (cached !== undefined) return cached;
-      const record = await store.getRecord("account", policyId);
+      const record = await store.getRecord('account', policyId);
       if (record === null) {
         throw new HeadroomError({
-          kind: "unavailable",
-          component: "activities/policies",
+          kind: 'unavailable',
+          component: 'activities/policies',
           action: `reading policy ${policyId}`,
-          problem: "the store does not have it",
-          remedy:
-            "was the telemetry file replaced? the account sends its policy again with its next cycle",
+          problem: 'the store does not have it',
+          remedy: 'was the telemetry file replaced? the account sends its policy again with its next cycle',
         });
       }
       const policy = record.body as AccountPolicy;
@@ -50,20 +45,15 @@ export function createPolicies(store: Store): Policies {
 }
 
 /** Where a workload of a policy stands in its cluster. */
-export function targetOf(
-  policy: AccountPolicy,
-  workload: string,
-): WorkloadTarget {
-  const found = policy.workloads.find(
-    (candidate) => candidate.name === workload,
-  );
+export function targetOf(policy: AccountPolicy, workload: string): WorkloadTarget {
+  const found = policy.workloads.find((candidate) => candidate.name === workload);
   if (found === undefined) {
     throw new HeadroomError({
-      kind: "not-found",
-      component: "activities/policies",
+      kind: 'not-found',
+      component: 'activities/policies',
       action: `finding workload ${workload} of ${policy.account}`,
-      problem: "the policy does not name it",
-      remedy: "was it removed by a policy update while a change was running?",
+      problem: 'the policy does not name it',
+      remedy: 'was it removed by a policy update while a change was running?',
     });
   }
   const { kind, namespace, name, selector } = found.target;
@@ -83,23 +73,16 @@ export const targetsOf = (policy: AccountPolicy): WorkloadTarget[] =>
   policy.workloads.map((workload) => targetOf(policy, workload.name));
 
 /** What is looked at in a policy's cluster; `fresh`: fields whose objects are read at the source, past any cache. */
-export function observeRequest(
-  policy: AccountPolicy,
-  fresh: readonly FieldTarget[] = [],
-): ObserveRequest {
+export function observeRequest(policy: AccountPolicy, fresh: readonly FieldTarget[] = []): ObserveRequest {
   const selected = policy.pools.flatMap(({ name, nodeSelector }) =>
     nodeSelector === undefined ? [] : [[name, nodeSelector] as const],
   );
-  const touched = new Set(
-    fresh.flatMap((target) => ("workload" in target ? [target.workload] : [])),
-  );
+  const touched = new Set(fresh.flatMap((target) => ('workload' in target ? [target.workload] : [])));
   return {
     account: policy.account,
     workloads: targetsOf(policy),
     pools: policy.pools.map((pool) => pool.name),
-    ...(selected.length === 0
-      ? {}
-      : { nodeSelectors: Object.fromEntries(selected) }),
+    ...(selected.length === 0 ? {} : { nodeSelectors: Object.fromEntries(selected) }),
     ...(touched.size === 0 ? {} : { fresh: [...touched] }),
   };
 }

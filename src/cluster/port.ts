@@ -1,15 +1,10 @@
-import { HeadroomError } from "../domain/errors.js";
-import type {
-  ClusterState,
-  FieldTarget,
-  Mutation,
-  MutationResult,
-} from "../domain/cluster.js";
-import type { EpochSeconds } from "../domain/time.js";
+import { HeadroomError } from '../domain/errors.js';
+import type { ClusterState, FieldTarget, Mutation, MutationResult } from '../domain/cluster.js';
+import type { EpochSeconds } from '../domain/time.js';
 
 export interface WorkloadTarget {
   workload: string;
-  kind: "Deployment" | "StatefulSet";
+  kind: 'Deployment' | 'StatefulSet';
   namespace: string;
   name: string;
   /** The account file's consent to take a field that somebody else owns. */
@@ -22,13 +17,13 @@ export interface WorkloadTarget {
 
 /** A pool of nodes, as the account names it. */
 export interface PoolTarget {
-  kind: "Pool";
+  kind: 'Pool';
   pool: string;
 }
 
 /** A task of an account that runs by a schedule of its own. */
 export interface TaskTarget {
-  kind: "CronJob";
+  kind: 'CronJob';
   task: string;
   namespace: string;
   name: string;
@@ -39,13 +34,13 @@ export type FieldPlace = WorkloadTarget | PoolTarget | TaskTarget;
 
 /** The workload that a field of a workload stands on. @throws HeadroomError `invalid-input` where the place is no workload. */
 export function workloadPlace(place: FieldPlace): WorkloadTarget {
-  if (place.kind === "Deployment" || place.kind === "StatefulSet") return place;
+  if (place.kind === 'Deployment' || place.kind === 'StatefulSet') return place;
   throw new HeadroomError({
-    kind: "invalid-input",
-    component: "cluster",
-    action: "finding the object of a field",
+    kind: 'invalid-input',
+    component: 'cluster',
+    action: 'finding the object of a field',
     problem: `a field of a workload cannot stand on a ${place.kind}`,
-    remedy: "give the workload that the account file names",
+    remedy: 'give the workload that the account file names',
   });
 }
 
@@ -68,11 +63,7 @@ export interface Cluster {
    * One fenced, idempotent write. The key is recorded on the object, so that a repeat is recognised after a crash of
    * the caller between write and answer.
    */
-  apply(
-    mutation: Mutation,
-    place: FieldPlace | null,
-    signal: AbortSignal,
-  ): Promise<MutationResult>;
+  apply(mutation: Mutation, place: FieldPlace | null, signal: AbortSignal): Promise<MutationResult>;
   /**
    * Gives a field back: writes the last known good value of a change, unless a person (or another controller) has
    * written it since the change did: then it stays, and the result says `moved`.

@@ -1,17 +1,17 @@
-import type { KubeConfig } from "@kubernetes/client-node";
-import { HeadroomError } from "../../domain/errors.js";
-import type { FieldTarget, MutationResult } from "../../domain/cluster.js";
-import { describeTarget, judgeApply, judgeRestore } from "../fence.js";
-import type { Cluster, FieldPlace } from "../port.js";
-import { createKubernetesApi } from "./api.js";
-import { createTransport } from "./cache/transport.js";
-import { createWatches, type WatchesOptions } from "./cache/watches.js";
-import { isWorkload, locate } from "./locate.js";
-import { stateOf } from "./observe.js";
-import { createPresence, type PresenceOptions } from "./presence.js";
-import { writeField } from "./write-field.js";
+import type { KubeConfig } from '@kubernetes/client-node';
+import { HeadroomError } from '../../domain/errors.js';
+import type { FieldTarget, MutationResult } from '../../domain/cluster.js';
+import { describeTarget, judgeApply, judgeRestore } from '../fence.js';
+import type { Cluster, FieldPlace } from '../port.js';
+import { createKubernetesApi } from './api.js';
+import { createTransport } from './cache/transport.js';
+import { createWatches, type WatchesOptions } from './cache/watches.js';
+import { isWorkload, locate } from './locate.js';
+import { stateOf } from './observe.js';
+import { createPresence, type PresenceOptions } from './presence.js';
+import { writeField } from './write-field.js';
 
-const COMPONENT = "cluster/kubernetes";
+const COMPONENT = 'cluster/kubernetes';
 
 /**
  * The port over a Kubernetes API server. A field, and the mark with the change's key, are written by one Server-Side
@@ -33,11 +33,11 @@ export function createKubernetesCluster(options: {
   const current = kubeConfig.getCurrentCluster();
   if (current === null) {
     throw new HeadroomError({
-      kind: "invalid-input",
+      kind: 'invalid-input',
       component: COMPONENT,
-      action: "connecting",
-      problem: "the kubeconfig has no current cluster",
-      remedy: "choose one with kubectl config use-context, or set KUBECONFIG",
+      action: 'connecting',
+      problem: 'the kubeconfig has no current cluster',
+      remedy: 'choose one with kubectl config use-context, or set KUBECONFIG',
     });
   }
   const api = createKubernetesApi(kubeConfig);
@@ -61,9 +61,9 @@ export function createKubernetesCluster(options: {
   ): Promise<MutationResult> => {
     if (!isWorkload(at)) return write(at);
     const place = await locate(transport, at, signal);
-    if ("absent" in place)
+    if ('absent' in place)
       return {
-        kind: "not-found",
+        kind: 'not-found',
         detail: `${describeTarget(account, target)}: ${place.absent}`,
       };
     try {
@@ -81,27 +81,19 @@ export function createKubernetesCluster(options: {
     },
     apply: (mutation, at, signal) => {
       const { account, target, key, reason } = mutation;
-      const purpose = "apply";
+      const purpose = 'apply';
       const owner = null;
       return placed({ account, target, at, signal }, (place) =>
-        writeField(
-          api,
-          { account, target, at: place, key, reason, purpose, owner, signal },
-          (now) => judgeApply(now, mutation),
+        writeField(api, { account, target, at: place, key, reason, purpose, owner, signal }, (now) =>
+          judgeApply(now, mutation),
         ),
       );
     },
-    restore: (
-      { account, target, key, reason, changeKeys, owner },
-      at,
-      signal,
-    ) => {
-      const purpose = "restore";
+    restore: ({ account, target, key, reason, changeKeys, owner }, at, signal) => {
+      const purpose = 'restore';
       return placed({ account, target, at, signal }, (place) =>
-        writeField(
-          api,
-          { account, target, at: place, key, reason, purpose, owner, signal },
-          (now) => judgeRestore(now, { key, changeKeys, good: target.value }),
+        writeField(api, { account, target, at: place, key, reason, purpose, owner, signal }, (now) =>
+          judgeRestore(now, { key, changeKeys, good: target.value }),
         ),
       );
     },

@@ -7,22 +7,18 @@ import {
   type V1Pod,
   type V1ResourceQuota,
   type V1StatefulSet,
-} from "@kubernetes/client-node";
-import { createCaller, patching, plain } from "./calls.js";
-import { createObjectApi, type JsonObject, type ObjectApi } from "./objects.js";
+} from '@kubernetes/client-node';
+import { createCaller, patching, plain } from './calls.js';
+import { createObjectApi, type JsonObject, type ObjectApi } from './objects.js';
 
-export { ApiRefusal } from "./calls.js";
+export { ApiRefusal } from './calls.js';
 
 export type Scalable = V1Deployment | V1StatefulSet;
 
 /** What the writers ask of an API server. Each throws ApiRefusal, or HeadroomError `unavailable`. */
 export interface KubernetesApi extends ObjectApi {
   /** `selector` as kubectl takes it: `app=web,tier in (a,b)`. */
-  listPods(
-    namespace: string,
-    selector: string,
-    signal: AbortSignal,
-  ): Promise<V1Pod[]>;
+  listPods(namespace: string, selector: string, signal: AbortSignal): Promise<V1Pod[]>;
   /** In place, through the subresource `resize`: strategic merge patch of the containers' resources. */
   resizePod(
     at: { namespace: string; name: string },
@@ -30,14 +26,8 @@ export interface KubernetesApi extends ObjectApi {
     manager: string,
     signal: AbortSignal,
   ): Promise<V1Pod>;
-  listQuotas(
-    namespace: string,
-    signal: AbortSignal,
-  ): Promise<V1ResourceQuota[]>;
-  listLimitRanges(
-    namespace: string,
-    signal: AbortSignal,
-  ): Promise<V1LimitRange[]>;
+  listQuotas(namespace: string, signal: AbortSignal): Promise<V1ResourceQuota[]>;
+  listLimitRanges(namespace: string, signal: AbortSignal): Promise<V1LimitRange[]>;
 }
 
 export function createKubernetesApi(kubeConfig: KubeConfig): KubernetesApi {
@@ -47,18 +37,12 @@ export function createKubernetesApi(kubeConfig: KubeConfig): KubernetesApi {
     ...createObjectApi(kubeConfig, call),
     listPods: (namespace, labelSelector, signal) =>
       call(
-        "list on pods",
+        'list on pods',
         signal,
-        async () =>
-          (
-            await core.listNamespacedPod(
-              { namespace, labelSelector },
-              plain(signal),
-            )
-          ).items,
+        async () => (await core.listNamespacedPod({ namespace, labelSelector }, plain(signal))).items,
       ),
     resizePod: (at, body, fieldManager, signal) =>
-      call("patch on pods/resize", signal, () =>
+      call('patch on pods/resize', signal, () =>
         core.patchNamespacedPodResize(
           { ...at, body, fieldManager },
           patching(PatchStrategy.StrategicMergePatch, signal),
@@ -66,19 +50,15 @@ export function createKubernetesApi(kubeConfig: KubeConfig): KubernetesApi {
       ),
     listQuotas: (namespace, signal) =>
       call(
-        "list on resourcequotas",
+        'list on resourcequotas',
         signal,
-        async () =>
-          (await core.listNamespacedResourceQuota({ namespace }, plain(signal)))
-            .items,
+        async () => (await core.listNamespacedResourceQuota({ namespace }, plain(signal))).items,
       ),
     listLimitRanges: (namespace, signal) =>
       call(
-        "list on limitranges",
+        'list on limitranges',
         signal,
-        async () =>
-          (await core.listNamespacedLimitRange({ namespace }, plain(signal)))
-            .items,
+        async () => (await core.listNamespacedLimitRange({ namespace }, plain(signal))).items,
       ),
   };
 }

@@ -1,11 +1,11 @@
-import { z } from "zod";
-import type { FieldTarget, Mutation } from "../../domain/cluster.js";
-import { COMPONENTS } from "../../domain/component.js";
-import type { HeadroomError } from "../../domain/errors.js";
-import type { TimeScale } from "../../domain/time.js";
-import type { WorkloadTarget } from "../port.js";
-import type { Restore } from "./engine.js";
-import { faultSchema } from "./faults.js";
+import { z } from 'zod';
+import type { FieldTarget, Mutation } from '../../domain/cluster.js';
+import { COMPONENTS } from '../../domain/component.js';
+import type { HeadroomError } from '../../domain/errors.js';
+import type { TimeScale } from '../../domain/time.js';
+import type { WorkloadTarget } from '../port.js';
+import type { Restore } from './engine.js';
+import { faultSchema } from './faults.js';
 
 /* What travels between the simulated cluster's process and its callers, and into its journal. */
 
@@ -13,16 +13,16 @@ const owner = z.string().nullable();
 const workload = z.string();
 const value = z.number();
 
-const targetSchema = z.discriminatedUnion("field", [
-  z.strictObject({ field: z.literal("replicas"), workload, value }),
-  z.strictObject({ field: z.literal("floor"), workload, value }),
+const targetSchema = z.discriminatedUnion('field', [
+  z.strictObject({ field: z.literal('replicas'), workload, value }),
+  z.strictObject({ field: z.literal('floor'), workload, value }),
   z.strictObject({
-    field: z.literal("request"),
+    field: z.literal('request'),
     workload,
     component: z.enum(COMPONENTS),
     value,
   }),
-  z.strictObject({ field: z.literal("nodes"), pool: z.string(), value }),
+  z.strictObject({ field: z.literal('nodes'), pool: z.string(), value }),
 ]) satisfies z.ZodType<FieldTarget>;
 
 export const mutationSchema = z.strictObject({
@@ -45,7 +45,7 @@ export const restoreSchema = z.strictObject({
 /** What a workload is to a cluster of another kind (consent, labels, actions) is nothing to this one. */
 export const workloadTargetSchema = z.object({
   workload: z.string(),
-  kind: z.enum(["Deployment", "StatefulSet"]),
+  kind: z.enum(['Deployment', 'StatefulSet']),
   namespace: z.string(),
   name: z.string(),
 }) satisfies z.ZodType<WorkloadTarget>;
@@ -63,27 +63,20 @@ export const timeScaleSchema = z.strictObject({
 }) satisfies z.ZodType<TimeScale>;
 
 /** Whatever changes the simulated cluster from outside. */
-export const commandSchema = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("apply"), mutation: mutationSchema }),
-  z.strictObject({ kind: z.literal("restore"), restore: restoreSchema }),
-  z.strictObject({ kind: z.literal("inject"), fault: faultSchema }),
+export const commandSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('apply'), mutation: mutationSchema }),
+  z.strictObject({ kind: z.literal('restore'), restore: restoreSchema }),
+  z.strictObject({ kind: z.literal('inject'), fault: faultSchema }),
   /** Lets time run on a scale. */
-  z.strictObject({ kind: z.literal("run"), scale: timeScaleSchema }),
+  z.strictObject({ kind: z.literal('run'), scale: timeScaleSchema }),
   /** Moves a clock that is moved by hand. */
-  z.strictObject({ kind: z.literal("advance"), to: z.number() }),
+  z.strictObject({ kind: z.literal('advance'), to: z.number() }),
 ]);
 export type Command = z.output<typeof commandSchema>;
 
 /** An error as JSON, and back, so that the caller of a remote cluster sees what the near one throws. */
 export const errorSchema = z.object({
-  kind: z.enum([
-    "invalid-input",
-    "not-found",
-    "refused",
-    "unavailable",
-    "conflict",
-    "full",
-  ]),
+  kind: z.enum(['invalid-input', 'not-found', 'refused', 'unavailable', 'conflict', 'full']),
   component: z.string(),
   action: z.string(),
   problem: z.string(),
@@ -93,18 +86,15 @@ export type WireError = z.output<typeof errorSchema>;
 
 export function toWire(error: HeadroomError): WireError {
   const { kind, component, action, remedy, message } = error;
-  const problem = message.slice(
-    `${component}: ${action}: `.length,
-    message.length - `; ${remedy}`.length,
-  );
+  const problem = message.slice(`${component}: ${action}: `.length, message.length - `; ${remedy}`.length);
   return { kind, component, action, problem, remedy };
 }
 
 export const HTTP_STATUS = {
-  "invalid-input": 400,
-  "not-found": 404,
+  'invalid-input': 400,
+  'not-found': 404,
   refused: 403,
   unavailable: 503,
   conflict: 409,
   full: 507,
-} as const satisfies Record<HeadroomError["kind"], number>;
+} as const satisfies Record<HeadroomError['kind'], number>;

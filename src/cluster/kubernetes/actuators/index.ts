@@ -1,17 +1,11 @@
-import type { FieldTarget } from "../../../domain/cluster.js";
-import { unreachable } from "../../../domain/errors.js";
-import type { FieldPlace } from "../../port.js";
-import type {
-  Actuator,
-  ActuatorContext,
-  FieldName,
-  Opened,
-  TargetOf,
-} from "./actuator.js";
-import { hpaFloor } from "./hpa-floor.js";
-import { replicas } from "./replicas.js";
-import { request } from "./request.js";
-import { scaledObjectFloor } from "./scaled-object-floor.js";
+import type { FieldTarget } from '../../../domain/cluster.js';
+import { unreachable } from '../../../domain/errors.js';
+import type { FieldPlace } from '../../port.js';
+import type { Actuator, ActuatorContext, FieldName, Opened, TargetOf } from './actuator.js';
+import { hpaFloor } from './hpa-floor.js';
+import { replicas } from './replicas.js';
+import { request } from './request.js';
+import { scaledObjectFloor } from './scaled-object-floor.js';
 
 /** By field, in the order in which they are asked: the first whose object is there writes. */
 const ACTUATORS: { readonly [F in FieldName]: readonly Actuator<F>[] } = {
@@ -24,19 +18,15 @@ const ACTUATORS: { readonly [F in FieldName]: readonly Actuator<F>[] } = {
 };
 
 /** Reads the field through the first actuator that finds its object. */
-export function openField(
-  target: FieldTarget,
-  place: FieldPlace,
-  context: ActuatorContext,
-): Promise<Opened> {
+export function openField(target: FieldTarget, place: FieldPlace, context: ActuatorContext): Promise<Opened> {
   switch (target.field) {
-    case "replicas":
+    case 'replicas':
       return first(ACTUATORS.replicas, target, place, context);
-    case "floor":
+    case 'floor':
       return first(ACTUATORS.floor, target, place, context);
-    case "request":
+    case 'request':
       return first(ACTUATORS.request, target, place, context);
-    case "nodes":
+    case 'nodes':
       return first(ACTUATORS.nodes, target, place, context);
     default:
       return unreachable(target);
@@ -44,8 +34,7 @@ export function openField(
 }
 
 /** False where no actuator of this cluster writes such a field at all. */
-export const canWrite = (field: FieldName): boolean =>
-  ACTUATORS[field].length > 0;
+export const canWrite = (field: FieldName): boolean => ACTUATORS[field].length > 0;
 
 async function first<F extends FieldName>(
   actuators: readonly Actuator<F>[],
@@ -54,12 +43,12 @@ async function first<F extends FieldName>(
   context: ActuatorContext,
 ): Promise<Opened> {
   let opened: Opened = {
-    kind: "missing",
+    kind: 'missing',
     detail: `nothing here writes ${target.field}`,
   };
   for (const actuator of actuators) {
     opened = await actuator.open(target, place, context);
-    if (opened.kind === "open") return opened;
+    if (opened.kind === 'open') return opened;
   }
   return opened;
 }
