@@ -1,12 +1,11 @@
-import type { FieldTarget } from '../src/domain/cluster.js';
 import { fieldName } from '../src/domain/change.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
-import { observeRequest, targetOf, type Policies } from './policies.js';
+import { callHook } from './hooks.js';
+import { placeOf } from './places.js';
+import { observeRequest, type Policies } from './policies.js';
 import type { Activities } from './types.js';
 import { seenValue } from '../src/domain/seen.js';
-import type { AccountPolicy } from '../src/domain/account.js';
-import type { FieldPlace } from '../src/cluster/port.js';
 
 /** Before anything is touched: is what the plan saw still so? */
 export function createRevalidate(deps: Dependencies, policies: Policies): Pick<Activities, 'revalidate'> {
@@ -50,7 +49,11 @@ export function createApply(deps: Dependencies, policies: Policies): Pick<Activi
           if (freeze !== null) return { kind: 'frozen', detail: `frozen by ${freeze.author}: ${freeze.reason}` };
         }
         const policy = await policies.get(input.policyId);
-        return deps.cluster(policy.cluster).apply(input.mutation, placeOf(policy, input.mutation.target), signal);
+        const place = placeOf(policy, input.mutation.target);
+        const called = await callHook(policy, input.mutation, signal);
+        if (called !== null && !called.answered) return { kind: 'applied', value: called.value, note: called.note };
+        const result = await deps.cluster(policy.cluster).apply(input.mutation, place, signal);
+        return called !== null && result.kind === 'applied' ? { ...result, note: called.note } : result;
       }),
   };
 }
@@ -106,6 +109,3 @@ export function createConfirm(deps: Dependencies, policies: Policies): Pick<Acti
       }),
   };
 }
-
-const placeOf = (policy: AccountPolicy, target: FieldTarget): FieldPlace =>
-  'workload' in target ? targetOf(policy, target.workload) : { kind: 'Pool', pool: target.pool };

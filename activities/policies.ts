@@ -2,6 +2,7 @@ import type { AccountPolicy } from '../src/domain/account.js';
 import type { FieldTarget } from '../src/domain/cluster.js';
 import { HeadroomError } from '../src/domain/errors.js';
 import type { EpochSeconds } from '../src/domain/time.js';
+import { provisionRequest } from './places.js';
 import type { Store } from '../src/telemetry/port.js';
 import type { ObserveRequest, WorkloadTarget } from '../src/cluster/port.js';
 
@@ -16,13 +17,7 @@ export function createPolicies(store: Store): Policies {
   return {
     async remember(policyId, policy, at) {
       known.set(policyId, policy);
-      await store.putRecord({
-        kind: 'account',
-        id: policyId,
-        account: policy.account,
-        at,
-        body: policy,
-      });
+      await store.putRecord({ kind: 'account', id: policyId, account: policy.account, at, body: policy });
     },
     async get(policyId) {
       const cached = known.get(policyId);
@@ -84,5 +79,6 @@ export function observeRequest(policy: AccountPolicy, fresh: readonly FieldTarge
     pools: policy.pools.map((pool) => pool.name),
     ...(selected.length === 0 ? {} : { nodeSelectors: Object.fromEntries(selected) }),
     ...(touched.size === 0 ? {} : { fresh: [...touched] }),
+    ...provisionRequest(policy),
   };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { heartbeat } from '@temporalio/activity';
-import type { ClusterState, FieldTarget, WorkloadState } from '../src/domain/cluster.js';
+import { isCapacity, type ClusterState, type FieldTarget, type WorkloadState } from '../src/domain/cluster.js';
 import type { CheckResult } from '../src/domain/plan.js';
 import { simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import type { Dependencies } from './dependencies.js';
@@ -40,11 +40,9 @@ export function createAwaitReady(deps: Dependencies, policies: Policies): Pick<A
 
 /** What of a target is not there yet, in words. */
 function unreadiness(state: ClusterState, target: FieldTarget): string[] {
-  if (target.field === 'nodes') {
-    const pool = state.pools.find((candidate) => candidate.pool === target.pool);
-    const ready = pool?.readyNodes ?? 0;
-    return ready >= target.value ? [] : [`pool ${target.pool}: ${ready} of ${target.value} nodes ready`];
-  }
+  if (target.field === 'nodes' || target.field === 'warm') return unreadyPool(state, target);
+  // Bounds, an order, a task's time and what was prepared hold as soon as they are written.
+  if (!isCapacity(target)) return [];
   const workload = state.workloads.find((candidate) => candidate.workload === target.workload);
   if (workload === undefined || !workload.exists) return [`${target.workload} is gone`];
   const wanted = target.field === 'request' ? workload.replicas : target.value;
@@ -64,6 +62,21 @@ function why({ troubles = [] }: WorkloadState): string {
     ({ reason, pods, words: said }) => `${pods} ${pods === 1 ? 'pod' : 'pods'} ${reason}: ${said}`,
   );
   return ` (${words.join('; ')})`;
+}
+
+function unreadyPool(state: ClusterState, target: Extract<FieldTarget, { field: 'nodes' | 'warm' }>): string[] {
+  const pool = state.pools.find((candidate) => candidate.pool === target.pool);
+  const nodes = pool?.readyNodes ?? 0;
+  if (target.field === 'nodes') {
+    return nodes >= target.value ? [] : [`pool ${target.pool}: ${nodes} of ${target.value} nodes ready`];
+  }
+  const warm = pool?.warm?.ready ?? 0;
+  // Room that pods have moved into meanwhile was there in time.
+  const enough = warm >= target.value || (target.nodes !== undefined && nodes >= target.nodes);
+  if (enough) return [];
+  const trouble = pool?.warm?.trouble;
+  const words = `pool ${target.pool}: ${warm} of ${target.value} placeholders placed, ${nodes} nodes ready`;
+  return [trouble === undefined ? words : `${words}: ${trouble}`];
 }
 
 /** A metric that was beyond its limit before may be so much worse after, relatively, and still not be the change's doing. */

@@ -5,10 +5,11 @@ import { isoTime } from '../domain/time.js';
 import type { Conflict, NumberReason, PlannedField, Verdict } from '../domain/plan.js';
 import { firstShortfall } from './conflict.js';
 import { billOf, poolLoad, totalOf, type Numbers } from './numbers.js';
+import { preparedFields, startFields } from './preparations.js';
 import { blackoutAt } from './occurrences.js';
 import type { Prepared, PreparedPool, PreparedWorkload } from './prepare.js';
+import { limitField, loadAfter, nodesWanted, warmField, weightFields, type ProvisioningInput } from './provisioning.js';
 import { nodeRange } from './rounding.js';
-import { nodeShare } from './sizes.js';
 
 export interface Decision {
   verdict: Verdict;
@@ -39,8 +40,33 @@ export function decide(
   });
   const kept = worthwhile(prepared, numbers, changes);
   const lowered = new Set(changes.filter((field) => !kept.includes(field)).map(workloadOf));
-  const nodes = prepared.pools.flatMap((pool) => poolField(prepared, numbers, pool, lowered, words));
-  const fields = [...kept, ...nodes].sort((a, b) => rank(a) - rank(b));
+  const raised = new Set(kept.filter(raises).map(workloadOf));
+  const provisioning: ProvisioningInput = {
+    prepared,
+    numbers,
+    kept: lowered,
+    raised,
+    words,
+    consent: (pool, owner, field) => {
+      if (ours(owner) || pool.policy.provisioning?.takeOwnership === true) return true;
+      taken.push(
+        `${pool.policy.name}.${field} belongs to ${owner}; provisioning.takeOwnership: true would let it be written`,
+      );
+      return false;
+    },
+  };
+  const nodes = prepared.pools.flatMap((pool) => [
+    ...poolField(prepared, numbers, pool, lowered, words),
+    ...warmField(provisioning, pool),
+    ...limitField(provisioning, pool),
+  ]);
+  const fields = [
+    ...kept,
+    ...nodes,
+    ...weightFields(provisioning),
+    ...preparedFields(prepared, numbers),
+    ...startFields(prepared, numbers, taken),
+  ].sort((a, b) => rank(a) - rank(b));
   const notes = [
     ...(gone.length > 0 ? [`not in the cluster: ${gone.join(', ')}`] : []),
     ...(taken.length > 0 ? [taken.join('; ')] : []),
@@ -67,11 +93,25 @@ export function decide(
 
 const workloadOf = (field: PlannedField): string => ('workload' in field.target ? field.target.workload : '');
 
-const RANKS: Record<FieldTarget['field'], number> = { nodes: 0, request: 1, floor: 2, replicas: 2 };
-/** Up: nodes before what runs on them. Down: what runs before its nodes. */
+const RANKS: Record<FieldTarget['field'], number> = {
+  weight: -3,
+  limit: -2,
+  start: -1,
+  nodes: 0,
+  warm: 0,
+  prepared: 0.5,
+  request: 1,
+  floor: 2,
+  replicas: 2,
+};
+/**
+ * Up: nodes before what runs on them. Down: what runs before its nodes. But placeholders make room before pods move in:
+ * pushed out instead, they would ask for nodes of their own.
+ */
 const rank = (field: PlannedField): number => {
   const order = RANKS[field.target.field];
-  return raises(field) ? order : 10 - order;
+  if (raises(field)) return order;
+  return field.target.field === 'warm' ? 1.5 : 10 - order;
 };
 
 /** A field that nobody owns, or Headroom itself, may be written; someone else's only with consent. */
@@ -197,19 +237,9 @@ function poolField(
 ): PlannedField[] {
   const { state } = pool;
   if (!pool.variable || state === null || !ours(state.owner)) return [];
-  let value = 0;
-  for (let block = 0; block <= Math.min(pool.firstBlock, prepared.blocks.length - 1); block++) {
-    value = Math.max(value, numbers.nodes[block]?.[pool.index] ?? 0);
-  }
+  let value = nodesWanted(prepared, numbers, pool);
   if (value < state.nodes) {
-    let load = poolLoad(prepared, numbers, 0, pool.index);
-    for (const workload of prepared.workloads) {
-      const planned = totalOf(numbers, workload.index, 0);
-      const stays = workload.ownership === 'floor' || kept.has(workload.policy.name);
-      if (!workload.exists || !stays || !workload.pools.includes(pool.index)) continue;
-      const request = workload.options[numbers.option[workload.index] ?? 0]?.request ?? {};
-      load += Math.max(0, workload.running - planned) * nodeShare(request, pool.policy);
-    }
+    const load = loadAfter(prepared, numbers, pool, kept);
     value = Math.min(state.nodes, Math.max(value, Math.ceil(load - 1e-6)));
     const cost = prepared.pools.reduce((sum, one) => sum + (one.variable ? one.now * one.policy.pricePerHour : 0), 0);
     const saved = (state.nodes - value) * pool.policy.pricePerHour;

@@ -1,5 +1,8 @@
+import type { WorkloadAction } from '../domain/actions.js';
+import type { Resources } from '../domain/component.js';
 import { HeadroomError } from '../domain/errors.js';
-import type { ClusterState, FieldTarget, Mutation, MutationResult } from '../domain/cluster.js';
+import type { PlaceholderPolicy } from '../domain/preparation.js';
+import type { ClusterState, FieldTarget, LimitResource, Mutation, MutationResult } from '../domain/cluster.js';
 import type { EpochSeconds } from '../domain/time.js';
 
 export interface WorkloadTarget {
@@ -9,6 +12,8 @@ export interface WorkloadTarget {
   name: string;
   /** The account file's consent to take a field that somebody else owns. */
   takeOwnership?: boolean;
+  /** What can be done for it before capacity is needed. */
+  actions?: readonly WorkloadAction[];
   /** Labels that the object has to carry to be the account's. */
   labels?: Readonly<Record<string, string>>;
   /** It is the one object with these labels, whatever its name; `name` then stands for it in messages alone. */
@@ -19,6 +24,12 @@ export interface WorkloadTarget {
 export interface PoolTarget {
   kind: 'Pool';
   pool: string;
+  /** Labels that its nodes have. */
+  nodeSelector?: Record<string, string>;
+  /** How its warm capacity is kept; `node` is what one node offers. */
+  placeholders?: PlaceholderPolicy & { namespace: string; node: Resources };
+  /** The node provisioner's object behind it, and what of that may be written. */
+  karpenter?: { nodePool: string; limit?: LimitResource; weight: boolean };
 }
 
 /** A task of an account that runs by a schedule of its own. */
@@ -27,6 +38,8 @@ export interface TaskTarget {
   task: string;
   namespace: string;
   name: string;
+  /** When the account file has it begin: the CronJob has to say the same. */
+  schedule?: { cron: string; timeZone: string };
 }
 
 /** Where a field stands: the object (or objects) that carry it. */
@@ -44,10 +57,34 @@ export function workloadPlace(place: FieldPlace): WorkloadTarget {
   });
 }
 
+/** The pool that a field of a pool stands on. @throws HeadroomError `invalid-input` where the place is none. */
+export function poolPlace(place: FieldPlace): PoolTarget {
+  if (place.kind === 'Pool') return place;
+  throw misplaced('pool', place);
+}
+
+/** The task that a field of a task stands on. @throws HeadroomError `invalid-input` where the place is none. */
+export function taskPlace(place: FieldPlace): TaskTarget {
+  if (place.kind === 'CronJob') return place;
+  throw misplaced('task', place);
+}
+
+const misplaced = (wanted: string, place: FieldPlace): HeadroomError =>
+  new HeadroomError({
+    kind: 'invalid-input',
+    component: 'cluster',
+    action: 'finding the object of a field',
+    problem: `a field of a ${wanted} cannot stand on a ${place.kind}`,
+    remedy: `give the ${wanted} that the account file names`,
+  });
+
 export interface ObserveRequest {
   account: string;
   workloads: WorkloadTarget[];
   pools: string[];
+  /** Those of the pools that are provisioned by Headroom, and how. */
+  provisioned?: PoolTarget[];
+  tasks?: TaskTarget[];
   /** Labels that the nodes of a pool carry, by pool; absent: labels that name the pool. */
   nodeSelectors?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Workloads that are read at the source itself, past any cache: what somebody else wrote a moment ago counts. */

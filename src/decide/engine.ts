@@ -2,7 +2,8 @@ import { createAllocator, demandBlocks, planBlocks } from '../allocate/index.js'
 import type { Block, DemandBlocks, SolverBasis } from '../allocate/problem.js';
 import type { AccountPolicy } from '../domain/account.js';
 import { raises } from '../domain/change.js';
-import type { Plan } from '../domain/plan.js';
+import type { ClusterState } from '../domain/cluster.js';
+import type { Plan, TaskPlacement } from '../domain/plan.js';
 import { binStart } from '../domain/time.js';
 import { fitForecaster } from '../forecast/forecaster.js';
 import { createCapacities } from './capacities.js';
@@ -55,6 +56,7 @@ export async function createEngine(): Promise<Decider> {
       demand: heldOver(covered.demand, policy, blocks, request.events),
       state: request.state,
       overrides: request.overrides,
+      placements: movedTasks(request.state),
       ...(basis === undefined ? {} : { basis }),
     });
     bases.set(account, next);
@@ -75,6 +77,12 @@ export async function createEngine(): Promise<Decider> {
     close: () => Promise.resolve(),
   };
 }
+
+/** Where earlier plans put tasks, as the cluster has it: that is where they run. */
+const movedTasks = (state: ClusterState): TaskPlacement[] =>
+  (state.tasks ?? []).flatMap(({ task, moved }) =>
+    moved.map(({ scheduled, start }) => ({ task, scheduled, start, reason: 'moved by an earlier plan' })),
+  );
 
 /** Steps before the beginning of an announced event from which on its capacity is to be there. */
 const SOON_STEPS = 3;

@@ -1,8 +1,7 @@
 import { CronPattern } from 'croner';
 import { z } from 'zod';
-import { COMPONENTS, parseQuantity } from './component.js';
-import { read } from './read.js';
-import { parseDuration, parseTime } from './time.js';
+import { prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
+import { component, duration, name, quantity, resources, time } from './values.js';
 
 /*
  * The account file: what an operator writes, and (after parsing) the policy that every other part reads. Amounts
@@ -10,23 +9,6 @@ import { parseDuration, parseTime } from './time.js';
  * everywhere, since a misspelt limit is a limit that does not hold.
  */
 
-const duration = z
-  .union([z.string(), z.number().min(0)])
-  .meta({ description: 'A duration: 90s, 5m, 1h30m, 2d, 1w; a number is seconds', examples: ['5m', '2h'] })
-  .transform(read((value: string | number) => (typeof value === 'number' ? value : parseDuration(value))));
-const time = z
-  .union([z.string(), z.number()])
-  .meta({ description: 'A time: ISO-8601 with a zone, or epoch seconds', examples: ['2026-05-01T12:00:00Z'] })
-  .transform(read((value: string | number) => parseTime(String(value))));
-const quantity = z
-  .union([z.string(), z.number()])
-  .meta({ description: 'An amount: 500m, 1.5, 16Gi', examples: ['500m', '16Gi'] })
-  .transform(read(parseQuantity))
-  .refine((value) => value >= 0, 'must not be negative');
-const name = z
-  .string()
-  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be lower-case letters, digits, "-" and ".", as a Kubernetes name')
-  .max(63);
 const levelSchema = z
   .number()
   .min(0.5)
@@ -57,8 +39,6 @@ const labelsSchema = z
     (labels) => Object.keys(labels).length > 0,
     'names no label; leave it out, or name at least one, as app: web',
   );
-const component = z.enum(COMPONENTS);
-const resources = z.partialRecord(component, quantity);
 
 const timeZone = z.string().refine((zone) => {
   try {
@@ -147,6 +127,8 @@ const workloadSchema = z
     verification: verificationSchema.optional().describe('Instead of the account’s'),
     prefetch: z.array(hookSchema).default([]),
     prestage: z.array(hookSchema).default([]),
+    prepull: prepullSchema.optional(),
+    warmUp: z.array(warmUpSchema).max(16).optional(),
   })
   .meta({ id: 'Workload' });
 
@@ -168,6 +150,7 @@ const poolSchema = z
       ),
     leadTime: duration.default(180).describe('First guess of the time to a ready node; measured later'),
     interruptionsPerHour: z.number().min(0).default(0).describe('Expected interruptions of one spot node in an hour'),
+    provisioning: provisioningSchema.optional(),
   })
   .meta({ id: 'Pool' });
 
@@ -180,6 +163,9 @@ const taskSchema = z
     demand: resources,
     earlier: duration.default(0).describe('How far it may be moved forward'),
     later: duration.default(0).describe('How far it may be put off'),
+    target: taskTargetSchema
+      .optional()
+      .describe('The CronJob that runs it; without one its moves are shown in plans and not carried out'),
   })
   .meta({ id: 'Task' });
 

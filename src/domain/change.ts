@@ -15,11 +15,23 @@ export function fieldName(target: FieldTarget): string {
     case 'request':
       return `${target.workload}.request.${target.component}`;
     case 'nodes':
-      return `${target.pool}.nodes`;
+    case 'warm':
+    case 'weight':
+      return `${target.pool}.${target.field}`;
+    case 'limit':
+      return `${target.pool}.limit.${target.resource}`;
+    case 'start':
+      return `${target.task}.start.${target.scheduled}`;
+    case 'prepared':
+      return `${target.workload}.prepared.${target.action}`;
   }
 }
 
-export const raises = (field: PlannedField): boolean => field.target.value >= field.seen.value;
+/** An order among pools, or a task's time, has no less and more: nothing that serves is taken away by it. */
+const lowersNothing = (target: FieldTarget): boolean => target.field === 'weight' || target.field === 'start';
+
+export const raises = (field: PlannedField): boolean =>
+  field.target.value >= field.seen.value || lowersNothing(field.target);
 
 /**
  * Writes a change out: its mutations in the plan's order, each fenced by what the plan saw, and the reverse plan that is
@@ -38,6 +50,7 @@ export function orderChange(
     target: field.target,
     expect: field.seen,
     reason: field.reason,
+    ...(field.target.field === 'prepared' ? { planId: plan.id } : {}),
   }));
   return {
     changeId,

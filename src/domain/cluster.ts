@@ -18,6 +18,8 @@ export interface WorkloadState {
   autoscaler: { kind: 'hpa' | 'scaledobject'; name: string; floor: number; ceiling: number } | null;
   /** Owners of the fields that Headroom may touch. */
   owners: { replicas: FieldOwner; request: FieldOwner; floor: FieldOwner };
+  /** The time of need that each action last prepared it for; absent where the cluster keeps no such book. */
+  prepared?: Record<string, EpochSeconds>;
   /** With `exists: false`: why there is no such object, in words; several that match are named. */
   absent?: string;
   /** The part of a rollout that is still ahead, in words; absent where all replicas run the present template. */
@@ -65,6 +67,10 @@ export interface PoolState {
   nodes: number;
   readyNodes: number;
   owner: FieldOwner;
+  /** Placeholder pods that keep nodes of the pool warm, where the account file asks for them. */
+  warm?: { replicas: number; ready: number; owner: FieldOwner; trouble?: string };
+  /** What the node provisioner is told about the pool, where the account file names its NodePool and that is there. */
+  nodePool?: NodePoolState;
   /** Of `nodes`, those that take no new pods. */
   cordoned?: number;
   /** Nodes besides `nodes` that are being removed. */
@@ -74,22 +80,63 @@ export interface PoolState {
   requested?: Resources;
 }
 
+export interface NodePoolState {
+  /** The limit that the account file lets Headroom write; `perNode`: what one of its nodes counts, where known. */
+  limit?: { resource: LimitResource; value: number; owner: FieldOwner; perNode: number | null };
+  weight?: { value: number; owner: FieldOwner };
+}
+
+/** A movable task as the cluster runs it. */
+export interface TaskState {
+  task: string;
+  /** Why its occurrences cannot be moved; null where they can. */
+  refusal: string | null;
+  /** Occurrences that were moved: when they shall begin, and whether they have begun. */
+  moved: { scheduled: EpochSeconds; start: EpochSeconds; begun: boolean }[];
+}
+
 export interface ClusterState {
   at: EpochSeconds;
   workloads: WorkloadState[];
   pools: PoolState[];
+  /** Of the tasks whose CronJob the account file names. */
+  tasks?: TaskState[];
   /** Quotas that count workloads of the account; absent where none does. */
   quotas?: QuotaState[];
   /** What could not be read, as `pods`: what depends on it is left out above, never taken for nothing. */
   unseen?: string[];
 }
 
-/** One field of one object, and the value that it shall have. */
-export type FieldTarget =
+/** Capacity itself, as every cluster has it. */
+export type CapacityTarget =
   | { field: 'replicas'; workload: string; value: number }
   | { field: 'floor'; workload: string; value: number }
   | { field: 'request'; workload: string; component: Component; value: number }
   | { field: 'nodes'; pool: string; value: number };
+
+/** What goes before capacity: the room, the bounds and the order of its nodes, images and caches, a task's time. */
+export type PreparationTarget =
+  /** Placeholder pods that keep room on a pool's nodes. `nodes`: so many ready nodes are as good, pods having moved in. */
+  | { field: 'warm'; pool: string; value: number; nodes?: number }
+  /** What the node provisioner may grow a pool to: nodes, cores or bytes; {@link NO_LIMIT} where nothing bounds it. */
+  | { field: 'limit'; pool: string; resource: LimitResource; value: number }
+  /** Which pool the node provisioner tries first: 100 before 1; 0 where nobody said. */
+  | { field: 'weight'; pool: string; value: number }
+  /** When the occurrence of a task that its schedule puts at `scheduled` begins (both epoch seconds). */
+  | { field: 'start'; task: string; scheduled: EpochSeconds; value: EpochSeconds }
+  /** The time of need (epoch seconds) that an action last prepared a workload for; 0 where it never did. */
+  | { field: 'prepared'; workload: string; action: string; value: EpochSeconds };
+
+/** One field of one object, and the value that it shall have. */
+export type FieldTarget = CapacityTarget | PreparationTarget;
+
+export const LIMIT_RESOURCES = ['nodes', 'cpu', 'memory'] as const;
+export type LimitResource = (typeof LIMIT_RESOURCES)[number];
+/** Stands for "no limit" in a history, whose JSON has no infinity: more than any cluster has of anything. */
+export const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
+const CAPACITY_FIELDS: readonly FieldTarget['field'][] = ['replicas', 'floor', 'request', 'nodes'];
+export const isCapacity = (target: FieldTarget): target is CapacityTarget => CAPACITY_FIELDS.includes(target.field);
 
 /** One idempotent, fenced write. */
 export interface Mutation {
@@ -101,10 +148,12 @@ export interface Mutation {
   expect: { value: number; owner: FieldOwner };
   /** Written on the object, for whoever looks at it. */
   reason: string;
+  /** The plan that it comes from, where somebody outside is told of it. */
+  planId?: string;
 }
 
 export type MutationResult =
-  | { kind: 'applied'; value: number }
+  | { kind: 'applied'; value: number; note?: string }
   /** This key was applied before; nothing was written again. */
   | { kind: 'repeated'; value: number }
   /** Somebody else changed the field since the plan was made; nothing was written. */

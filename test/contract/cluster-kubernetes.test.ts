@@ -1,12 +1,12 @@
 import { formatQuantity } from '../../src/domain/component.js';
 import { unreachable } from '../../src/domain/errors.js';
-import type { FieldTarget } from '../../src/domain/cluster.js';
+import type { CapacityTarget } from '../../src/domain/cluster.js';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes/adapter.js';
 import { clusterContract, type ClusterWorld } from './cluster.js';
 import { kubeConfigOf } from './kube-config.js';
 import { createFakeApiServer, type FakeApiServer } from './kubernetes-api-server.js';
 
-function foreignWrite(api: FakeApiServer, target: FieldTarget, manager: string): void {
+function foreignWrite(api: FakeApiServer, target: CapacityTarget, manager: string): void {
   const options = { manager, apply: false, force: false };
   switch (target.field) {
     case 'replicas':

@@ -1,3 +1,4 @@
+import { fieldName } from '../../src/domain/change.js';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -333,7 +334,7 @@ describe('a change', () => {
     const { plan: made } = plan();
     const mutations = mutationsFor(made, 'change/acme/42', 'acme');
     expect(
-      mutations.map(({ target }) => `${'pool' in target ? target.pool : target.workload} ${target.value}`),
+      mutations.map(({ target }) => `${fieldName(target).replace(/\..*/, '')} ${target.value}`),
     ).toEqual(['general 3', 'up 9', 'down 2', 'old 0']);
     expect(mutations.map(({ key }) => key)).toEqual([0, 1, 2, 3].map((index) => `change/acme/42#${index}`));
     expect(mutations[0]?.expect).toEqual({ value: 1, owner: null });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { FieldTarget } from '../../src/domain/cluster.js';
+import type { CapacityTarget } from '../../src/domain/cluster.js';
 import { createEngine, type Engine } from '../../src/cluster/simulated/engine.js';
 import { samplesSince, timelineOf } from '../../src/cluster/simulated/samples.js';
 import { buildScenario, type ScenarioFile } from '../../src/cluster/simulated/scenario.js';
@@ -46,7 +46,7 @@ const observe = (engine: Engine, name = 'web') => {
 };
 let keys = 0;
 /** Writes what is asked for, fenced by what is there. */
-const write = (engine: Engine, target: FieldTarget, key = `key-${keys++}`) => {
+const write = (engine: Engine, target: CapacityTarget, key = `key-${keys++}`) => {
   const now = observe(engine, 'workload' in target ? target.workload : 'web');
   const seen = target.field === 'nodes' ? now.pools.find(({ pool }) => pool === target.pool) : undefined;
   const value = { replicas: now.replicas, floor: now.autoscaler?.floor ?? 0, request: 0, nodes: seen?.nodes ?? 0 };
@@ -54,7 +54,7 @@ const write = (engine: Engine, target: FieldTarget, key = `key-${keys++}`) => {
   const owner = target.field === 'nodes' ? (seen?.owner ?? null) : now.owners[target.field];
   return engine.apply({ key, account: 'acme', target, expect: { value: expectValue, owner }, reason: 'test' });
 };
-const replicas = (value: number): FieldTarget => ({ field: 'replicas', workload: 'web', value });
+const replicas = (value: number): CapacityTarget => ({ field: 'replicas', workload: 'web', value });
 /** The last whole minutes of a metric. */
 const metric = (engine: Engine, name: string, minutes = 1): number[] => {
   const { metrics } = samplesSince(engine, engine.clock - minutes * MINUTE);
@@ -300,7 +300,7 @@ describe('faults', () => {
     write(engine, { field: 'request', workload: 'web', component: 'cpu', value: 0.5 }, 'bad');
     engine.advanceTo(T0 + 20 * MINUTE);
     expect(observe(engine).readyReplicas).toBe(3);
-    const target: FieldTarget = { field: 'request', workload: 'web', component: 'cpu', value: 1 };
+    const target: CapacityTarget = { field: 'request', workload: 'web', component: 'cpu', value: 1 };
     engine.restore({ key: 'r', changeKeys: ['bad'], account: 'acme', target, owner: null, reason: '' });
     engine.advanceTo(T0 + 22 * MINUTE);
     expect(observe(engine)).toMatchObject({ readyReplicas: 4, request: { cpu: 1 } });

@@ -138,7 +138,8 @@ const rolledBackFields = (): string[] =>
   fakes.calls.flatMap(({ name, input }) =>
     name === 'rollback' ? [fieldOf((input as { step: { target: FieldTarget } }).step.target)] : [],
   );
-const fieldOf = (target: FieldTarget): string => ('workload' in target ? target.workload : target.pool);
+const fieldOf = (target: FieldTarget): string =>
+  'workload' in target ? target.workload : 'pool' in target ? target.pool : target.task;
 
 /** Runs `then` once, after the n-th call (from 1) of an activity did its work and before its answer. */
 function after<Name extends 'revalidate' | 'apply' | 'awaitReady' | 'verify' | 'rollback' | 'confirm'>(

@@ -63,7 +63,7 @@ export interface Fakes extends Activities {
 }
 
 const key = (target: FieldTarget): string =>
-  'workload' in target ? `${target.workload}.${target.field}` : target.pool;
+  'workload' in target ? `${target.workload}.${target.field}` : 'pool' in target ? target.pool : target.task;
 
 /** Recording activities over a tiny cluster in memory: they stand behind the workflows' port in these tests alone. */
 export function createFakes(): Fakes {

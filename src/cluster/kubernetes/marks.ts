@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { FieldTarget } from '../../domain/cluster.js';
 import type { ChangeMark } from '../fence.js';
@@ -14,11 +15,27 @@ const markSchema = z.object({
   reason: z.string().optional(),
 });
 
-/** `headroom.dev/change-replicas`, `…-floor`, `…-request.cpu`. */
+/** `headroom.dev/change-replicas`, `…-floor`, `…-request.cpu`, `…-limit.nodes`, `…-prepared.prefetch.catalogue`. */
 export function markName(target: FieldTarget): string {
-  const field = target.field === 'request' ? `request.${target.component}` : target.field;
-  return `headroom.dev/change-${field}`;
+  return `headroom.dev/${short(`change-${markedField(target)}`)}`;
 }
+
+function markedField(target: FieldTarget): string {
+  switch (target.field) {
+    case 'request':
+      return `request.${target.component}`;
+    case 'limit':
+      return `limit.${target.resource}`;
+    case 'prepared':
+      return `prepared.${target.action}`;
+    default:
+      return target.field;
+  }
+}
+
+/** An annotation's name has at most 63 characters: of a longer one the beginning, and what tells it from others. */
+const short = (name: string): string =>
+  name.length <= 63 ? name : `${name.slice(0, 52)}.${createHash('sha256').update(name).digest('hex').slice(0, 10)}`;
 
 /** Null where there is none; one that somebody garbled counts as none, so that the fence alone decides. */
 export function readMark(annotations: Record<string, string> | undefined, target: FieldTarget): ChangeMark | null {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadroomError } from '../../domain/errors.js';
 import { REAL_TIME, wallMilliseconds, type EpochSeconds, type TimeScale } from '../../domain/time.js';
-import type { MutationResult } from '../../domain/cluster.js';
+import { isCapacity, type MutationResult } from '../../domain/cluster.js';
 import { describeTarget } from '../fence.js';
 import type { Clocked, Cluster } from '../port.js';
 import type { Fault } from './faults.js';
@@ -22,6 +22,11 @@ export interface Simulation extends Cluster, Clocked, Sampled {
 }
 
 const COMPONENT = 'cluster/simulated';
+
+const unknownField = (what: string): MutationResult => ({
+  kind: 'refused',
+  detail: `${what}: a simulated cluster has replicas, floors, requests and nodes`,
+});
 
 /** The port over an engine in this process, with the faults of its API: down, slow, an answer that gets lost. */
 export function createSimulatedCluster(host: EngineHost, options: { wallClock?: () => number } = {}): Simulation {
@@ -63,10 +68,18 @@ export function createSimulatedCluster(host: EngineHost, options: { wallClock?: 
   return {
     name: host.name,
     observe: (request, signal) => call(`observing ${request.account}`, signal, () => host.engine().observe(request)),
-    apply: (mutation, _target, signal) =>
-      write(`writing ${describeTarget(mutation.account, mutation.target)}`, signal, { kind: 'apply', mutation }),
-    restore: (restore, _target, signal) =>
-      write(`restoring ${describeTarget(restore.account, restore.target)}`, signal, { kind: 'restore', restore }),
+    apply: (mutation, _target, signal) => {
+      const { target } = mutation;
+      const what = describeTarget(mutation.account, target);
+      if (!isCapacity(target)) return Promise.resolve(unknownField(what));
+      return write(`writing ${what}`, signal, { kind: 'apply', mutation: { ...mutation, target } });
+    },
+    restore: (restore, _target, signal) => {
+      const { target } = restore;
+      const what = describeTarget(restore.account, target);
+      if (!isCapacity(target)) return Promise.resolve(unknownField(what));
+      return write(`restoring ${what}`, signal, { kind: 'restore', restore: { ...restore, target } });
+    },
     now: () => Promise.resolve(host.now()),
     scale: () => Promise.resolve(host.scale()),
     run: async (factor) => {

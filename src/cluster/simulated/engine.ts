@@ -1,7 +1,7 @@
 import type {
   ClusterState,
   FieldOwner,
-  FieldTarget,
+  CapacityTarget,
   Mutation,
   MutationResult,
   PoolState,
@@ -32,11 +32,14 @@ export interface Written {
   answerLost: boolean;
 }
 
+/** A write of what a simulated cluster has. */
+export type CapacityMutation = Mutation & { target: CapacityTarget };
+
 export interface Restore {
   key: string;
   changeKeys: string[];
   account: string;
-  target: FieldTarget;
+  target: CapacityTarget;
   owner: FieldOwner;
   reason: string;
 }
@@ -60,7 +63,7 @@ export interface Engine {
   /** Runs all ticks that end by `now`. Time does not go back. */
   advanceTo(now: EpochSeconds): void;
   observe(request: ObserveRequest): ClusterState;
-  apply(mutation: Mutation): Written;
+  apply(mutation: CapacityMutation): Written;
   restore(restore: Restore): Written;
   /** Why a fault cannot strike here: what it names and the cluster does not have. Null where it can. */
   missing(fault: Fault): string | null;
@@ -164,7 +167,7 @@ export function createEngine(model: EngineModel): Engine {
     | { kind: 'field'; field: Field; run: RunningWorkload | null; reportedOwner: FieldOwner }
     | { kind: 'none'; detail: string };
 
-  const locate = (account: string, target: FieldTarget | ForeignTarget): Located => {
+  const locate = (account: string, target: CapacityTarget | ForeignTarget): Located => {
     if (target.field === 'nodes') {
       const pool = nodes.pools.get(target.pool);
       if (pool === undefined) return { kind: 'none', detail: `cluster ${model.name} has no pool "${target.pool}"` };
@@ -187,7 +190,7 @@ export function createEngine(model: EngineModel): Engine {
   };
 
   /** What the API's own validation would say; null where it takes the value. */
-  const refusal = (target: FieldTarget, run: RunningWorkload | null): string | null => {
+  const refusal = (target: CapacityTarget, run: RunningWorkload | null): string | null => {
     if (target.field === 'request') return target.value > 0 ? null : `a request of ${target.value} is not above 0`;
     if (!Number.isInteger(target.value) || target.value < 0) return `${target.value} is not a whole number from 0 up`;
     if (target.field === 'floor' && run?.model.hpa !== null && target.value > (run?.model.hpa?.ceiling ?? 0)) {
@@ -199,7 +202,7 @@ export function createEngine(model: EngineModel): Engine {
     return `pool ${target.pool} takes ${pool.min} to ${pool.max} nodes, not ${target.value}`;
   };
 
-  const write = (found: Extract<Located, { kind: 'field' }>, target: FieldTarget, owner: FieldOwner, key: string) => {
+  const write = (found: Extract<Located, { kind: 'field' }>, target: CapacityTarget, owner: FieldOwner, key: string) => {
     found.field.mark = nextMark(found.field.mark, key, target.value);
     setField(found.field, target.value, owner, found.run);
     if (target.field === 'nodes') evictFrom(nodes.resize(target.pool, target.value, clock));
@@ -217,7 +220,7 @@ export function createEngine(model: EngineModel): Engine {
   };
 
   /** Arms a bad release that waits for a change of this field. */
-  const poison = (found: Extract<Located, { kind: 'field' }>, target: FieldTarget, account: string) => {
+  const poison = (found: Extract<Located, { kind: 'field' }>, target: CapacityTarget, account: string) => {
     if (target.field === 'nodes' || found.run === null || sameValue(found.field.value, target.value)) return;
     const { field } = target;
     for (const fault of faults) {

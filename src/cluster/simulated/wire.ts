@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import type { FieldTarget, Mutation } from '../../domain/cluster.js';
+import type { CapacityTarget } from '../../domain/cluster.js';
 import { COMPONENTS } from '../../domain/component.js';
 import type { HeadroomError } from '../../domain/errors.js';
 import type { TimeScale } from '../../domain/time.js';
 import type { WorkloadTarget } from '../port.js';
-import type { Restore } from './engine.js';
+import type { CapacityMutation, Restore } from './engine.js';
 import { faultSchema } from './faults.js';
 
 /* What travels between the simulated cluster's process and its callers, and into its journal. */
@@ -16,14 +16,9 @@ const value = z.number();
 const targetSchema = z.discriminatedUnion('field', [
   z.strictObject({ field: z.literal('replicas'), workload, value }),
   z.strictObject({ field: z.literal('floor'), workload, value }),
-  z.strictObject({
-    field: z.literal('request'),
-    workload,
-    component: z.enum(COMPONENTS),
-    value,
-  }),
+  z.strictObject({ field: z.literal('request'), workload, component: z.enum(COMPONENTS), value }),
   z.strictObject({ field: z.literal('nodes'), pool: z.string(), value }),
-]) satisfies z.ZodType<FieldTarget>;
+]) satisfies z.ZodType<CapacityTarget>;
 
 export const mutationSchema = z.strictObject({
   key: z.string().min(1),
@@ -31,7 +26,7 @@ export const mutationSchema = z.strictObject({
   target: targetSchema,
   expect: z.strictObject({ value, owner }),
   reason: z.string(),
-}) satisfies z.ZodType<Mutation>;
+}) satisfies z.ZodType<CapacityMutation>;
 
 export const restoreSchema = z.strictObject({
   key: z.string().min(1),
@@ -50,7 +45,8 @@ export const workloadTargetSchema = z.object({
   name: z.string(),
 }) satisfies z.ZodType<WorkloadTarget>;
 
-export const observeSchema = z.strictObject({
+/** What is asked besides (node selectors, provisioners, CronJobs) is nothing that a simulated cluster has. */
+export const observeSchema = z.object({
   account: z.string(),
   workloads: z.array(workloadTargetSchema),
   pools: z.array(z.string()),

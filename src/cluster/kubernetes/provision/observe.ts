@@ -1,0 +1,153 @@
+import type { V1Deployment, V1Job } from '@kubernetes/client-node';
+import { Cron } from 'croner';
+import type { ClusterState, NodePoolState, PoolState, TaskState } from '../../../domain/cluster.js';
+import { HeadroomError } from '../../../domain/errors.js';
+import type { ObserveRequest, PoolTarget, TaskTarget } from '../../port.js';
+import { limitOf, limitOwner, perNode, weightOf, weightOwner } from '../actuators/nodepool.js';
+import { warmOwner } from '../actuators/placeholders.js';
+import { ApiRefusal } from '../calls.js';
+import type { NodePool, ProvisionApi } from './api.js';
+import { ACCOUNT, TASK } from './labels.js';
+import { immovable, movedOccurrence, zoneOf } from './occurrence-job.js';
+import { placeholdersName } from './placeholder-pods.js';
+import type { Releaser } from './releaser.js';
+
+/*
+ * What stands behind pools and tasks, read at the source: a handful of objects an account, where its file names them.
+ */
+
+/** Nodes come and go by the node autoscaler's hand, whatever Headroom would like. */
+const AUTOSCALER = 'node-autoscaler';
+/** Occurrences are of interest to a plan while they may still be running. */
+const RECENT_SECONDS = 2 * 86_400;
+
+/**
+ * Lays it over a state: pools, tasks. Jobs of moved occurrences that are due are let go on the way.
+ * @throws HeadroomError `unavailable`, or `refused` where the role may not read.
+ */
+export async function withProvisioning(
+  state: ClusterState,
+  request: ObserveRequest,
+  { api, releaser }: { api: ProvisionApi; releaser: Releaser },
+  signal: AbortSignal,
+): Promise<ClusterState> {
+  const { account, provisioned = [], tasks = [] } = request;
+  try {
+    const [pools, taskStates] = await Promise.all([
+      Promise.all(
+        state.pools.map(async (pool): Promise<PoolState> => {
+          const target = provisioned.find((one) => one.pool === pool.pool);
+          const more = target === undefined ? {} : await poolOf(api, account, target, signal);
+          return { ...pool, owner: AUTOSCALER, ...more };
+        }),
+      ),
+      tasksOf(api, releaser, account, tasks, signal),
+    ]);
+    return { ...state, pools, ...(tasks.length === 0 ? {} : { tasks: taskStates }) };
+  } catch (error) {
+    if (!(error instanceof ApiRefusal)) throw error;
+    throw new HeadroomError({
+      kind: 'refused',
+      component: 'cluster/kubernetes',
+      action: `reading pools and tasks of ${account}`,
+      problem: error.message,
+      remedy: 'docs/kubernetes.md lists what a worker has to be granted',
+      cause: error,
+    });
+  }
+}
+
+async function poolOf(
+  api: ProvisionApi,
+  account: string,
+  { pool, placeholders, karpenter }: PoolTarget,
+  signal: AbortSignal,
+): Promise<Pick<PoolState, 'warm' | 'nodePool'>> {
+  const [deployment, nodePool] = await Promise.all([
+    placeholders === undefined
+      ? undefined
+      : api.readDeployment({ namespace: placeholders.namespace, name: placeholdersName(pool) }, signal),
+    karpenter === undefined ? null : api.readNodePool(karpenter.nodePool, signal),
+  ]);
+  return {
+    ...(deployment === undefined ? {} : { warm: warmOf(deployment, account) }),
+    ...(karpenter === undefined || nodePool === null ? {} : { nodePool: nodePoolOf(nodePool, karpenter) }),
+  };
+}
+
+const warmOf = (deployment: V1Deployment | null, account: string): NonNullable<PoolState['warm']> => {
+  const failure = deployment?.status?.conditions?.find(
+    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
+  );
+  return {
+    replicas: deployment?.spec?.replicas ?? 0,
+    ready: deployment?.status?.readyReplicas ?? 0,
+    owner: warmOwner(deployment, account),
+    // A quota or an admission that will not have them speaks here alone.
+    ...(failure?.message === undefined ? {} : { trouble: failure.message }),
+  };
+};
+
+const nodePoolOf = (pool: NodePool, { limit, weight }: NonNullable<PoolTarget['karpenter']>): NodePoolState => ({
+  ...(limit === undefined
+    ? {}
+    : {
+        limit: {
+          resource: limit,
+          value: limitOf(pool, limit),
+          owner: limitOwner(pool, limit),
+          perNode: perNode(pool, limit),
+        },
+      }),
+  ...(weight ? { weight: { value: weightOf(pool), owner: weightOwner(pool) } } : {}),
+});
+
+async function tasksOf(
+  api: ProvisionApi,
+  releaser: Releaser,
+  account: string,
+  tasks: readonly TaskTarget[],
+  signal: AbortSignal,
+): Promise<TaskState[]> {
+  const namespaces = [...new Set(tasks.map(({ namespace }) => namespace))];
+  const lists = await Promise.all(
+    namespaces.map(async (namespace): Promise<[string, V1Job[]]> => [
+      namespace,
+      await api.listJobs(namespace, `${ACCOUNT}=${account},${TASK}`, signal),
+    ]),
+  );
+  const jobs = new Map(lists);
+  await releaser.watch(lists.flatMap(([, found]) => found), signal);
+  const since = api.now() - RECENT_SECONDS;
+  return Promise.all(
+    tasks.map(async (target): Promise<TaskState> => {
+      const own = (jobs.get(target.namespace) ?? []).filter(({ metadata }) => metadata?.labels?.[TASK] === target.task);
+      return {
+        task: target.task,
+        refusal: await refusalOf(api, target, signal),
+        moved: own.flatMap((job) => {
+          const moved = movedOccurrence(job);
+          return moved === null || Math.max(moved.scheduled, moved.start) < since ? [] : [moved];
+        }),
+      };
+    }),
+  );
+}
+
+async function refusalOf(
+  api: ProvisionApi,
+  { namespace, name, schedule }: TaskTarget,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const cronJob = await api.readCronJob({ namespace, name }, signal);
+  if (cronJob === null) return `there is no CronJob ${namespace}/${name}`;
+  const never = immovable(cronJob);
+  if (never !== null) return `CronJob ${namespace}/${name}: ${never}`;
+  if (schedule === undefined) return null;
+  const now = new Date(api.now() * 1000);
+  const next = (line: string, timezone: string) => new Cron(line, { timezone, paused: true }).nextRun(now)?.getTime();
+  const theirs = { line: cronJob.spec?.schedule ?? '', zone: zoneOf(cronJob) };
+  return next(theirs.line, theirs.zone) === next(schedule.cron, schedule.timeZone)
+    ? null
+    : `CronJob ${namespace}/${name} runs by "${theirs.line}" (${theirs.zone}), the account file says "${schedule.cron}" (${schedule.timeZone})`;
+}
