@@ -82,7 +82,16 @@ export function describeTarget(account: string, target: FieldTarget): string {
     case 'request':
       return `${account}/${target.workload} request.${target.component}`;
     case 'nodes':
-      return `pool ${target.pool} nodes`;
+    case 'weight':
+      return `pool ${target.pool} ${target.field}`;
+    case 'warm':
+      return `pool ${target.pool} warm capacity`;
+    case 'limit':
+      return `pool ${target.pool} limit of ${target.resource}`;
+    case 'start':
+      return `${account}/${target.task} start`;
+    case 'prepared':
+      return `${account}/${target.workload} ${target.action}`;
     default:
       return unreachable(target);
   }

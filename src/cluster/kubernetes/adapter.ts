@@ -8,6 +8,8 @@ import { createTransport } from './cache/transport.js';
 import { createWatches, type WatchesOptions } from './cache/watches.js';
 import { isWorkload, locate } from './locate.js';
 import { stateOf } from './observe.js';
+import { createReleaser } from './provision/releaser.js';
+import { withProvisioning } from './provision/observe.js';
 import { createPresence, type PresenceOptions } from './presence.js';
 import { writeField } from './write-field.js';
 
@@ -44,6 +46,7 @@ export function createKubernetesCluster(options: {
   const transport = createTransport(kubeConfig);
   const watches = createWatches(transport, options.watches);
   const presence = createPresence(transport, watches, options.presence);
+  const releaser = createReleaser({ api: api.provision });
   /** Finds the object of a target by labels, and has `observe` wait for what is then written to it. */
   const placed = async (
     {
@@ -51,21 +54,12 @@ export function createKubernetesCluster(options: {
       target,
       at,
       signal,
-    }: {
-      account: string;
-      target: FieldTarget;
-      at: FieldPlace | null;
-      signal: AbortSignal;
-    },
+    }: { account: string; target: FieldTarget; at: FieldPlace | null; signal: AbortSignal },
     write: (place: FieldPlace | null) => Promise<MutationResult>,
   ): Promise<MutationResult> => {
     if (!isWorkload(at)) return write(at);
     const place = await locate(transport, at, signal);
-    if ('absent' in place)
-      return {
-        kind: 'not-found',
-        detail: `${describeTarget(account, target)}: ${place.absent}`,
-      };
+    if ('absent' in place) return { kind: 'not-found', detail: `${describeTarget(account, target)}: ${place.absent}` };
     try {
       return await write(place);
     } finally {
@@ -77,7 +71,8 @@ export function createKubernetesCluster(options: {
     observe: async (request, signal) => {
       signal.throwIfAborted();
       const unseen = await presence.settle(request, signal);
-      return stateOf(watches, request, unseen, Date.now() / 1000);
+      const state = stateOf(watches, request, unseen, Date.now() / 1000);
+      return withProvisioning(state, request, { api: api.provision, releaser }, signal);
     },
     apply: (mutation, at, signal) => {
       const { account, target, key, reason } = mutation;
@@ -97,6 +92,9 @@ export function createKubernetesCluster(options: {
         ),
       );
     },
-    close: () => watches.close(),
+    close: () => {
+      releaser.close();
+      return watches.close();
+    },
   };
 }

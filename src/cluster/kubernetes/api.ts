@@ -10,6 +10,7 @@ import {
 } from '@kubernetes/client-node';
 import { createCaller, patching, plain } from './calls.js';
 import { createObjectApi, type JsonObject, type ObjectApi } from './objects.js';
+import { createProvisionApi, type ProvisionApi } from './provision/api.js';
 
 export { ApiRefusal } from './calls.js';
 
@@ -28,6 +29,8 @@ export interface KubernetesApi extends ObjectApi {
   ): Promise<V1Pod>;
   listQuotas(namespace: string, signal: AbortSignal): Promise<V1ResourceQuota[]>;
   listLimitRanges(namespace: string, signal: AbortSignal): Promise<V1LimitRange[]>;
+  /** What stands behind pools, tasks and the Jobs that prepare a workload. */
+  readonly provision: ProvisionApi;
 }
 
 export function createKubernetesApi(kubeConfig: KubeConfig): KubernetesApi {
@@ -35,6 +38,7 @@ export function createKubernetesApi(kubeConfig: KubeConfig): KubernetesApi {
   const call = createCaller(kubeConfig);
   return {
     ...createObjectApi(kubeConfig, call),
+    provision: createProvisionApi(kubeConfig),
     listPods: (namespace, labelSelector, signal) =>
       call(
         'list on pods',

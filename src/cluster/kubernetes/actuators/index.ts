@@ -3,6 +3,10 @@ import { unreachable } from '../../../domain/errors.js';
 import type { FieldPlace } from '../../port.js';
 import type { Actuator, ActuatorContext, FieldName, Opened, TargetOf } from './actuator.js';
 import { hpaFloor } from './hpa-floor.js';
+import { nodePoolLimit, nodePoolWeight } from './nodepool.js';
+import { occurrence } from './occurrence.js';
+import { placeholders } from './placeholders.js';
+import { prepared } from './prepared.js';
 import { replicas } from './replicas.js';
 import { request } from './request.js';
 import { scaledObjectFloor } from './scaled-object-floor.js';
@@ -13,8 +17,13 @@ const ACTUATORS: { readonly [F in FieldName]: readonly Actuator<F>[] } = {
   // An HPA that KEDA made is never written: the ScaledObject is asked first.
   floor: [scaledObjectFloor, hpaFloor],
   request: [request],
-  // Pools are not sized through the Kubernetes API here.
+  // A node is nobody's to write: warm capacity and a provisioner's limits are what sizes a pool.
   nodes: [],
+  warm: [placeholders],
+  limit: [nodePoolLimit],
+  weight: [nodePoolWeight],
+  start: [occurrence],
+  prepared: [prepared],
 };
 
 /** Reads the field through the first actuator that finds its object. */
@@ -28,6 +37,16 @@ export function openField(target: FieldTarget, place: FieldPlace, context: Actua
       return first(ACTUATORS.request, target, place, context);
     case 'nodes':
       return first(ACTUATORS.nodes, target, place, context);
+    case 'warm':
+      return first(ACTUATORS.warm, target, place, context);
+    case 'limit':
+      return first(ACTUATORS.limit, target, place, context);
+    case 'weight':
+      return first(ACTUATORS.weight, target, place, context);
+    case 'start':
+      return first(ACTUATORS.start, target, place, context);
+    case 'prepared':
+      return first(ACTUATORS.prepared, target, place, context);
     default:
       return unreachable(target);
   }
@@ -42,10 +61,7 @@ async function first<F extends FieldName>(
   place: FieldPlace,
   context: ActuatorContext,
 ): Promise<Opened> {
-  let opened: Opened = {
-    kind: 'missing',
-    detail: `nothing here writes ${target.field}`,
-  };
+  let opened: Opened = { kind: 'missing', detail: `nothing here writes ${target.field}` };
   for (const actuator of actuators) {
     opened = await actuator.open(target, place, context);
     if (opened.kind === 'open') return opened;

@@ -117,7 +117,10 @@ async function tasksOf(
     ]),
   );
   const jobs = new Map(lists);
-  await releaser.watch(lists.flatMap(([, found]) => found), signal);
+  await releaser.watch(
+    lists.flatMap(([, found]) => found),
+    signal,
+  );
   const since = api.now() - RECENT_SECONDS;
   return Promise.all(
     tasks.map(async (target): Promise<TaskState> => {

@@ -90,9 +90,7 @@ export function occurrenceJob(
         [SCHEDULED]: String(scheduled),
         [START_AT]: String(start),
       },
-      ownerReferences: [
-        { apiVersion: 'batch/v1', kind: 'CronJob', name, uid, controller: true },
-      ],
+      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'CronJob', name, uid, controller: true }],
     },
     spec: {
       template: { spec: { containers: [] } },
