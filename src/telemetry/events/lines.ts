@@ -15,13 +15,15 @@ export const MOST_LINE_CHARACTERS = 16_384;
 /** As many problems are told; the rest are counted. */
 const MOST_TOLD = 20;
 
-const problemOf = (line: number, issue: z.core.$ZodIssue): LineProblem => {
+const problemOf = (line: number, issue: z.core.$ZodIssue, given: unknown): LineProblem => {
   const [head] = issue.path;
   const field = typeof head === 'string' && EVENT_FIELDS.includes(head) ? head : null;
   // The name of a field that nobody knows may be anything, too.
-  const problem =
-    issue.code === 'unrecognized_keys' ? `has a field that is not one of ${EVENT_FIELDS.join(', ')}` : issue.message;
-  return { line, field, problem };
+  if (issue.code === 'unrecognized_keys') {
+    return { line, field, problem: `has a field that is not one of ${EVENT_FIELDS.join(', ')}` };
+  }
+  const absent = issue.code !== 'custom' && field !== null && !(field in Object(given));
+  return { line, field, problem: absent ? 'is missing' : issue.message };
 };
 
 /** What a sender may say, beside what an event is. */
@@ -47,7 +49,7 @@ export function readEvent(
       ? { account, ...value }
       : value;
   const parsed = eventInputSchema.safeParse(given);
-  if (!parsed.success) return { problems: parsed.error.issues.map((issue) => problemOf(line, issue)) };
+  if (!parsed.success) return { problems: parsed.error.issues.map((issue) => problemOf(line, issue, given)) };
   const event = parsed.data;
   const problems: LineProblem[] = [];
   if (accounts !== null && !accounts.includes(event.account)) {
