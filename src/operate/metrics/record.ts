@@ -11,9 +11,6 @@ export interface Timings {
   cycle(seconds: number): void;
 }
 
-/** Cycles whose beginning is remembered; beyond it the oldest are taken for lost. */
-const MOST_CYCLES = 1000;
-
 /**
  * The same activities, telling what they found. Only what succeeded is recorded, and only as the latest of its kind, so
  * that a repeated attempt changes nothing.
@@ -25,8 +22,8 @@ export function recordActivities(
   timings: Timings,
   now: () => number,
 ): Activities {
-  const begun = new Map<string, number>();
-  const keyOf = (account: string, at: EpochSeconds): string => `${account} ${at}`;
+  /** The cycle that an account is in; an activity's `at` is of its own beginning, so that the account alone names it. */
+  const begun = new Map<string, { at: EpochSeconds; wallMs: number }>();
 
   const timed =
     <In, Out>(name: string, work: (input: In) => Promise<Out>, record?: (input: In, out: Out) => void) =>
@@ -50,21 +47,17 @@ export function recordActivities(
     observe: timed(
       'observe',
       async (input) => {
-        const key = keyOf(input.account, input.at);
         // A repeated attempt does not make the cycle begin again.
-        if (!begun.has(key)) begun.set(key, now());
-        if (begun.size > MOST_CYCLES) for (const oldest of [...begun.keys()].slice(0, 1)) begun.delete(oldest);
+        if (begun.get(input.account)?.at !== input.at) begun.set(input.account, { at: input.at, wallMs: now() });
         return activities.observe(input);
       },
       ({ account, at }, result) => figures.observed(account, at, result),
     ),
     forecast: timed('forecast', activities.forecast, ({ account }, { series }) => figures.forecasted(account, series)),
-    optimize: timed('optimize', activities.optimize, ({ account, at }) => {
-      const key = keyOf(account, at);
-      const started = begun.get(key);
-      if (started === undefined) return;
-      begun.delete(key);
-      timings.cycle((now() - started) / 1000);
+    optimize: timed('optimize', activities.optimize, ({ account }) => {
+      const cycle = begun.get(account);
+      begun.delete(account);
+      if (cycle !== undefined) timings.cycle((now() - cycle.wallMs) / 1000);
     }),
     learn: timed('learn', activities.learn, ({ account }, { coverage }) => figures.learnt(account, coverage)),
     recordContingency: timed('recordContingency', activities.recordContingency),

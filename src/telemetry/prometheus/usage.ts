@@ -1,4 +1,4 @@
-import type { Component } from '../../domain/component.js';
+import { isAmount, type Component } from '../../domain/component.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { binSamples } from '../../domain/series.js';
 import { binStart, formatDuration, type EpochSeconds } from '../../domain/time.js';
@@ -214,7 +214,7 @@ export function createPrometheusUsage(options: PrometheusOptions): UsageSource {
         most,
         doing,
         signal,
-        into((series, bin, value) => (series.values[bin] = value)),
+        into((series, bin, value) => (series.values[bin] = isAmount(component, value) ? value : Number.NaN)),
       ),
     ];
     if (censored !== undefined) {
