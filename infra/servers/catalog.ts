@@ -105,8 +105,16 @@ const keda: GoModule = {
   files: { crds: { module: 'github.com/kedacore/keda/v2', folder: 'config/crd/bases' } },
 };
 
+/** Another clock for one process: what a worker does on a machine whose clock is off. */
+const faketime: DebianPackage = {
+  name: 'faketime',
+  version: 'debian',
+  package: 'libfaketime',
+  tools: { 'libfaketime.so.1': 'usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1' },
+};
+
 export const GO_MODULES: readonly GoModule[] = [kubernetes, influxdb, karpenter, keda];
-export const DEBIAN_PACKAGES: readonly DebianPackage[] = [prometheus];
+export const DEBIAN_PACKAGES: readonly DebianPackage[] = [prometheus, faketime];
 
 /** `kube-apiserver` → `HEADROOM_KUBE_APISERVER`: the variable that names a binary of your own. */
-export const environmentOf = (tool: string): string => `HEADROOM_${tool.toUpperCase().replaceAll('-', '_')}`;
+export const environmentOf = (tool: string): string => `HEADROOM_${tool.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`;

@@ -219,7 +219,7 @@ export async function provide(names: readonly string[]): Promise<void> {
   if (made > 0) say(`ready after ${Math.round((Date.now() - began) / 1000)} s, in ${join(cacheFolder(), 'servers')}`);
 }
 
-export const COMMON = ['kubernetes', 'influxdb', 'prometheus'];
+export const COMMON = ['kubernetes', 'influxdb', 'prometheus', 'faketime'];
 /** What `make test-peers` sets beside Headroom: some twenty minutes to build on two cores. */
 export const PEERS = ['karpenter', 'keda'];
 

@@ -45,7 +45,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const cluster = async (): Promise<RealServers['cluster']> => {
     const kubeconfig = process.env['HEADROOM_REAL_KUBECONFIG'];
     if (kubeconfig !== undefined) return { kubeconfig, own: true };
-    const plane = await startControlPlane({ folder: join(folder, 'kubernetes') });
+    const plane = await startControlPlane({
+      folder: join(folder, 'kubernetes'),
+      // As in a cluster, but sooner: a test waits for what an autoscaler does, not for its pauses.
+      controllerFlags: [
+        ...[
+          '--horizontal-pod-autoscaler-sync-period',
+          '2s',
+          '--horizontal-pod-autoscaler-downscale-stabilization',
+          '5s',
+        ],
+      ],
+    });
     stops.push(plane.stop);
     return { kubeconfig: plane.kubeconfig, own: false };
   };

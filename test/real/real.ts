@@ -56,3 +56,32 @@ export async function eventually<T>(look: () => Promise<T | null | undefined | f
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+/** Nodes of a pool of the test's own, which kwok gets ready; nothing else lands on them. */
+export const poolNodes = (pool: string, count: number, cpu = '8'): unknown[] =>
+  Array.from({ length: count }, (_, index) => ({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name: `${pool}-${index}`,
+      labels: { 'kubernetes.io/hostname': `${pool}-${index}`, 'headroom.dev/pool': pool },
+      annotations: {
+        'kwok.x-k8s.io/node': 'fake',
+        'metrics.k8s.io/resource-metrics-path': `/metrics/nodes/${pool}-${index}/metrics/resource`,
+      },
+    },
+    spec: { taints: [{ key: 'pool', value: pool, effect: 'NoSchedule' }] },
+    status: {
+      allocatable: { cpu, memory: '32Gi', pods: '110' },
+      capacity: { cpu, memory: '32Gi', pods: '110' },
+    },
+  }));
+
+/** What a pod needs to run on the nodes of a pool, and only there. */
+export const onPool = (pool: string): object => ({
+  nodeSelector: { 'headroom.dev/pool': pool },
+  tolerations: [{ key: 'pool', value: pool, effect: 'NoSchedule' }],
+});
+
+export const removeNodes = async (pool: string): Promise<void> =>
+  void (await kubectl(['delete', 'nodes', '-l', `headroom.dev/pool=${pool}`, '--wait=false']));

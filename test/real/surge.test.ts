@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isoTime, parseTime, type EpochSeconds } from '../../src/domain/time.js';
+import { ownBucket, type OwnBucket } from './influxdb-bucket.js';
+import { applyObjects, eventually, kubectl, onPool, ownNamespace, poolNodes, real, removeNodes } from './real.js';
+import { feedUsage, openStand, startAccount, writeUsage, type Stand } from './stand.js';
+
+/*
+ * A surge that comes every day at noon: the floor is up before it comes, an hour's forecast ahead, and down again after
+ * it. InfluxDB, Temporal, API server, HPA controller, scheduler and nodes are real; time runs 120 times as fast.
+ */
+
+const SPEED = 120;
+const STEP = 300;
+const DAY = 86_400;
+const HOUR = 3600;
+/** A Monday. */
+const BEGIN = parseTime('2026-06-15T10:50:00Z');
+const NOON = parseTime('2026-06-15T12:00:00Z');
+
+/** Cores. The noon hour takes six times what the rest of the day takes. */
+const demand = (at: EpochSeconds): number => {
+  const hour = (((at % DAY) + DAY) % DAY) / HOUR;
+  const ripple = 0.05 * Math.sin(at / 1300);
+  return (hour >= 12 && hour < 13 ? 4.2 : 0.7) + ripple;
+};
+
+describe('a surge an hour ahead', () => {
+  let namespace: { name: string; remove(): Promise<void> };
+  let bucket: OwnBucket;
+  let stand: Stand;
+  let endFeed: () => Promise<void>;
+  let began = 0;
+  const now = (): EpochSeconds => BEGIN + ((Date.now() - began) / 1000) * SPEED;
+
+  beforeAll(async () => {
+    namespace = await ownNamespace('surge');
+    bucket = await ownBucket();
+    await applyObjects(
+      ...poolNodes(namespace.name, 4),
+      {
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: { name: 'web', namespace: namespace.name },
+        spec: {
+          selector: { matchLabels: { app: 'web' } },
+          template: {
+            metadata: { labels: { app: 'web' } },
+            spec: {
+              ...onPool(namespace.name),
+              containers: [{ name: 'web', image: 'web', resources: { requests: { cpu: '500m', memory: '256Mi' } } }],
+            },
+          },
+        },
+      },
+      {
+        apiVersion: 'autoscaling/v2',
+        kind: 'HorizontalPodAutoscaler',
+        metadata: { name: 'web', namespace: namespace.name },
+        spec: {
+          minReplicas: 2,
+          maxReplicas: 20,
+          scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' },
+          metrics: [
+            { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 70 } } },
+          ],
+        },
+      },
+    );
+    const key = { account: namespace.name, workload: 'web', component: 'cpu' as const };
+    const from = BEGIN - 14 * DAY;
+    await writeUsage(bucket, key, { from, to: BEGIN, step: STEP }, demand);
+    stand = await openStand({ kubeconfig: real.cluster.kubeconfig, influx: bucket.access });
+    began = Date.now();
+    await stand.startWorker('--speed', String(SPEED), '--clock', isoTime(BEGIN));
+    endFeed = feedUsage(bucket, [key], { from: BEGIN, step: STEP, now }, demand);
+    await startAccount(stand, namespace.name, {
+      version: 'headroom/v1',
+      account: namespace.name,
+      mode: 'auto',
+      ownership: 'floor',
+      history: '14d',
+      horizons: ['2h', '1d'],
+      workloads: [
+        {
+          name: 'web',
+          components: { cpu: { request: '500m', utilization: 0.9 } },
+          replicas: { min: 1, max: 20 },
+          takeOwnership: true,
+          leadTime: '10m',
+          verification: { for: '5m', every: '2m' },
+        },
+      ],
+      pools: [{ name: namespace.name, size: 'fixed', pricePerHour: 0.2, node: { cpu: 8, memory: '32Gi' }, min: 0, max: 10 }],
+    });
+  });
+  afterAll(async () => {
+    await endFeed?.();
+    await stand?.close();
+    await bucket?.remove();
+    await removeNodes(namespace?.name ?? '');
+    await namespace?.remove();
+  });
+
+  const hpa = async (): Promise<{ floor: number; current: number }> => {
+    const text = await kubectl(['-n', namespace.name, 'get', 'hpa', 'web', '-o', 'json']);
+    const read: { spec: { minReplicas: number }; status?: { currentReplicas?: number } } = JSON.parse(text);
+    return { floor: read.spec.minReplicas, current: read.status?.currentReplicas ?? 0 };
+  };
+  const ready = async (): Promise<number> =>
+    Number(await kubectl(['-n', namespace.name, 'get', 'deployment', 'web', '-o', 'jsonpath={.status.readyReplicas}']));
+
+  it('raises the floor before it comes, pods are ready when it does, and lowers it after', async () => {
+    // 4.2 cores at 500m a replica and 90 %: ten replicas; the forecast's upper quantile asks for no fewer than nine.
+    const raisedAt = await eventually(async () => (await hpa()).floor >= 9 && now(), 90);
+    expect(raisedAt).toBeLessThan(NOON);
+    await eventually(async () => (await ready()) >= 9, 30);
+    expect(now()).toBeLessThan(NOON + STEP);
+    const lowered = await eventually(async () => now() > NOON + HOUR && (await hpa()).floor <= 3 && now(), 120);
+    expect(lowered).toBeLessThan(NOON + 3 * HOUR);
+    const changes = await eventually(async () => {
+      const history = await stand.history(namespace.name);
+      return history.changes.length >= 2 && history.changes;
+    });
+    expect(changes.filter(({ result }) => result !== 'kept')).toEqual([]);
+    const why = await stand.done('why', namespace.name);
+    expect(why).toContain('web');
+  });
+});
