@@ -44,11 +44,12 @@ export interface Build {
 
 /**
  * Where the limits cannot all be met, these give, the cheapest first; what is not here (maximum, budget, pool
- * maximum, grant, lead time) holds. Demand gives before all of them, by its shortfall price.
+ * maximum, grant, quota, lead time) holds. Demand gives before all of them, by its shortfall price.
  */
 export const GIVING_ORDER = {
   'spot-share': 1e5,
   minimum: 2e5,
+  disruption: 3e5,
   'missing-data': 4e5,
   override: 8e5,
   'pool-minimum': 1.6e6,

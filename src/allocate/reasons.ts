@@ -2,6 +2,8 @@ import type { NumberReason, TaskPlacement } from '../domain/plan.js';
 import { COMPONENT_UNITS, type Component } from '../domain/component.js';
 import { formatDuration, isoTime } from '../domain/time.js';
 import { sizeCost } from './choose.js';
+import { disruptionWords, leastAvailable } from './constraints/disruption.js';
+import { quotasOf } from './constraints/quota.js';
 import { amountWords } from './constraints/demand.js';
 import { budgetWords } from './constraints/budget.js';
 import { firstShortfall } from './conflict.js';
@@ -126,6 +128,10 @@ function replicasBinding(
     const words = `demand of ${amountWords(top.need.component, top.demand)} at level ${top.need.level}`;
     return is('demand', `demand/${name}/${top.need.component}/0`, words, COMPONENT_UNITS[top.need.component]);
   }
+  const promised = leastAvailable(workload);
+  if (promised !== null && value === promised.replicas) {
+    return is('disruption', `disruption/${name}`, disruptionWords(workload, promised));
+  }
   const { stepDown } = workload.policy.replicas;
   if (stepDown !== undefined && value === workload.now - stepDown) {
     return is(
@@ -167,6 +173,9 @@ function limiter(prepared: Prepared, workload: PreparedWorkload, prices: Readonl
         'nodes',
       ],
     );
+  }
+  for (const { name, words, unit, count } of quotasOf(prepared)) {
+    if (count(workload, workload.reference) > 0) named.push([`quota/${name}`, 'quota', words, unit]);
   }
   let best: Binding = { constraint: 'pool-fit', words: 'no room on its pools', pricePerHour: null, unit: 'nodes' };
   for (const [group, constraint, words, unit] of named) {

@@ -1,6 +1,8 @@
 import { consolidate } from './consolidate.js';
 import { COMPONENTS } from '../domain/component.js';
+import { leastAvailable } from './constraints/disruption.js';
 import { grantOf } from './constraints/grant.js';
+import { quotasOf, type PreparedQuota } from './constraints/quota.js';
 import { changesBetween } from './constraints/step-limits.js';
 import { billOf, poolLoad, shareOf, totalOf, unservedCost, type Numbers } from './numbers.js';
 import { replicaBill, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
@@ -57,6 +59,7 @@ export function replicaRange(
   let low = workload.min;
   let high = workload.max;
   if (workload.missing.length > 0) low = Math.max(low, Math.min(workload.now, workload.max));
+  low = Math.max(low, leastAvailable(workload)?.replicas ?? 0);
   if (workload.override !== null) low = high = Math.min(workload.override.value, workload.max);
   const before = block === 0 ? null : totalOf(numbers, workload.index, block - 1);
   const { stepUp, stepDown } = workload.policy.replicas;
@@ -135,6 +138,7 @@ interface Move {
 }
 
 function repair(prepared: Prepared, numbers: Numbers, block: number, floors: readonly number[]): void {
+  const quotas = quotasOf(prepared);
   // Every turn moves or drops one replica, and a moved one is never moved back: this ends.
   for (;;) {
     setNodes(prepared, numbers, block);
@@ -143,11 +147,18 @@ function repair(prepared: Prepared, numbers: Numbers, block: number, floors: rea
       const most = grantOf(prepared, component);
       return most !== null && asked(prepared, numbers, block, component) > most * (1 + 1e-9);
     });
+    const overQuota = quotas.find(
+      (quota) => counted(prepared, numbers, block, quota) > quota.bound * (1 + 1e-9) + 1e-12,
+    );
     const overBudget =
       prepared.budget !== null && billOf(prepared, numbers, block) > prepared.budget * (1 + 1e-9) + 1e-12;
-    if (crowded === undefined && overGrant === undefined && !overBudget) return;
+    if (crowded === undefined && overGrant === undefined && overQuota === undefined && !overBudget) return;
+    // Where a quota alone is overrun, only what it counts can help.
+    const within = crowded === undefined && overGrant === undefined && !overBudget ? overQuota : undefined;
     const candidates = prepared.workloads.flatMap((workload) =>
-      movesOf(prepared, numbers, block, workload, crowded?.index ?? null, floors[workload.index] ?? 0),
+      within !== undefined && within.count(workload, numbers.option[workload.index] ?? 0) === 0
+        ? []
+        : movesOf(prepared, numbers, block, workload, crowded?.index ?? null, floors[workload.index] ?? 0),
     );
     const best = candidates.reduce<Move | null>(
       (top, move) => (top === null || move.price < top.price ? move : top),
@@ -204,6 +215,13 @@ function asked(prepared: Prepared, numbers: Numbers, block: number, component: (
     return sum + request * totalOf(numbers, workload.index, block);
   }, 0);
 }
+
+const counted = (prepared: Prepared, numbers: Numbers, block: number, quota: PreparedQuota): number =>
+  prepared.workloads.reduce(
+    (sum, workload) =>
+      sum + quota.count(workload, numbers.option[workload.index] ?? 0) * totalOf(numbers, workload.index, block),
+    0,
+  );
 
 /** What may be done with one replica of a workload, with what it costs by the share of a node that it frees. */
 function movesOf(

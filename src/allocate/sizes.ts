@@ -41,12 +41,27 @@ export function sizeOptions(
     requests = requests.flatMap((request) => sizes.map((size) => ({ ...request, [component]: size })));
     if (requests.length > MOST_LOOKED_AT) requests = requests.slice(0, MOST_LOOKED_AT);
   }
-  return requests.map((request) => ({
-    request,
-    price: pools.map((pool) => replicaPrice(request, pool)),
-    current: components.every((component) => request[component] === now[component]),
-  }));
+  return requests
+    .filter((request) => isAllowed(request, now, state, pinned))
+    .map((request) => ({
+      request,
+      price: pools.map((pool) => replicaPrice(request, pool)),
+      current: components.every((component) => request[component] === now[component]),
+    }));
 }
+
+/**
+ * Would the cluster take a replica of this size? LimitRanges and the container's own limits say what it may request. A
+ * component's present size stays a choice whatever they say by now, and so does the one that an operator insists on.
+ */
+const isAllowed = (request: Resources, now: Resources, state: WorkloadState | null, pinned: Resources): boolean =>
+  COMPONENTS.every((component) => {
+    const bounds = state?.bounds?.[component];
+    const size = request[component];
+    if (bounds === undefined || size === undefined || size === now[component] || size === pinned[component])
+      return true;
+    return size >= (bounds.min ?? 0) * (1 - 1e-9) && size <= (bounds.max ?? Number.POSITIVE_INFINITY) * (1 + 1e-9);
+  });
 
 /**
  * A replica's part of a node, by the component that takes most of it, times the node's price. A component that the

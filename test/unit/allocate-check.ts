@@ -36,6 +36,9 @@ export function broken(input: AllocationInput, blocks: readonly PlanBlock[]): st
         found.push(`${at}: not whole`);
       if (one.replicas < workload.replicas.min) found.push(`${at}: ${one.workload} under its minimum`);
       if (one.replicas > workload.replicas.max) found.push(`${at}: ${one.workload} over its maximum`);
+      const seen = input.state.workloads.find((other) => other.workload === one.workload);
+      const promised = Math.min(seen?.disruption?.minAvailable ?? 0, seen?.replicas ?? 0, workload.replicas.max);
+      if (one.replicas < promised) found.push(`${at}: ${one.workload} under what its disruption budget wants`);
       const last = before.get(one.workload) ?? 0;
       const { stepUp, stepDown } = workload.replicas;
       const changes =
@@ -74,6 +77,22 @@ export function broken(input: AllocationInput, blocks: readonly PlanBlock[]): st
       else
         for (const one of block.workloads)
           bill += (one.pools[pool.name] ?? 0) * share(one.request, pool) * pool.pricePerHour;
+    }
+    for (const quota of input.state.quotas ?? []) {
+      const sum = (count: (name: string) => { replicas: number; request: Resources }): number =>
+        Object.entries(quota.each).reduce((total, [name, each]) => {
+          const { replicas, request } = count(name);
+          return total + replicas * ((quota.component === undefined ? undefined : request[quota.component]) ?? each);
+        }, 0);
+      const planned = sum((name) => {
+        const one = block.workloads.find((other) => other.workload === name);
+        return { replicas: one?.replicas ?? 0, request: one?.request ?? {} };
+      });
+      const present = sum((name) => {
+        const one = input.state.workloads.find((other) => other.workload === name);
+        return { replicas: one?.replicas ?? 0, request: {} };
+      });
+      if (planned > Math.max(quota.room, present) * (1 + 1e-9)) found.push(`${at}: over ${quota.quota}`);
     }
     if (policy.budget !== undefined && bill > policy.budget.perHour * (1 + 1e-9))
       found.push(`${at}: ${bill} over the budget`);

@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createAllocator, type AllocationInput, type Allocator } from '../../src/allocate/index.js';
 import { CONSTRAINTS } from '../../src/allocate/constraints/index.js';
+import type { ClusterState } from '../../src/domain/cluster.js';
 import type { Override } from '../../src/domain/control.js';
 import type { Plan } from '../../src/domain/plan.js';
 import { AT, blocksOf, demandOf, inputOf, policyOf, simple, stateOf } from './allocate-fixtures.js';
@@ -179,6 +180,52 @@ const ROWS: Row[] = [
     check: (plan) => {
       expect(replicas(plan)).toBe(6);
       expect(words(plan)).toContain('the fleet grants 6 cores of cpu');
+    },
+  },
+  {
+    constraint: 'quota',
+    user: 'plans no replica that its namespace has no room for, and takes it from what the quota counts',
+    input: () => {
+      const policy = policyOf({
+        workloads: ['web', 'api'].map((name) => ({
+          name,
+          components: { cpu: { request: 1 } },
+          replicas: { min: 1, max: 50 },
+        })),
+        pools: [{ name: 'general', pricePerHour: 0.4, node: { cpu: 4 }, leadTime: '0s' }],
+      });
+      const state: ClusterState = {
+        ...stateOf(policy, { web: 2, api: 2 }),
+        quotas: [
+          { quota: 'acme/compute requests.cpu', component: 'cpu', each: { web: 1 }, room: 5 },
+          { quota: 'acme/compute pods', each: { web: 1, api: 1 }, room: 12 },
+        ],
+      };
+      return inputOf(policy, [demandOf('web', 'cpu', [9]), demandOf('api', 'cpu', [9])], { state });
+    },
+    check: (plan) => {
+      const counts = Object.fromEntries(blockAt(plan, 0).workloads.map((one) => [one.workload, one.replicas]));
+      expect(counts).toEqual({ web: expect.any(Number), api: expect.any(Number) });
+      expect(counts['web']).toBeLessThanOrEqual(5);
+      expect((counts['web'] ?? 0) + (counts['api'] ?? 0)).toBe(12);
+      expect(words(plan)).toContain('quota acme/compute');
+    },
+  },
+  {
+    constraint: 'disruption',
+    user: 'is not lowered under what its disruption budget promises',
+    input: () => {
+      const policy = simple();
+      const state = stateOf(policy, { web: 7 }, { general: 2 });
+      const workloads = state.workloads.map((web) => ({ ...web, disruption: { name: 'web-budget', minAvailable: 5 } }));
+      return inputOf(policy, [demandOf('web', 'cpu', [1])], { state: { ...state, workloads } });
+    },
+    check: (plan) => {
+      expect(replicas(plan)).toBe(5);
+      expect(plan.reasons.find((reason) => reason.number === 'web.replicas')?.binding.words).toContain(
+        'PodDisruptionBudget web-budget wants 5 of web available',
+      );
+      expect(priceOf(plan, 'web.replicas')).toBeCloseTo(0.1001, 4);
     },
   },
   {

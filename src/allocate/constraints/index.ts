@@ -3,12 +3,14 @@ import { budget } from './budget.js';
 import { churn } from './churn.js';
 import type { Constraint } from './constraint.js';
 import { demand } from './demand.js';
+import { disruption } from './disruption.js';
 import { grant } from './grant.js';
 import { leadTime } from './lead-time.js';
 import { missingData } from './missing-data.js';
 import { overrides } from './overrides.js';
 import { poolFit } from './pool-fit.js';
 import { poolSize } from './pool-size.js';
+import { quota } from './quota.js';
 import { replicaLimits } from './replica-limits.js';
 import { spotShare } from './spot-share.js';
 import { stepLimits } from './step-limits.js';
@@ -20,6 +22,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   demand,
   replicaLimits,
   missingData,
+  disruption,
   overrides,
   stepLimits,
   poolFit,
@@ -28,6 +31,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   budget,
   spotShare,
   grant,
+  quota,
   blackout,
   tasks,
   churn,
