@@ -27,6 +27,7 @@ const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   announce: () => import('./commands/announce.js'),
   policy: () => import('./commands/policy.js'),
   import: () => import('./commands/import.js'),
+  telemetry: () => import('./commands/telemetry.js'),
   events: () => import('./commands/events.js'),
   forecast: () => import('./commands/forecast.js'),
   backtest: () => import('./commands/backtest.js'),

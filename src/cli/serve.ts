@@ -4,6 +4,7 @@ import { summarizePlan } from '../allocate/index.js';
 import { createDecisionPool } from '../decide/pool.js';
 import { HeadroomError } from '../domain/errors.js';
 import { createOwnMetrics } from '../operate/metrics/own.js';
+import { withInfluxSink } from '../telemetry/influxdb/sink.js';
 import { createInfluxTelemetry } from '../telemetry/influxdb/source.js';
 import type { Store, UsageSource } from '../telemetry/port.js';
 import { locateByPolicy } from '../telemetry/prometheus/locate.js';
@@ -18,6 +19,7 @@ import { clockOf } from '../temporal/rehearsal.js';
 import { createWorkers, installLogger } from '../temporal/worker.js';
 import { parseTime, simulatedNow } from '../domain/time.js';
 import { CommandFailure, EXIT, type Terminal } from './command.js';
+import { endSink, influxOfEnvironment, sinkOfEnvironment } from './influxdb.js';
 import { clusterOfEnvironment } from './kube.js';
 import { portOf } from './port.js';
 import { numberOf } from './session.js';
@@ -30,6 +32,7 @@ export interface ServeOptions {
   context?: string;
   threads: string;
   source: string;
+  sink: string;
   current: boolean;
   /** A rehearsal: time runs so many times as fast, from `clock` on. */
   speed?: string;
@@ -82,6 +85,8 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     : null;
   await ensureSearchAttributes(clientConnection, target.namespace);
   const connection = await connectWorker(target);
+  const sink = sinkOfEnvironment(options.sink, store, terminal.env, (line) => terminal.err(line));
+  const recording = sink === null ? store : withInfluxSink(store, sink);
   const worker = await createWorkers({
     connection,
     namespace: target.namespace,
@@ -91,8 +96,8 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     activities: metrics.activities(
       createActivities(
         {
-          store,
-          source: sourceOf(options.source, store, terminal.env),
+          store: recording,
+          source: sourceOf(options.source, recording, terminal.env),
           cluster: (name) => {
             if (cluster !== null && name === options.cluster) return cluster;
             throw new HeadroomError({
@@ -147,6 +152,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     if (owned !== null) await removeRuntimeFile(home);
     await cluster?.close();
     await decider.close();
+    await endSink(sink);
     await closeStore();
     await connection.close();
     await clientConnection.close();
@@ -159,15 +165,7 @@ function sourceOf(kind: string, store: Store, env: NodeJS.ProcessEnv): UsageSour
   if (kind !== 'influxdb') {
     throw new CommandFailure(EXIT.usage, `--source ${kind}: known are store, influxdb, prometheus`);
   }
-  const read = (name: string): string => {
-    const value = env[name];
-    if (value === undefined || value === '') throw new CommandFailure(EXIT.usage, `--source influxdb needs ${name}`);
-    return value;
-  };
-  return createInfluxTelemetry({
-    url: read('INFLUX_URL'),
-    token: read('INFLUX_TOKEN'),
-    org: read('INFLUX_ORG'),
-    bucket: read('INFLUX_BUCKET'),
-  });
+  const { url, token, org, names } = influxOfEnvironment(env, '--source influxdb');
+  const { bucket, hourlyBucket } = names;
+  return createInfluxTelemetry({ url, token, org, bucket, hourlyBucket });
 }

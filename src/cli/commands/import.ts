@@ -9,6 +9,7 @@ import { createEmbeddedStore } from '../../telemetry/embedded/store.js';
 import type { BehaviorStore } from '../../telemetry/events/port.js';
 import type { Store } from '../../telemetry/port.js';
 import { homeFolder, readRuntimeFile } from '../../temporal/home.js';
+import type { ImportTarget } from '../import-target.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 
 interface Options {
@@ -16,6 +17,7 @@ interface Options {
   workload: string;
   column: Map<Component, string>;
   scale?: Map<Component, number>;
+  to: string;
   json?: true;
 }
 
@@ -86,6 +88,7 @@ export const register: RegisterCommand = (program, terminal) => {
       'multiply to get cores, bytes and bytes/s, as cpu=0.01 for percent of one core',
       pairs('factor', factor),
     )
+    .option('--to <where>', 'store, or influxdb (INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)', 'store')
     .option('--json', 'for machines');
   withExamples(parent, 'import csv web.csv --account acme --workload web --column cpu=cpu_cores,memory=memory_bytes');
   withExamples(
@@ -93,6 +96,7 @@ export const register: RegisterCommand = (program, terminal) => {
     'import csv web.csv --account acme --workload web --column cpu=cpu_cores,memory=memory_bytes',
     'import csv vm.csv --account acme --workload db --column cpu=cpu_percent,memory=memory_kb \\\n' +
       '      --scale cpu=0.04,memory=1024 --json',
+    'import csv web.csv --account acme --workload web --column cpu=cpu_cores --to influxdb',
   );
   command.action(async (file: string, options: Options) => {
     await importCsv(file, options, terminal);
@@ -132,6 +136,21 @@ export async function openStore(env: NodeJS.ProcessEnv): Promise<{ store: Store 
   }
 }
 
+async function targetOf(to: string, terminal: Terminal): Promise<ImportTarget> {
+  if (to === 'influxdb') {
+    const { influxTarget } = await import('../import-target.js');
+    return influxTarget(terminal.env, (line) => terminal.err(line));
+  }
+  if (to !== 'store') throw new CommandFailure(EXIT.usage, `--to ${to}: known are store, influxdb`);
+  const { store, through } = await openStore(terminal.env);
+  return {
+    through,
+    write: async (batch) => (await store.writeUsage([batch])).written,
+    finish: () => Promise.resolve(),
+    close: () => store.close(),
+  };
+}
+
 async function importCsv(path: string, options: Options, terminal: Terminal): Promise<void> {
   const { account, workload, column, scale = new Map<Component, number>() } = options;
   for (const component of scale.keys()) {
@@ -143,7 +162,8 @@ async function importCsv(path: string, options: Options, terminal: Terminal): Pr
   const file = await readCsvColumns(path, { columns: [...new Set(column.values())] });
   for (const note of file.notes) terminal.err(terminal.color.yellow(note));
 
-  const { store, through } = await openStore(terminal.env);
+  const target = await targetOf(options.to, terminal);
+  const { through } = target;
   const total = [...column.values()].reduce((sum, name) => sum + known(file.columns.get(name)), 0);
   let done = 0;
   const result: Imported[] = [];
@@ -153,7 +173,7 @@ async function importCsv(path: string, options: Options, terminal: Terminal): Pr
       const part: Imported = { component, column: name, rows: 0, written: 0, skipped: 0, from: null, to: null };
       for (const samples of csvSamples(file, name, AT_ONCE)) {
         const scaled = by === 1 ? samples : samples.map((sample) => ({ ...sample, value: sample.value * by }));
-        const { written } = await store.writeUsage([{ key: { account, workload, component }, samples: scaled }]);
+        const written = await target.write({ key: { account, workload, component }, samples: scaled });
         part.rows += samples.length;
         part.written += written;
         part.skipped += samples.length - written;
@@ -166,8 +186,9 @@ async function importCsv(path: string, options: Options, terminal: Terminal): Pr
       }
       result.push(part);
     }
+    await target.finish();
   } finally {
-    await store.close();
+    await target.close();
   }
   if (options.json === true) {
     printJson(terminal, { account, workload, file: path, through, components: result });
@@ -177,7 +198,7 @@ async function importCsv(path: string, options: Options, terminal: Terminal): Pr
     const span = from === null ? 'no filled cell' : `${from} to ${to}`;
     terminal.out(
       `${terminal.color.bold(component)} of ${account}/${workload} from column ${name}: ${rows} rows, ${written} written, ` +
-        `${skipped} skipped as already there; ${span}`,
+        `${skipped} skipped as already there${options.to === 'store' ? '' : ' or past retention'}; ${span}`,
     );
   }
 }

@@ -16,6 +16,11 @@ export const register: RegisterCommand = (program, terminal) => {
           '(PROMETHEUS_URL, and what docs/telemetry.md names)',
         'store',
       )
+      .option(
+        '--sink <kind>',
+        'where forecasts, plans and outcomes are copied from the store as they are made: none, or influxdb',
+        'none',
+      )
       .option('--speed <n>', 'rehearsal: time runs n times as fast (for trying it on a test cluster)')
       .option('--clock <time>', 'rehearsal: the time at which it begins; default now')
       .option('--metrics-port <n>', 'of its own /metrics, /healthz and /readyz; 0 takes a free one (default: 9464)')
