@@ -1,5 +1,5 @@
 import { disruptionRecord, limitRangeRecord, quotaRecord } from './limit-records.js';
-import { nodePoolRecord, nodeRecord, podRecord } from './placement-records.js';
+import { nodeRecord, podRecord } from './placement-records.js';
 import type { CacheRecord } from './store.js';
 import { autoscalerRecord, scaledObjectRecord, workloadRecord } from './workload-records.js';
 
@@ -47,10 +47,6 @@ export const KINDS = {
   limitRanges: kind('limitranges', '/api/v1', limitRangeRecord),
   pods: kind('pods', '/api/v1', podRecord),
   nodes: kind('nodes', '/api/v1', nodeRecord, { namespaced: false }),
-  nodePools: kind('nodepools.karpenter.sh', '/apis/karpenter.sh/v1', nodePoolRecord, {
-    namespaced: false,
-    custom: true,
-  }),
 } as const;
 
 export type KindName = keyof typeof KINDS;

@@ -159,22 +159,5 @@ export function nodeRecord(object: unknown): NodeRecord {
   };
 }
 
-/** A node pool of Karpenter: what it may grow to, and how it is preferred. */
-export interface NodePoolRecord extends CacheRecord {
-  /** Absent ones are without limit. */
-  limits: Amounts;
-  weight: number;
-}
-
-const nodePoolSchema = z.object({
-  metadata: metadataSchema,
-  spec: z.object({ limits: quantities, weight: z.number().default(0) }).prefault({}),
-});
-
-export function nodePoolRecord(object: unknown): NodePoolRecord {
-  const { metadata, spec } = nodePoolSchema.parse(object);
-  return { ...base(metadata), limits: spec.limits, weight: spec.weight };
-}
-
 export const carries = (wanted: Readonly<Record<string, string>>, has: Readonly<Record<string, string>>): boolean =>
   Object.entries(wanted).every(([key, value]) => has[key] === value);

@@ -42,7 +42,6 @@ export function createWatches(transport: Transport, options: WatchesOptions = {}
     limitRanges: createKindWatch(transport, KINDS.limitRanges, shared),
     pods: createKindWatch(transport, KINDS.pods, shared),
     nodes: createKindWatch(transport, KINDS.nodes, shared),
-    nodePools: createKindWatch(transport, KINDS.nodePools, shared),
   };
   const all = Object.values(kinds);
   return {
