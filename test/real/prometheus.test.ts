@@ -1,12 +1,29 @@
+import { createServer, type Server } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMPONENTS, type Component } from '../../src/domain/component.js';
 import type { Sample } from '../../src/domain/series.js';
 import type { UsageQuery } from '../../src/telemetry/port.js';
 import type { PrometheusOptions } from '../../src/telemetry/prometheus/options.js';
 import { createPrometheusUsage } from '../../src/telemetry/prometheus/usage.js';
+import { toolPath } from '../../infra/servers/index.js';
+import {
+  accountFile,
+  because,
+  environment,
+  headroom,
+  NO_SERVER,
+  startHeadroomDev,
+  steadyScenario,
+  temporaryFolder,
+} from '../cli/headroom.js';
 import { serveTrouble } from '../contract/trouble-proxy.js';
 import { usageSourceContract } from '../contract/usage-source.js';
 import { PASSWORD, startProtectedPrometheus, USER, type ProtectedPrometheus } from './prometheus-server.js';
+import { eventually } from './real.js';
 import { remoteWrite, type RemoteSeries } from './remote-write.js';
 
 /** 2026-01-05T00:00:00Z, a Monday. */
@@ -272,5 +289,226 @@ describe('prometheus: what comes with Kubernetes, by the templates of the house'
 
   it('storage by names alone is refused, with what would mend it', async () => {
     await expect(read('pod-name', 'db-set', 'storage')).rejects.toThrow('run kube-state-metrics');
+  });
+});
+
+describe('prometheus: metrics that checks read', () => {
+  const END = 1200;
+  const steady = (name: string, labels: Record<string, string>, perSecond: number): RemoteSeries => ({
+    labels: { __name__: name, namespace: 'checks', ...labels },
+    samples: Array.from({ length: END / 30 + 1 }, (_, index) => ({
+      at: T + index * 30,
+      value: index * 30 * perSecond,
+    })),
+  });
+  const flat = (name: string, labels: Record<string, string>, value: number): RemoteSeries => ({
+    labels: { __name__: name, namespace: 'checks', ...labels },
+    samples: Array.from({ length: END / 30 + 1 }, (_, index) => ({ at: T + index * 30, value })),
+  });
+  const podOf = (workload: string): string => `${workload}-6d5f7c9b8-2x4zq`;
+  const owned = (workload: string): RemoteSeries[] => [
+    flat('kube_pod_owner', { pod: podOf(workload), owner_kind: 'ReplicaSet', owner_name: `${workload}-6d5f7c9b8` }, 1),
+    flat(
+      'kube_replicaset_owner',
+      { replicaset: `${workload}-6d5f7c9b8`, owner_kind: 'Deployment', owner_name: workload },
+      1,
+    ),
+  ];
+  beforeAll(async () => {
+    const pod = podOf('web');
+    await write([
+      ...owned('web'),
+      ...owned('calm'),
+      ...owned('idle'),
+      // 90 of 100 requests within 0.1 s, all within 1 s: the 99th is 0.1 + 0.9 · 0.9 by the server's interpolation.
+      steady('http_request_duration_seconds_bucket', { pod, le: '0.1' }, 90),
+      steady('http_request_duration_seconds_bucket', { pod, le: '1' }, 100),
+      steady('http_request_duration_seconds_bucket', { pod, le: '+Inf' }, 100),
+      steady('http_requests_total', { pod, code: '200' }, 9),
+      steady('http_requests_total', { pod, code: '503' }, 1),
+      steady('http_requests_total', { pod: podOf('calm'), code: '200' }, 9),
+      steady('http_requests_total', { pod: podOf('idle'), code: '200' }, 0),
+      steady('container_cpu_usage_seconds_total', { pod, container: 'main' }, 0.6),
+      flat('kube_pod_container_resource_limits', { pod, container: 'main', resource: 'cpu' }, 2),
+      flat('queue_depth', { pod }, 17),
+    ]);
+  });
+
+  it.each([
+    ['latency_p99', 'web', 0.91],
+    ['error_rate', 'web', 0.1],
+    ['error_rate', 'calm', 0],
+    ['error_rate', 'idle', null],
+    ['error_rate', 'nobody', null],
+    ['saturation', 'web', 0.3],
+    ['queue_depth', 'web', 17],
+    ['queue_depth', 'calm', null],
+    ['queue_depth"} or {namespace!="', 'web', null],
+  ])('%s of %s is %s', async (metric, workload, expected) => {
+    const reading = source({ owners: 'kube-state-metrics' });
+    const found = await reading.readMetric(
+      { account: 'checks', workload, metric, from: T + 300, to: T + 900 },
+      never(),
+    );
+    if (expected === null || found === null) expect(found).toBe(expected);
+    else expect(found).toBeCloseTo(expected, 6);
+  });
+});
+
+describe('prometheus: the limits of a real server', () => {
+  const template = 'sum by (workload) (avg_over_time(limits{account={{account}},workload=~{{workload}}}[{{step}}]))';
+
+  it('a window of more points than it gives at once is read whole, also where the limit is not known', async () => {
+    const bins = 12_001;
+    await write([
+      {
+        labels: { __name__: 'limits', account: 'long', workload: 'web' },
+        samples: Array.from({ length: bins }, (_, index) => ({ at: T + index * 60, value: index })),
+      },
+    ]);
+    for (const pointLimit of [11_000, 1_000_000]) {
+      const reading = source({ usage: { cpu: template }, pointLimit });
+      const window = await reading.readUsage(
+        { account: 'long', series: [{ workload: 'web', component: 'cpu' }], from: T, to: T + bins * 60, step: 60 },
+        never(),
+      );
+      expect([...(window.series[0]?.series.values ?? [])]).toEqual(Array.from({ length: bins }, (_, index) => index));
+    }
+  });
+
+  it('a name that is a regular expression, or code, finds nothing of the others', async () => {
+    await write([
+      { labels: { __name__: 'limits', account: 'victim', workload: 'secret' }, samples: [{ at: T, value: 1 }] },
+    ]);
+    const reading = source({ usage: { cpu: template } });
+    for (const workload of ['.*', 'secret|x', 'x"} or limits{workload="secret', 'x\\"} or limits{workload=~".*']) {
+      for (const account of ['victim', '.*', 'x"} or limits{account="victim']) {
+        const { series } = await reading.readUsage(
+          { account, series: [{ workload, component: 'cpu' }], from: T, to: T + 300, step: 300 },
+          never(),
+        );
+        expect(series[0]?.series.values[0], `${account}/${workload}`).toBeNaN();
+      }
+    }
+  });
+
+  it('a server that is killed is unavailable, and read again when it is back', async () => {
+    const own = await startProtectedPrometheus();
+    const reading = source({ url: own.url, usage: { cpu: template } });
+    const query = {
+      account: 'a',
+      series: [{ workload: 'w', component: 'cpu' as const }],
+      from: T,
+      to: T + 300,
+      step: 300,
+    };
+    await remoteWrite(
+      own.url,
+      [{ labels: { __name__: 'limits', account: 'a', workload: 'w' }, samples: [{ at: T, value: 4 }] }],
+      own.headers,
+    );
+    await own.process.kill();
+    await expect(reading.readUsage(query, never())).rejects.toMatchObject({ kind: 'unavailable' });
+    await own.process.start();
+    const { series } = await reading.readUsage(query, never());
+    expect(series[0]?.series.values[0]).toBe(4);
+    await reading.close();
+    await own.remove();
+  });
+});
+
+describe('prometheus: a target that it scrapes itself', () => {
+  it('its last value is not carried into the bins after it is gone', async () => {
+    const exporter: Server = createServer((_, response) => {
+      response.setHeader('content-type', 'text/plain');
+      response.end('# TYPE live gauge\nlive{account="acme",workload="web"} 7\n');
+    });
+    await new Promise<void>((resolve) => exporter.listen(0, '127.0.0.1', resolve));
+    const address = exporter.address();
+    if (address === null || typeof address === 'string') throw new TypeError('the exporter has no port');
+    const own = await startProtectedPrometheus(
+      `scrape_configs: [{ job_name: live, static_configs: [{ targets: ["127.0.0.1:${address.port}"] }] }]\n`,
+    );
+    const reading = source({
+      url: own.url,
+      usage: { cpu: 'sum by (workload) (avg_over_time(live{account={{account}},workload=~{{workload}}}[{{step}}]))' },
+    });
+    const step = 5;
+    const from = Math.floor(Date.now() / 1000 / step) * step;
+    const read = async (): Promise<number[]> => {
+      const to = Math.floor(Date.now() / 1000 / step) * step;
+      const query = { account: 'acme', series: [{ workload: 'web', component: 'cpu' as const }], from, to, step };
+      return [...((await reading.readUsage(query, never())).series[0]?.series.values ?? [])];
+    };
+    await eventually(async () => (await read()).filter((value) => value === 7).length >= 2, 40);
+    await new Promise((resolve) => {
+      exporter.close(resolve);
+      exporter.closeAllConnections();
+    });
+    const gone = Math.floor(Date.now() / 1000 / step) * step;
+    await delay(2 * step * 1000 + 1500);
+    const after = (await read()).slice((gone - from) / step + 1);
+    expect(after.length).toBeGreaterThan(0);
+    expect(after).toEqual(after.map(() => NaN));
+    await reading.close();
+    await own.remove();
+  });
+});
+
+describe.skipIf(NO_SERVER !== null)(`prometheus scrapes a running headroom${because(NO_SERVER)}`, () => {
+  const answerSchema = z.object({
+    data: z.object({
+      result: z.array(z.object({ metric: z.record(z.string(), z.string()), value: z.tuple([z.number(), z.string()]) })),
+    }),
+  });
+
+  it('its figures arrive as OpenMetrics, and promtool finds nothing to mend', async () => {
+    const folder = await temporaryFolder();
+    const env = environment(join(folder.path, 'home'));
+    const scenario = await folder.write('scenario.json', steadyScenario(['shop'], { mode: 'held' }));
+    const file = await folder.write('shop.yaml', accountFile('shop', { mode: 'auto', raised: true }));
+    const dev = await startHeadroomDev(env, '--scenario', scenario, '--speed', '120', '--metrics-port', '0');
+    let own: ProtectedPrometheus | null = null;
+    try {
+      const url = /metrics at (http:\S+)\/metrics/.exec(dev.said())?.[1] ?? '';
+      expect((await fetch(`${url}/healthz`)).status).toBe(200);
+      expect(await (await fetch(`${url}/readyz`)).text()).toBe('ok\n');
+      expect(await headroom(env, 'start', 'shop', '-f', file)).toMatchObject({ code: 0 });
+      const prometheus = await startProtectedPrometheus(
+        `scrape_configs: [{ job_name: headroom, static_configs: [{ targets: ["${new URL(url).host}"] }] }]\n`,
+      );
+      own = prometheus;
+      const ask = async (query: string) => {
+        const response = await fetch(`${prometheus.url}/api/v1/query?query=${encodeURIComponent(query)}`, {
+          headers: prometheus.headers,
+        });
+        return answerSchema.parse(await response.json()).data.result;
+      };
+      const value = async (query: string): Promise<number> => Number((await ask(query))[0]?.value[1]);
+      // What comes from the activities, and what the account's own workflow tells.
+      await eventually(async () => (await value('headroom_planned_replicas{account="shop",workload="web"}')) >= 4, 60);
+      await eventually(async () => (await value('headroom_changes_total{account="shop",result="kept"}')) >= 1, 120);
+      expect(await value('headroom_forecast_quantile{account="shop",workload="web",component="cpu"}')).toBeGreaterThan(
+        0.3,
+      );
+      expect([0, 1]).toContain(await value('headroom_gate_open{account="shop",workload="web",component="cpu"}'));
+      expect(await value('headroom_plan_cost_per_hour{account="shop",currency="EUR"}')).toBeGreaterThan(0);
+      expect(await value('headroom_lead_time_seconds{account="shop",workload="web"}')).toBeGreaterThan(0);
+      expect(await value('headroom_cycle_duration_seconds_count')).toBeGreaterThan(0);
+      expect(await value('headroom_needs_attention{account="shop"}')).toBe(0);
+      expect(await value('sum(headroom_holds_total{account="shop"})')).toBeGreaterThan(0);
+      expect(await value('up{job="headroom"}')).toBe(1);
+      expect((await ask('headroom_build_info'))[0]?.metric['build_id']).toMatch(/^[0-9a-f]+$/);
+      expect(await ask('{__name__=~"headroom_.*",account!="",account!~"shop"}')).toEqual([]);
+
+      const text = await (await fetch(`${url}/metrics`)).text();
+      execFileSync(toolPath('promtool'), ['check', 'metrics'], { input: text });
+      const open = await fetch(`${url}/metrics`, { headers: { accept: 'application/openmetrics-text' } });
+      expect(open.headers.get('content-type')).toContain('application/openmetrics-text');
+    } finally {
+      await own?.remove();
+      await dev.stop();
+      await folder.remove();
+    }
   });
 });
