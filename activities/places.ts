@@ -1,5 +1,4 @@
 import type { AccountPolicy } from '../src/domain/account.js';
-import { actionsOf } from '../src/domain/actions.js';
 import type { FieldTarget } from '../src/domain/cluster.js';
 import type { FieldPlace, ObserveRequest, PoolTarget, TaskTarget } from '../src/cluster/port.js';
 import { targetOf } from './policies.js';
@@ -10,10 +9,7 @@ import { targetOf } from './policies.js';
 export function placeOf(policy: AccountPolicy, target: FieldTarget): FieldPlace | null {
   if ('pool' in target) return poolTarget(policy, target.pool);
   if ('task' in target) return taskTargets(policy).find(({ task }) => task === target.task) ?? null;
-  const place = targetOf(policy, target.workload);
-  if (target.field !== 'prepared') return place;
-  const workload = policy.workloads.find(({ name }) => name === target.workload);
-  return { ...place, actions: workload === undefined ? [] : actionsOf(workload) };
+  return targetOf(policy, target.workload);
 }
 
 /** What of a request goes beyond workloads and the sizes of pools; absent where the policy asks for none of it. */

@@ -1,5 +1,6 @@
 import type { AccountPolicy } from '../src/domain/account.js';
 import type { FieldTarget } from '../src/domain/cluster.js';
+import { actionsOf } from '../src/domain/actions.js';
 import { HeadroomError } from '../src/domain/errors.js';
 import type { EpochSeconds } from '../src/domain/time.js';
 import { provisionRequest } from './places.js';
@@ -53,6 +54,7 @@ export function targetOf(policy: AccountPolicy, workload: string): WorkloadTarge
   }
   const { kind, namespace, name, selector } = found.target;
   const labels = { ...policy.labels, ...selector };
+  const actions = actionsOf(found);
   return {
     workload,
     kind,
@@ -60,6 +62,7 @@ export function targetOf(policy: AccountPolicy, workload: string): WorkloadTarge
     name: name ?? workload,
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
     ...(selector === undefined ? {} : { anyName: true }),
+    ...(actions.length === 0 ? {} : { actions }),
     ...(found.takeOwnership ? { takeOwnership: true } : {}),
   };
 }

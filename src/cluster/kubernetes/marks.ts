@@ -40,10 +40,13 @@ const short = (name: string): string =>
 /** Null where there is none; one that somebody garbled counts as none, so that the fence alone decides. */
 export function readMark(annotations: Record<string, string> | undefined, target: FieldTarget): ChangeMark | null {
   const text = annotations?.[markName(target)];
-  if (text === undefined) return null;
+  return text === undefined ? null : parsed(text);
+}
+
+function parsed(text: string): ChangeMark | null {
   try {
-    const parsed = markSchema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : null;
+    const mark = markSchema.safeParse(JSON.parse(text));
+    return mark.success ? mark.data : null;
   } catch {
     return null;
   }
@@ -52,3 +55,15 @@ export function readMark(annotations: Record<string, string> | undefined, target
 export const markAnnotation = (target: FieldTarget, mark: ChangeMark, reason: string): Record<string, string> => ({
   [markName(target)]: JSON.stringify({ key: mark.key, value: mark.value, earlier: mark.earlier, reason }),
 });
+
+const PREPARED = 'headroom.dev/change-prepared.';
+
+/** The marks of what a workload was prepared for, by annotation: the few that a cache keeps. */
+export function preparedMarks(annotations: Readonly<Record<string, string>> | undefined): Record<string, number> {
+  const found: Record<string, number> = {};
+  for (const [name, text] of Object.entries(annotations ?? {})) {
+    const mark = name.startsWith(PREPARED) ? parsed(text) : null;
+    if (mark !== null) found[name] = mark.value;
+  }
+  return found;
+}

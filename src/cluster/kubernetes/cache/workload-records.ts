@@ -4,6 +4,7 @@ import { COMPONENTS, type Resources } from '../../../domain/component.js';
 import { reportedOwner } from '../../fence.js';
 import type { Scalable } from '../api.js';
 import { fieldOwner } from '../managed-fields.js';
+import { preparedMarks } from '../marks.js';
 import { mainContainer, RESOURCE_NAMES } from '../requests.js';
 import { floorOf, replicasOf, requestOwners } from '../state.js';
 import {
@@ -48,12 +49,14 @@ export interface WorkloadRecord extends CacheRecord {
   /** Pods of this template end by themselves (activeDeadlineSeconds): `Terminating`, as quotas have it. */
   ends: boolean;
   owners: { replicas: FieldOwner; request: FieldOwner };
+  /** The times of need that it was prepared for, by annotation. */
+  prepared: Readonly<Record<string, number>>;
   /** What the controller complains of: pods that it may not create, a rollout that does not go on. */
   complaints: { reason: string; words: string }[];
 }
 
 const workloadSchema = z.object({
-  metadata: owned,
+  metadata: owned.extend({ annotations: labels }),
   spec: z.object({
     replicas: z.number().optional(),
     selector: selectorSchema,
@@ -115,6 +118,7 @@ export function workloadRecord(object: unknown): WorkloadRecord {
       replicas: fieldOwner(metadata.managedFields, ['spec', 'replicas']),
       request: reportedOwner(requestOwners(scalable).map(({ owner }) => owner)),
     },
+    prepared: preparedMarks(metadata.annotations),
     complaints: status.conditions
       .filter(
         ({ type, status: is }) =>

@@ -64,7 +64,6 @@ export interface ProvisionApi {
   createPriorityClass(body: V1PriorityClass, manager: string, signal: AbortSignal): Promise<void>;
   /** Null, too, where the cluster has no such kind of object. */
   readNodePool(name: string, signal: AbortSignal): Promise<NodePool | null>;
-  patchNodePool(name: string, body: object, manager: string, signal: AbortSignal): Promise<void>;
   readCronJob(at: Named, signal: AbortSignal): Promise<V1CronJob | null>;
   readJob(at: Named, signal: AbortSignal): Promise<V1Job | null>;
   listJobs(namespace: string, selector: string, signal: AbortSignal): Promise<V1Job[]>;
@@ -79,6 +78,9 @@ export interface ProvisionApi {
   /** Epoch seconds, as this worker has them. */
   now(): EpochSeconds;
 }
+
+/** What of it is read; any object may be asked. */
+export const nodePoolOf = (object: unknown): NodePool => nodePoolSchema.parse(object);
 
 const KARPENTER = { group: 'karpenter.sh', version: 'v1', plural: 'nodepools' };
 
@@ -133,12 +135,7 @@ export function createProvisionApi(
       const found: unknown = await read('nodepools.karpenter.sh', signal, () =>
         custom.getClusterCustomObject({ ...KARPENTER, name }, plain(signal)),
       );
-      return found === null ? null : nodePoolSchema.parse(found);
-    },
-    patchNodePool: async (name, body, fieldManager, signal) => {
-      await call('patch on nodepools.karpenter.sh', signal, () =>
-        custom.patchClusterCustomObject({ ...KARPENTER, name, body, fieldManager }, patching(MergePatch, signal)),
-      );
+      return found === null ? null : nodePoolOf(found);
     },
     readCronJob: (at, signal) => read('cronjobs.batch', signal, () => batch.readNamespacedCronJob(at, plain(signal))),
     readJob: (at, signal) => read('jobs.batch', signal, () => batch.readNamespacedJob(at, plain(signal))),

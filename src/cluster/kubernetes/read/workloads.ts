@@ -3,6 +3,7 @@ import type { WorkloadTarget } from '../../port.js';
 import { carries, type PodRecord } from '../cache/placement-records.js';
 import { selects } from '../cache/schemas.js';
 import { componentsOf, type AutoscalerRecord, type WorkloadRecord } from '../cache/workload-records.js';
+import { markName } from '../marks.js';
 import { HPA_CONTROLLER } from '../state.js';
 
 /** The one object that a target means, or why there is none, in words. */
@@ -82,8 +83,13 @@ export function scalingOf(
   return { autoscaler: { kind: 'hpa', name: hpa.name, floor, ceiling }, floorOwner: hpa.floorOwner, hpa: hpa.name };
 }
 
-export function presentState({ workload }: WorkloadTarget, record: WorkloadRecord, scaling: Scaling): WorkloadState {
+export function presentState(target: WorkloadTarget, record: WorkloadRecord, scaling: Scaling): WorkloadState {
+  const { workload, actions = [] } = target;
   const { replicas } = record.owners;
+  const prepared = actions.flatMap(({ action }) => {
+    const value = record.prepared[markName({ field: 'prepared', workload, action, value: 0 })];
+    return value === undefined || value === 0 ? [] : [[action, value] as const];
+  });
   return {
     workload,
     exists: true,
@@ -96,6 +102,7 @@ export function presentState({ workload }: WorkloadTarget, record: WorkloadRecor
       request: record.owners.request,
       floor: scaling.floorOwner,
     },
+    ...(actions.length === 0 ? {} : { prepared: Object.fromEntries(prepared) }),
   };
 }
 
