@@ -231,10 +231,10 @@ describe('what each role may do, by trying everything', () => {
     replicas: ['patch apps/deployments', 'patch apps/statefulsets'],
     scaledObjects: ['patch keda.sh/scaledobjects'],
     requests: ['patch apps/deployments', 'patch apps/statefulsets', 'patch pods/resize'],
-    placeholders: ['create apps/deployments', 'delete apps/deployments', 'patch apps/deployments'],
+    placeholders: ['create apps/deployments', 'patch apps/deployments'],
     karpenter: ['patch karpenter.sh/nodepools'],
-    cronJobs: ['patch batch/cronjobs'],
-    jobs: ['create batch/jobs', 'delete batch/jobs', 'patch batch/jobs'],
+    cronJobs: ['create batch/jobs', 'delete batch/jobs', 'patch batch/jobs'],
+    jobs: ['create batch/jobs', 'delete batch/jobs', 'patch apps/deployments', 'patch apps/statefulsets'],
   };
 
   it.each(ACTUATORS)(

@@ -209,6 +209,23 @@ describe('never zero for what is not known', () => {
     expect(kindOf(() => answerQuery(asked, known(), AT + 10))).toBe(kind);
   });
 
+  it.each<[string, { namespace?: string; target?: string }, string, string]>([
+    ['the account’s name where the file says nothing', {}, 'acme', 'other'],
+    ['the account’s namespace', { namespace: 'shops' }, 'shops', 'acme'],
+    ['the target’s namespace before that', { namespace: 'shops', target: 'web-ns' }, 'web-ns', 'shops'],
+  ])('a ScaledObject has to be in %s', (_, parts, good, bad) => {
+    const [web] = policy.workloads;
+    if (web === undefined) throw new Error('no workload');
+    const { namespace, target } = parts;
+    const own = {
+      ...policy,
+      ...(namespace === undefined ? {} : { namespace }),
+      workloads: [{ ...web, target: { ...web.target, ...(target === undefined ? {} : { namespace: target }) } }],
+    };
+    expect(describeMetric(query({ namespace: good }), own).target).toBe(1);
+    expect(kindOf(() => describeMetric(query({ namespace: bad }), own))).toBe('not-found');
+  });
+
   it('another’s workload and one that is not there get the same answer, word for word', () => {
     const words = (asked: ScalerQuery) => {
       try {

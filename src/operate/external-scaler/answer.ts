@@ -52,12 +52,16 @@ export const notFound = (query: ScalerQuery): HeadroomError =>
     action: `reading ${query.account}/${query.workload} for namespace ${query.namespace}`,
     problem: 'no account of this name has such a workload in this namespace',
     remedy:
-      'the ScaledObject must be in the namespace of the workload’s target; see account, workload and target.namespace in the account file',
+      'the ScaledObject must be in the namespace of the workload’s target; see namespace and target.namespace in the account file',
   });
+
+/** The tenant's boundary: where the workload is, and so where a ScaledObject of it must be. */
+const namespaceOf = (policy: AccountPolicy, workload: WorkloadPolicy): string =>
+  workload.target.namespace ?? policy.namespace ?? policy.account;
 
 function askedOf(query: ScalerQuery, policy: AccountPolicy): Asked {
   const workload = policy.workloads.find(({ name }) => name === query.workload);
-  if (workload === undefined || (workload.target.namespace ?? policy.account) !== query.namespace) {
+  if (workload === undefined || namespaceOf(policy, workload) !== query.namespace) {
     throw notFound(query);
   }
   const fail: Asked['fail'] = (kind, problem, remedy) =>
