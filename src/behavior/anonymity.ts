@@ -2,11 +2,12 @@ import { addMeasures, sumContributions, type Contribution } from './contribution
 import type { BehaviorRow, Measure, RowKind, RowPart } from './events.js';
 
 /**
- * What is given up, step by step, where a cell rests on too few persons. Of an operation its data set goes first, then
- * the group, then the operation itself; of a transition the group first, since the pair is what it is about.
+ * What is given up, step by step, where a cell rests on too few persons. Of an operation the group goes first and its
+ * data set stays, since data sets that are read by many groups are the ones worth fetching ahead; what has no data set
+ * of many keeps its group, then the operation alone. Of a transition the pair stays longest: it is what it is about.
  */
 const STEPS: Record<RowKind, readonly (readonly RowPart[])[]> = {
-  operation: [[], ['detail'], ['detail', 'group'], ['detail', 'group', 'name']],
+  operation: [[], ['group'], ['detail'], ['detail', 'group'], ['detail', 'group', 'name']],
   transition: [[], ['group'], ['detail', 'group'], ['detail', 'group', 'name']],
   program: [[], ['name']],
   region: [[], ['name']],

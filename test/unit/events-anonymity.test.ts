@@ -26,8 +26,13 @@ describe('small groups are merged', () => {
       rows: [{ name: 'query', detail: null, group: 'staff', merged: ['detail'], users: 6 }],
     },
     {
-      name: 'groups of few: the group goes as well',
+      name: 'groups of few: the group goes, the data set stays',
       events: crowd(6, (index) => ({ dataset: 'a', group: `g${index}` })),
+      rows: [{ name: 'query', detail: 'a', group: null, merged: ['group'], users: 6 }],
+    },
+    {
+      name: 'both of few: the operation stays',
+      events: crowd(6, (index) => ({ dataset: `d${index}`, group: `g${index}` })),
       rows: [{ name: 'query', detail: null, group: null, merged: ['detail', 'group'], users: 6 }],
     },
     {

@@ -81,7 +81,7 @@ export const register: RegisterCommand = (program, terminal) => {
         .command('listen')
         .description('take events by HTTP: JSON lines and OTLP logs; until Ctrl-C')
         .option('--host <address>', 'to listen on; put TLS in front of any other than loopback', '127.0.0.1')
-        .option('--port <n>', 'to listen on', whole(1, 65_535), 4318),
+        .option('--port <n>', 'to listen on; 0 takes a free one', whole(0, 65_535), 4318),
     ).action(async (options: DoorFlags & { host: string; port: number }) => {
       const { listen } = await import('../events.js');
       await listen(terminal, options);

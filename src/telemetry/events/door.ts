@@ -126,6 +126,7 @@ export async function createDoor({ keys, ...given }: DoorOptions): Promise<Door>
     waiting = Number(counts?.[1] ?? 0);
   };
   const database = await openDatabase({ path, memoryLimit: '128MB', threads: 1, readers: 1, onOpen });
+  await chmod(path, 0o600);
   const queue = createWriteQueue(database);
   const closer = createCloser({
     ...{ database, queue, keys, doorId: () => id, options },
