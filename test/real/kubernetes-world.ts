@@ -1,4 +1,5 @@
 import { KubeConfig } from '@kubernetes/client-node';
+import { applyObjects, kubectl, real, uniqueName } from './real.js';
 
 /** Objects as a user would apply them, for tests of reading. */
 
@@ -45,5 +46,31 @@ export const hpa = (namespace: string, name: string, min: number, max: number) =
 export function kubeConfigFile(path: string): KubeConfig {
   const config = new KubeConfig();
   config.loadFromFile(path);
+  return config;
+}
+
+/** A service account with these rules, in its namespace alone or in the whole cluster; as a kubeconfig of its own. */
+export async function serviceAccount(options: {
+  namespace: string;
+  rules: readonly unknown[];
+  cluster: boolean;
+  name?: string;
+}): Promise<KubeConfig> {
+  const { namespace, rules, cluster } = options;
+  const name = options.name ?? uniqueName('reader');
+  const subjects = [{ kind: 'ServiceAccount', name, namespace }];
+  const kind = cluster ? 'ClusterRole' : 'Role';
+  const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind, name };
+  const metadata = { name, ...(cluster ? {} : { namespace }) };
+  await applyObjects(
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } },
+    { apiVersion: 'rbac.authorization.k8s.io/v1', kind, metadata, rules },
+    { apiVersion: 'rbac.authorization.k8s.io/v1', kind: `${kind}Binding`, metadata, subjects, roleRef },
+  );
+  const token = (await kubectl(['-n', namespace, 'create', 'token', name])).trim();
+  const config = kubeConfigFile(real.cluster.kubeconfig);
+  const at = config.getCurrentCluster();
+  if (at === null) throw new Error('the kubeconfig has no cluster');
+  config.loadFromClusterAndUser(at, { name, token });
   return config;
 }

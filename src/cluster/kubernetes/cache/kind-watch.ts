@@ -136,7 +136,8 @@ export function createKindWatch<R extends CacheRecord>(
     if (refused?.kind === 'forbidden') {
       if (refused.status === 403 && kind.namespaced && !narrow) {
         narrow = true;
-        sayOnce(`${kind.resource} may not be listed over all namespaces: the accounts’ own are watched instead`);
+        if (!kind.custom)
+          sayOnce(`${kind.resource} may not be listed over all namespaces: the accounts’ own are watched instead`);
         void whole?.reflector.close();
         whole = null;
       }
@@ -150,6 +151,8 @@ export function createKindWatch<R extends CacheRecord>(
           remedy: 'see what the kubeconfig’s user may do with kubectl auth can-i --list',
         });
       }
+      // Rights are asked before it is looked whether there is such a kind: where nothing needs it, nobody misses it.
+      if (kind.custom) return true;
       sayOnce(`${kind.resource} are not seen: ${refused.words}`);
       return false;
     }
