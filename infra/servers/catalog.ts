@@ -110,7 +110,7 @@ const faketime: DebianPackage = {
   name: 'faketime',
   version: 'debian',
   package: 'libfaketime',
-  tools: { 'libfaketime.so.1': 'usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1' },
+  tools: { 'libfaketimeMT.so.1': 'usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1' },
 };
 
 export const GO_MODULES: readonly GoModule[] = [kubernetes, influxdb, karpenter, keda];
