@@ -1,7 +1,7 @@
 # Headroom. `make demo` and `make test` need Node >= 20.3, Python >= 3.9 with pip, and make; nothing else by hand.
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
-.PHONY: servers-build servers test-real help setup demo test lint format bench-decision bench-cycles first-run clean
+.PHONY: servers-build servers test-real help setup demo test lint format bench-decision bench-cycles bench-telemetry first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -37,6 +37,9 @@ bench-decision: setup ## Forecast + optimize, one account; writes bench/results/
 
 bench-cycles: setup ## Cycles per second of many accounts; writes bench/results/cycles.json
 	@node dist/bench/cycles.js
+
+bench-telemetry: servers-build ## 5.2 million samples in InfluxDB and in the store, windows read from both; writes bench/results/telemetry.json
+	@node dist/bench/telemetry.js
 
 first-run: setup ## The loop on real traces (TRACES=folder); writes docs/first-run.md
 	@node dist/bench/first-run.js $(TRACES)
