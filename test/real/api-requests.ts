@@ -10,7 +10,6 @@ import { kubectl, real } from './real.js';
 export interface Attempt {
   verb: string;
   resource: string;
-  namespaced: boolean;
   method: string;
   /** With NAMESPACE in it where it is namespaced. */
   path: string;
@@ -33,26 +32,47 @@ const listSchema = z.object({
 /** Asking what oneself may do is everybody's right, and changes nothing. */
 const OWN_QUESTIONS = /^(authorization\.k8s\.io\/selfsubject|authentication\.k8s\.io\/selfsubjectreviews)/;
 
+/** Not installed here: who may do what is asked before whether there is such a kind. */
+const CUSTOM: Kind[] = [
+  { base: '/apis/keda.sh/v1alpha1', group: 'keda.sh', name: 'scaledobjects', namespaced: true },
+  { base: '/apis/keda.sh/v1alpha1', group: 'keda.sh', name: 'triggerauthentications', namespaced: true },
+  { base: '/apis/karpenter.sh/v1', group: 'karpenter.sh', name: 'nodepools', namespaced: false },
+  { base: '/apis/karpenter.sh/v1', group: 'karpenter.sh', name: 'nodeclaims', namespaced: false },
+].map((kind) => ({ ...kind, verbs: Object.keys(METHODS) }));
+
+interface Kind {
+  base: string;
+  group: string;
+  name: string;
+  namespaced: boolean;
+  verbs: string[];
+}
+
 /** Every write of every kind that this API server knows, its subresources included, and every read of secrets. */
 export async function everyAttempt(): Promise<Attempt[]> {
-  const attempts: Attempt[] = [];
+  const known: Kind[] = [];
   for (const { base, group } of await groupVersions()) {
     const list = listSchema.parse(JSON.parse(await kubectl(['get', '--raw', base])));
-    for (const { name, namespaced, verbs } of list.resources) {
-      const resource = group === '' ? name : `${group}/${name}`;
-      if (OWN_QUESTIONS.test(resource)) continue;
-      const [plural = '', ...sub] = name.split('/');
-      const collection = `${base}${namespaced ? '/namespaces/NAMESPACE' : ''}/${plural}`;
-      const object = [collection, 'nobody', ...sub].join('/');
-      const reads = resource === 'secrets' ? SECRETS : [];
-      for (const verb of verbs.filter((known) => known in METHODS || reads.includes(known))) {
-        const whole = sub.length === 0 && ['create', 'deletecollection', 'list', 'watch'].includes(verb);
-        const path = whole ? collection : object;
-        attempts.push({ verb, resource, namespaced, method: METHODS[verb] ?? 'GET', path: `${path}${queryOf(verb)}` });
-      }
-    }
+    known.push(...list.resources.map((resource) => ({ ...resource, base, group })));
   }
-  return attempts;
+  const isKnown = (one: Kind): boolean => known.some(({ group, name }) => group === one.group && name === one.name);
+  return [...known, ...CUSTOM.filter((one) => !isKnown(one))].flatMap(attemptsOn);
+}
+
+function attemptsOn({ base, group, name, namespaced, verbs }: Kind): Attempt[] {
+  const resource = group === '' ? name : `${group}/${name}`;
+  if (OWN_QUESTIONS.test(resource)) return [];
+  const [plural = '', ...sub] = name.split('/');
+  const collection = `${base}${namespaced ? '/namespaces/NAMESPACE' : ''}/${plural}`;
+  const object = [collection, 'nobody', ...sub].join('/');
+  const reads = resource === 'secrets' ? SECRETS : [];
+  return verbs
+    .filter((verb) => verb in METHODS || reads.includes(verb))
+    .map((verb) => {
+      const whole = sub.length === 0 && ['create', 'deletecollection', 'list', 'watch'].includes(verb);
+      const path = `${whole ? collection : object}${queryOf(verb)}`;
+      return { verb, resource, method: METHODS[verb] ?? 'GET', path };
+    });
 }
 
 /** Nothing is kept even where it is allowed. */

@@ -7,7 +7,7 @@ import { toolPath } from '../../infra/servers/index.js';
 import { ROOT } from '../../infra/servers/locate.js';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes/adapter.js';
 import { askAs, everyAttempt, type Asker, type Attempt } from './api-requests.js';
-import { applyObjects, eventually, kubectl, ownNamespace, real, uniqueName } from './real.js';
+import { eventually, kubectl, ownNamespace, real, uniqueName } from './real.js';
 
 const CHART = join(ROOT, 'infra', 'helm', 'headroom');
 
@@ -186,16 +186,16 @@ const onlyOne = (name: string): Values => ({ ...allOf(false), [name]: true });
 describe('what each role may do, by trying everything', () => {
   let attempts: Attempt[];
   beforeAll(async () => {
-    await applyObjects(customResource('keda.sh', 'v1alpha1', 'ScaledObject', 'scaledobjects', 'Namespaced'));
-    await applyObjects(customResource('karpenter.sh', 'v1', 'NodePool', 'nodepools', 'Cluster'));
-    attempts = await eventually(async () => {
-      const every = await everyAttempt();
-      const known = (name: string): boolean => every.some(({ resource }) => resource === name);
-      return known('keda.sh/scaledobjects') && known('karpenter.sh/nodepools') && every;
-    });
+    attempts = await everyAttempt();
     // Else the tests below would prove little.
     expect(attempts.length).toBeGreaterThan(250);
-    for (const resource of ['secrets', 'pods/exec', 'nodes', 'rbac.authorization.k8s.io/clusterrolebindings']) {
+    for (const resource of [
+      'secrets',
+      'pods/exec',
+      'nodes',
+      'keda.sh/scaledobjects',
+      'rbac.authorization.k8s.io/clusterrolebindings',
+    ]) {
       expect(attempts.map((attempt) => attempt.resource)).toContain(resource);
     }
   });
@@ -295,25 +295,6 @@ describe('what each role may do, by trying everything', () => {
     expect(await kubectl(['-n', rival, 'get', 'hpa', 'web', '-o', 'jsonpath={.spec.minReplicas}'])).toBe('1');
     await cluster.close();
   });
-});
-
-const customResource = (group: string, version: string, kind: string, plural: string, scope: string) => ({
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: `${plural}.${group}` },
-  spec: {
-    group,
-    scope,
-    names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
-    versions: [
-      {
-        name: version,
-        served: true,
-        storage: true,
-        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-      },
-    ],
-  },
 });
 
 const deployment = (namespace: string) => ({
