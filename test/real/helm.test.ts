@@ -2,10 +2,12 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { stringify } from 'yaml';
+import { parseAllDocuments, stringify } from 'yaml';
+import { z } from 'zod';
 import { toolPath } from '../../infra/servers/index.js';
 import { ROOT } from '../../infra/servers/locate.js';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes/adapter.js';
+import { headroom } from '../cli/headroom.js';
 import { askAs, everyAttempt, type Asker, type Attempt } from './api-requests.js';
 import { eventually, kubectl, ownNamespace, real, uniqueName } from './real.js';
 
@@ -26,6 +28,23 @@ async function helm(args: readonly string[], values: Values = {}): Promise<strin
 
 const withoutValues = async (args: readonly string[]): Promise<string> =>
   (await promisify(execFile)(toolPath('helm'), [...args, '--kubeconfig', real.cluster.kubeconfig])).stdout;
+
+/** Of a Deployment, what tells how its containers are started. */
+const workerSchema = z.object({
+  spec: z.object({
+    template: z.object({
+      spec: z.object({
+        containers: z.array(
+          z.object({
+            name: z.string(),
+            args: z.array(z.string()),
+            env: z.array(z.object({ name: z.string(), value: z.string().optional() })),
+          }),
+        ),
+      }),
+    }),
+  }),
+});
 
 let home: string;
 let shop: string;
@@ -112,6 +131,28 @@ describe('what the chart renders', () => {
     const said = await kubectl(['apply', '--dry-run=server', '-f', '-'], { input: manifests });
     const objects = manifests.split('\n').filter((line) => line.startsWith('kind: ')).length;
     expect(said.trim().split('\n')).toHaveLength(objects);
+  });
+
+  it('the command lines of the workers are understood, and their environment is read', async () => {
+    const values = {
+      ...clusters(main(), { name: 'eu-1', kubeconfigSecret: 'eu-1', context: 'eu' }),
+      telemetry: { source: 'prometheus', prometheus: { url: 'http://p:9090' } },
+      workers: { compute: { threads: 2 } },
+    };
+    const manifests = await helm(['template', 'headroom', CHART, '--namespace', home], values);
+    const workers = parseAllDocuments(manifests)
+      .map((document) => workerSchema.safeParse(document.toJS()))
+      .flatMap(({ data }) => data?.spec.template.spec.containers ?? [])
+      .filter(({ name }) => name === 'worker');
+    expect(workers).toHaveLength(4);
+    for (const { args, env } of workers) {
+      const named = Object.fromEntries(env.map(({ name, value }) => [name, value ?? 'from-a-secret-of-the-test']));
+      const given = { ...named, HEADROOM_HOME: '/nonexistent', KUBECONFIG: real.cluster.kubeconfig };
+      const ran = await headroom({ ...given, TEMPORAL_ADDRESS: '127.0.0.1:1', PATH: process.env['PATH'] }, ...args);
+      // Every option is known; what is not there is Temporal.
+      expect(ran.err).toContain('connecting to Temporal at 127.0.0.1:1');
+      expect(ran.code).toBe(5);
+    }
   });
 
   it('installs: pods under the restricted standard, a token that stays, and goes again', async () => {
