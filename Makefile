@@ -1,7 +1,8 @@
 # Headroom. `make demo` and `make test` need Node >= 20.3, Python >= 3.9 with pip, and make; nothing else by hand.
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
-.PHONY: servers-build servers test-real help setup demo test lint format bench-decision bench-cycles bench-telemetry first-run clean
+# One target a line below; none of them is a file.
+.PHONY: chaos bench-real bench-observe bench-telemetry servers-build servers test-real test-peers help setup demo test lint format bench-decision bench-cycles bench-telemetry first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -24,6 +25,10 @@ servers: servers-build ## Starts them on free ports and says how to reach them, 
 test-real: servers-build ## Tests against those servers (FILES=test/real/… for some)
 	@node infra/test.mjs --config vitest.real.config.ts $(FILES)
 
+test-peers: servers-build ## Tests beside KEDA and Karpenter, which it builds first: some twenty minutes once (FILES=test/peers/…)
+	@node dist/infra/servers/provide.js peers
+	@node infra/test.mjs --config vitest.peers.config.ts $(FILES)
+
 lint: setup ## Types, lint lines between the rooms, format
 	@node node_modules/typescript/bin/tsc --noEmit -p .
 	@node node_modules/eslint/bin/eslint.js .
@@ -40,6 +45,18 @@ bench-cycles: setup ## Cycles per second of many accounts; writes bench/results/
 
 bench-telemetry: servers-build ## 5.2 million samples in InfluxDB and in the store, windows read from both; writes bench/results/telemetry.json
 	@node dist/bench/telemetry.js
+
+bench-telemetry: servers-build ## A 28-day window out of InfluxDB beside the embedded store; writes bench/results/telemetry.json
+	@node dist/bench/telemetry.js
+
+bench-observe: servers-build ## 1,000 Deployments watched: memory, requests; writes bench/results/observe.json
+	@node dist/bench/observe.js
+
+bench-real: servers-build ## From a burst to ready pods, beside the HPA controller; writes bench/results/real.json
+	@node dist/bench/real.js
+
+chaos: servers-build ## 200 times SIGKILL of the worker (about half an hour); writes bench/results/chaos.json
+	@CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_RESULT=1 node infra/test.mjs --config vitest.real.config.ts test/real/chaos.test.ts
 
 first-run: setup ## The loop on real traces (TRACES=folder); writes docs/first-run.md
 	@node dist/bench/first-run.js $(TRACES)

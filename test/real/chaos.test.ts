@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, Connection } from '@temporalio/client';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ROOT } from '../../infra/servers/locate.js';
+import { writeResults } from '../../bench/result.js';
 import { connectClient } from '../../src/temporal/connection.js';
 import { accountWorkflowId, overrideSignal, pauseSignal, resumeSignal } from '../../workflows/messages.js';
 import { eventually } from './real.js';
@@ -20,7 +17,7 @@ import { openWorld, WORKLOADS, type World } from './world.js';
  */
 
 const KILLS = Number(process.env['CHAOS_KILLS'] ?? 20);
-const RESULT = process.env['CHAOS_RESULT'];
+const WRITES_RESULT = process.env['CHAOS_RESULT'] !== undefined;
 const SEED = Number(process.env['CHAOS_SEED'] ?? 4);
 const ACCOUNTS = ['chaos-a', 'chaos-b', 'chaos-c'];
 
@@ -136,38 +133,39 @@ describe('SIGKILL of the worker at random moments', () => {
     });
     expect(lost).toEqual([]);
     expect(changes.length).toBeGreaterThan(KILLS / 4);
-    if (RESULT !== undefined) {
-      await report({ asked, changes, writes: writes.length, met, lost: lost.length, twice: twice.length });
+    if (WRITES_RESULT) {
+      report({
+        asked,
+        changes,
+        writes: writes.length,
+        met,
+        lost: lost.length,
+        twice: twice.length,
+        halfWay: halfWay.length,
+      });
     }
   });
 
-  async function report(found: {
+  function report(found: {
     asked: number;
     changes: { result: string }[];
     writes: number;
     met: Record<string, number>;
     lost: number;
     twice: number;
-  }): Promise<void> {
-    const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim();
+    halfWay: number;
+  }): void {
     const results = found.changes.reduce<Record<string, number>>(
       (sum, { result }) => ({ ...sum, [result]: (sum[result] ?? 0) + 1 }),
       {},
     );
-    const metric = (name: string, value: number, note: string): object => ({
-      metric: name,
-      value,
-      unit: 'changes',
-      goal: 0,
-      better: 'lower',
-      met: value === 0,
-      note,
-    });
     const note = `${KILLS} kills (seed ${SEED}) over ${found.changes.length} changes ${JSON.stringify(results)}, ${found.writes} writes taken by the API server; kills met ${JSON.stringify(found.met)}`;
-    await writeFile(
-      join(ROOT, RESULT ?? ''),
-      `${JSON.stringify({ commit, machine: '2 cores', date: new Date().toISOString(), results: [metric('lost', found.lost, note), metric('applied twice', found.twice, note), metric('left half way', 0, note)] }, null, 2)}\n`,
-    );
+    const zero = { unit: 'changes', goal: 0, better: 'lower' as const };
+    writeResults('chaos', [
+      { metric: 'lost', value: found.lost, ...zero, note },
+      { metric: 'applied twice', value: found.twice, ...zero },
+      { metric: 'left half way', value: found.halfWay, ...zero },
+    ]);
   }
 });
 
