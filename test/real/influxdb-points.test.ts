@@ -64,12 +64,7 @@ describe('points', () => {
       } catch (error) {
         // Refused when it is written, with the reason: never bent into another name.
         expect(error).toMatchObject({ kind: 'invalid-input' });
-        expect(
-          account === '' ||
-            workload === '' ||
-            /[\n\r\0\\]/.test(account + workload) ||
-            !(account + workload).isWellFormed(),
-        ).toBe(true);
+        expect(account === '' || workload === '' || /[\n\r\0\\\p{Cs}]/u.test(account + workload)).toBe(true);
       }
     }
     expect(kept.size).toBeGreaterThan(40);

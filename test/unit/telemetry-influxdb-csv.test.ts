@@ -73,7 +73,7 @@ describe('annotated CSV', () => {
       fc.record({
         time: fc.integer({ min: 0, max: 4_000_000_000 }),
         value: fc.double({ noNaN: true, noDefaultInfinity: true }),
-        workload: fc.oneof(name, odd).filter((text) => !text.includes('\r') && text.isWellFormed()),
+        workload: fc.oneof(name, odd).filter((text) => !/[\r\p{Cs}]/u.test(text)),
       }),
       { maxLength: 8 },
     );

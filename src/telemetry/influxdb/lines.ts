@@ -13,14 +13,14 @@ export type FieldValue = number | boolean | string;
 /**
  * A tag's value as the protocol writes it. What it cannot carry is refused and not bent: two names must never become
  * one.
- * @throws HeadroomError `invalid-input`: an empty value, a line break, a backslash at the end.
+ * @throws HeadroomError `invalid-input`: an empty value, a line break, half a surrogate pair, a backslash at the end.
  */
 function tagValue(name: string, value: string): string {
-  if (value === '' || /[\n\r\0]/.test(value) || value.endsWith('\\')) {
+  if (value === '' || /[\n\r\0\p{Cs}]/u.test(value) || value.endsWith('\\')) {
     throw influxError(
       'invalid-input',
       `writing a point of ${name} ${JSON.stringify(value)}`,
-      'InfluxDB cannot keep an empty name, one with a line break, or one that ends in a backslash',
+      'InfluxDB cannot keep an empty name, one with a line break or half a character, or one that ends in a backslash',
       'name it otherwise',
     );
   }

@@ -80,11 +80,12 @@ export async function bucketKeeps(connection: InfluxConnection, name: string): P
 const keepsOf = (bucket: Bucket): number => bucket.retentionRules[0]?.everySeconds ?? 0;
 
 /**
- * What InfluxDB takes by itself for a new bucket. A changed one keeps what it had, which must not be longer than its
- * retention.
+ * Seconds of data that InfluxDB keeps in one shard, and drops as one. It would take days up to half a year; a month's
+ * window then opens 28 shards and takes a quarter longer than from weeks (179 against 136 ms). Never longer than the
+ * retention, which the server refuses.
  */
 function shardGroupOf(keep: number): number {
-  if (keep === 0 || keep > 183 * DAY) return 7 * DAY;
+  if (keep === 0 || keep >= 28 * DAY) return 7 * DAY;
   return keep < 2 * DAY ? HOUR : DAY;
 }
 
@@ -96,7 +97,8 @@ async function ensureBucket(
 ): Promise<SetupStep> {
   const { name, keep, description } = wanted;
   const api = new BucketsAPI(connection.client);
-  const retentionRules = keep === 0 ? [] : [{ type: 'expire' as const, everySeconds: keep }];
+  const retentionRules =
+    keep === 0 ? [] : [{ type: 'expire' as const, everySeconds: keep, shardGroupDurationSeconds: shardGroupOf(keep) }];
   const found = await findBucket(connection, name);
   if (found === null) {
     await translated(connection, `creating bucket ${name}`, () =>
