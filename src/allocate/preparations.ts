@@ -59,7 +59,7 @@ export function startFields(prepared: Prepared, numbers: Numbers, taken: string[
     const seen = moved?.start ?? scheduled;
     if (moved?.begun === true || start === seen) return [];
     // What has not been moved by its scheduled time runs as scheduled.
-    if (moved === undefined && scheduled <= at + MARGIN) return [];
+    if (moved === undefined && (scheduled <= at + MARGIN || scheduled !== known.next)) return [];
     if (known.refusal !== null) {
       taken.push(`${task} stays as scheduled: ${known.refusal}`);
       return [];

@@ -15,7 +15,14 @@ export interface WorkloadState {
   /** Requests of one replica. */
   request: Resources;
   /** The replica floor that an autoscaler enforces (HPA minReplicas), with its ceiling; null where there is none. */
-  autoscaler: { kind: 'hpa' | 'scaledobject'; name: string; floor: number; ceiling: number } | null;
+  autoscaler: {
+    kind: 'hpa' | 'scaledobject';
+    name: string;
+    floor: number;
+    ceiling: number;
+    /** The floor that its user set: no plan goes below it. Absent where it is not known. */
+    userFloor?: number;
+  } | null;
   /** Owners of the fields that Headroom may touch. */
   owners: { replicas: FieldOwner; request: FieldOwner; floor: FieldOwner };
   /** The time of need that each action last prepared it for; absent where the cluster keeps no such book. */
@@ -91,6 +98,8 @@ export interface TaskState {
   task: string;
   /** Why its occurrences cannot be moved; null where they can. */
   refusal: string | null;
+  /** The occurrence that is to come next by its schedule: no later one can be moved yet. */
+  next: EpochSeconds | null;
   /** Occurrences that were moved: when they shall begin, and whether they have begun. */
   moved: { scheduled: EpochSeconds; start: EpochSeconds; begun: boolean }[];
 }

@@ -65,6 +65,8 @@ export interface ProvisionApi {
   /** Null, too, where the cluster has no such kind of object. */
   readNodePool(name: string, signal: AbortSignal): Promise<NodePool | null>;
   readCronJob(at: Named, signal: AbortSignal): Promise<V1CronJob | null>;
+  /** Of the CronJob's status, as its controller keeps it; the body has the resourceVersion that was read. */
+  patchCronJobStatus(at: Named, body: unknown, manager: string, signal: AbortSignal): Promise<void>;
   readJob(at: Named, signal: AbortSignal): Promise<V1Job | null>;
   listJobs(namespace: string, selector: string, signal: AbortSignal): Promise<V1Job[]>;
   createJob(at: Named, body: V1Job, manager: string, signal: AbortSignal): Promise<void>;
@@ -138,6 +140,11 @@ export function createProvisionApi(
       return found === null ? null : nodePoolOf(found);
     },
     readCronJob: (at, signal) => read('cronjobs.batch', signal, () => batch.readNamespacedCronJob(at, plain(signal))),
+    patchCronJobStatus: async (at, body, fieldManager, signal) => {
+      await call('patch on cronjobs/status.batch', signal, () =>
+        batch.patchNamespacedCronJobStatus({ ...at, body, fieldManager }, patching(MergePatch, signal)),
+      );
+    },
     readJob: (at, signal) => read('jobs.batch', signal, () => batch.readNamespacedJob(at, plain(signal))),
     listJobs: (namespace, labelSelector, signal) =>
       call('list on jobs.batch', signal, async () => {

@@ -12,6 +12,9 @@ export const ACTION = 'headroom.dev/action';
 export const SCHEDULED = 'headroom.dev/scheduled';
 export const START_AT = 'headroom.dev/start-at';
 
+/** What its CronJob had last run before (epoch seconds), to be put back; empty where it had never run. */
+export const RAN_BEFORE = 'headroom.dev/ran-before';
+
 export const madeFor = (account: string): Record<string, string> => ({ [MANAGED_BY]: 'headroom', [ACCOUNT]: account });
 
 /** Says no, in words, where an object belongs to somebody else; null where it is this account's. */

@@ -1,14 +1,15 @@
-import type { V1Deployment, V1Job } from '@kubernetes/client-node';
+import type { V1CronJob, V1Deployment, V1Job } from '@kubernetes/client-node';
 import { Cron } from 'croner';
 import type { ClusterState, NodePoolState, PoolState, TaskState } from '../../../domain/cluster.js';
 import { HeadroomError } from '../../../domain/errors.js';
+import type { EpochSeconds } from '../../../domain/time.js';
 import type { ObserveRequest, PoolTarget, TaskTarget } from '../../port.js';
 import { limitOf, limitOwner, perNode, weightOf, weightOwner } from '../actuators/nodepool.js';
 import { warmOwner } from '../actuators/placeholders.js';
 import { ApiRefusal } from '../calls.js';
 import type { NodePool, ProvisionApi } from './api.js';
 import { ACCOUNT, TASK } from './labels.js';
-import { immovable, movedOccurrence, zoneOf } from './occurrence-job.js';
+import { immovable, movedOccurrence, nextRun, zoneOf } from './occurrence-job.js';
 import { placeholdersName } from './placeholder-pods.js';
 import type { Releaser } from './releaser.js';
 
@@ -125,9 +126,12 @@ async function tasksOf(
   return Promise.all(
     tasks.map(async (target): Promise<TaskState> => {
       const own = (jobs.get(target.namespace) ?? []).filter(({ metadata }) => metadata?.labels?.[TASK] === target.task);
+      const cronJob = await api.readCronJob({ namespace: target.namespace, name: target.name }, signal);
+      const refusal = refusalOf(api.now(), target, cronJob);
       return {
         task: target.task,
-        refusal: await refusalOf(api, target, signal),
+        refusal,
+        next: cronJob === null || refusal !== null ? null : nextRun(cronJob, api.now()),
         moved: own.flatMap((job) => {
           const moved = movedOccurrence(job);
           return moved === null || Math.max(moved.scheduled, moved.start) < since ? [] : [moved];
@@ -137,18 +141,17 @@ async function tasksOf(
   );
 }
 
-async function refusalOf(
-  api: ProvisionApi,
+function refusalOf(
+  at: EpochSeconds,
   { namespace, name, schedule }: TaskTarget,
-  signal: AbortSignal,
-): Promise<string | null> {
-  const cronJob = await api.readCronJob({ namespace, name }, signal);
+  cronJob: V1CronJob | null,
+): string | null {
   if (cronJob === null) return `there is no CronJob ${namespace}/${name}`;
   const never = immovable(cronJob);
   if (never !== null) return `CronJob ${namespace}/${name}: ${never}`;
   if (schedule === undefined) return null;
-  const now = new Date(api.now() * 1000);
-  const next = (line: string, timezone: string) => new Cron(line, { timezone, paused: true }).nextRun(now)?.getTime();
+  const next = (line: string, timezone: string) =>
+    new Cron(line, { timezone, paused: true }).nextRun(new Date(at * 1000))?.getTime();
   const theirs = { line: cronJob.spec?.schedule ?? '', zone: zoneOf(cronJob) };
   return next(theirs.line, theirs.zone) === next(schedule.cron, schedule.timeZone)
     ? null
