@@ -50,6 +50,8 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
   if (unknown.length > 0 || roles.length === 0) {
     throw new CommandFailure(EXIT.usage, `--roles ${options.roles}: known are ${ROLES.join(', ')}`);
   }
+  // Read before anything is opened, so that a mistake in it leaves nothing to close.
+  const sourceOver = sourceOf(options.source, terminal.env);
   installLogger();
   const home = homeFolder(terminal.env);
   const scale = await clockOf(
@@ -97,7 +99,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       createActivities(
         {
           store: recording,
-          source: sourceOf(options.source, recording, terminal.env),
+          source: sourceOver(recording),
           cluster: (name) => {
             if (cluster !== null && name === options.cluster) return cluster;
             throw new HeadroomError({
@@ -159,13 +161,23 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
   }
 }
 
-function sourceOf(kind: string, store: Store, env: NodeJS.ProcessEnv): UsageSource {
-  if (kind === 'store') return store;
-  if (kind === 'prometheus') return createPrometheusUsage({ ...prometheusOptions(env), locate: locateByPolicy(store) });
-  if (kind !== 'influxdb') {
-    throw new CommandFailure(EXIT.usage, `--source ${kind}: known are store, influxdb, prometheus`);
+/** What the environment says of the source; the source itself stands on the store. */
+function sourceOf(kind: string, env: NodeJS.ProcessEnv): (store: Store) => UsageSource {
+  switch (kind) {
+    case 'store':
+      return (store) => store;
+    case 'prometheus': {
+      const options = prometheusOptions(env);
+      // Templates are read when a source is made; this one is never asked.
+      void createPrometheusUsage(options).close();
+      return (store) => createPrometheusUsage({ ...options, locate: locateByPolicy(store) });
+    }
+    case 'influxdb': {
+      const { url, token, org, names } = influxOfEnvironment(env, '--source influxdb');
+      const { bucket, hourlyBucket } = names;
+      return () => createInfluxTelemetry({ url, token, org, bucket, hourlyBucket });
+    }
+    default:
+      throw new CommandFailure(EXIT.usage, `--source ${kind}: known are store, influxdb, prometheus`);
   }
-  const { url, token, org, names } = influxOfEnvironment(env, '--source influxdb');
-  const { bucket, hourlyBucket } = names;
-  return createInfluxTelemetry({ url, token, org, bucket, hourlyBucket });
 }
