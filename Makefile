@@ -1,8 +1,8 @@
 # Headroom. `make demo` and `make test` need Node >= 20.3, Python >= 3.9 with pip, and make; nothing else by hand.
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
-# One target a line below; none of them is a file.
-.PHONY: chaos bench-real bench-observe bench-telemetry servers-build servers test-real test-peers help setup demo test lint format bench-decision bench-cycles bench-telemetry first-run clean
+.PHONY: help setup demo test test-real test-peers lint format servers-build servers chaos bench-decision bench-cycles \
+  bench-telemetry bench-observe bench-real first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -44,9 +44,6 @@ bench-cycles: setup ## Cycles per second of many accounts; writes bench/results/
 	@node dist/bench/cycles.js
 
 bench-telemetry: servers-build ## 5.2 million samples in InfluxDB and in the store, windows read from both; writes bench/results/telemetry.json
-	@node dist/bench/telemetry.js
-
-bench-telemetry: servers-build ## A 28-day window out of InfluxDB beside the embedded store; writes bench/results/telemetry.json
 	@node dist/bench/telemetry.js
 
 bench-observe: servers-build ## 1,000 Deployments watched: memory, requests; writes bench/results/observe.json
