@@ -151,7 +151,7 @@ function workloadFields(
     const { floor } = state.autoscaler;
     const owner = state.owners.floor;
     // A floor that a person set is theirs: it is raised above, and later lowered to it again, never under it.
-    const lowest = ours(owner) && owner !== null ? least : Math.max(least, floor);
+    const lowest = Math.max(least, state.autoscaler.userFloor ?? (ours(owner) && owner !== null ? 0 : floor));
     const value = planned < floor ? Math.min(floor, Math.max(planned, lowest)) : planned;
     if (value !== floor && may(owner, `${name}.floor`)) {
       fields.push({ target: { field: 'floor', workload: name, value }, seen: { value: floor, owner }, reason });

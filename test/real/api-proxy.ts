@@ -39,7 +39,8 @@ export async function openApiProxy(kubeconfigFile: string): Promise<ApiProxy> {
         `${cluster.server}${url}`,
         { method, ca, headers: { ...incoming.headers, host: new URL(cluster.server).host }, agent: false },
         (answer) => {
-          if (method === 'PATCH' && proxy.loseAnswers > 0) {
+          // One that was refused was no write.
+          if (method === 'PATCH' && proxy.loseAnswers > 0 && (answer.statusCode ?? 0) < 300) {
             proxy.loseAnswers--;
             answer.resume();
             answer.once('end', () => incoming.socket.destroy());

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { HEADROOM } from '../fence.js';
 import { apiVersionOf, type JsonObject, type LiveObject, type ObjectApi, type ObjectRef } from './objects.js';
 import { ownersOf, type PathStep } from './managed-fields.js';
@@ -19,12 +20,15 @@ export interface Write {
   paths: readonly (readonly PathStep[])[];
   /** Headroom's own annotations, its mark among them. */
   annotations: Record<string, string>;
+  /** Those of them that shall be gone. */
+  without?: readonly string[];
   /** Whose name stands at the field afterwards. */
   writeAs: { manager: string; ours: boolean };
 }
 
 /** How often the mark is written again where the object's status moves meanwhile. */
-const MARK_ATTEMPTS = 5;
+const MARK_ATTEMPTS = 12;
+const PAUSE_MS = 25;
 
 /** @throws ApiRefusal `conflict` where the object is no longer the one that was read. */
 export async function writeObject(api: ObjectApi, write: Write, signal: AbortSignal): Promise<void> {
@@ -49,6 +53,7 @@ export async function writeObject(api: ObjectApi, write: Write, signal: AbortSig
       now = await api.read(ref, signal);
       if (Object.entries(annotations).every(([name, value]) => now.metadata.annotations?.[name] === value)) return;
       if (now.metadata.uid !== object.metadata.uid) return;
+      await delay(attempt * PAUSE_MS, undefined, { signal });
     }
   }
 }
@@ -56,10 +61,21 @@ export async function writeObject(api: ObjectApi, write: Write, signal: AbortSig
 const isConflict = (error: unknown): boolean => error instanceof Error && 'kind' in error && error.kind === 'conflict';
 
 /** Everything that Headroom has applied to the object, as it stands, and the write laid over it. */
-export function ownIntent({ ref, object, fields, annotations, writeAs }: Write): JsonObject {
+export function ownIntent({ ref, object, fields, annotations, without = [], writeAs }: Write): JsonObject {
+  const owned = appliedBy(object, writeAs.manager);
+  const metadata = isJsonObject(owned['metadata']) ? owned['metadata'] : {};
+  const noted = metadata['annotations'];
+  const kept = Object.entries(isJsonObject(noted) ? noted : {}).filter(([name]) => !without.includes(name));
   return merged(
-    merged(appliedBy(object, writeAs.manager), { metadata: { annotations } }),
-    merged(fields, { ...identity(ref), metadata: precondition(ref, object) }),
+    {
+      ...owned,
+      metadata: {
+        ...metadata,
+        ...precondition(ref, object),
+        annotations: { ...Object.fromEntries(kept), ...annotations },
+      },
+    },
+    { ...fields, ...identity(ref) },
   );
 }
 

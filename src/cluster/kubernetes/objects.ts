@@ -37,6 +37,13 @@ export const SCALED_OBJECT: ObjectKind = {
   kind: 'ScaledObject',
 };
 
+export const DISRUPTION_BUDGET: ObjectKind = {
+  group: 'policy',
+  version: 'v1',
+  plural: 'poddisruptionbudgets',
+  kind: 'PodDisruptionBudget',
+};
+
 const liveSchema = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),

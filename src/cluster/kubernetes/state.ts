@@ -1,8 +1,7 @@
 import type { V2HorizontalPodAutoscaler } from '@kubernetes/client-node';
-import { COMPONENTS } from '../../domain/component.js';
+import { HEADROOM } from '../fence.js';
 import type { Scalable } from './api.js';
-import { fieldOwner } from './managed-fields.js';
-import { mainContainer, requestPath, requestsOf, RESOURCE_NAMES } from './requests.js';
+import { fieldOwner, type ManagedFields, type PathStep } from './managed-fields.js';
 
 /* What single fields of Kubernetes objects say: read the same way by who observes and by who writes. Pure. */
 
@@ -15,14 +14,19 @@ export const HPA_CONTROLLER = 'kube-controller-manager';
 export const replicasOf = (object: Scalable): number => object.spec?.replicas ?? 1;
 export const floorOf = (autoscaler: V2HorizontalPodAutoscaler): number => autoscaler.spec?.minReplicas ?? 1;
 
-/** Of the container that is sized, for each component that it asks for. */
-export function requestOwners(object: Scalable) {
-  const container = mainContainer(object.spec?.template);
-  const requested = requestsOf(object.spec?.template);
-  return COMPONENTS.flatMap((component) => {
-    const resource = RESOURCE_NAMES[component];
-    if (container === undefined || resource === undefined || requested[component] === undefined) return [];
-    const path = requestPath(container.name, resource);
-    return [{ component, owner: fieldOwner(object.metadata?.managedFields, path) }];
-  });
+/** On an autoscaler: the floor that its user set, written with the first raise above it. */
+export const USER_FLOOR = 'headroom.dev/user-floor';
+
+/**
+ * The floor that the user set: where somebody else owns it by now, or nobody, it is what stands there; where Headroom
+ * does, what it found when it took it. Null where that is not known.
+ */
+export function userFloor(
+  metadata: { annotations?: Record<string, string> | undefined; managedFields?: readonly ManagedFields[] | undefined },
+  floor: number,
+  path: readonly PathStep[],
+): number | null {
+  if (fieldOwner(metadata.managedFields, path) !== HEADROOM) return floor;
+  const noted = metadata.annotations?.[USER_FLOOR];
+  return noted !== undefined && /^\d+$/.test(noted) ? Number(noted) : null;
 }

@@ -1,14 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { HeadroomError } from '../../domain/errors.js';
 import type { FieldOwner, FieldTarget, MutationResult } from '../../domain/cluster.js';
-import { describeTarget, HEADROOM, nextMark, type FieldNow, type Judgement } from '../fence.js';
+import { describeTarget, HEADROOM, nextMark, sameValue, type FieldNow, type Judgement } from '../fence.js';
 import type { FieldPlace } from '../port.js';
 import { canWrite, openField } from './actuators/index.js';
 import { ApiRefusal, type KubernetesApi } from './api.js';
 import { markAnnotation } from './marks.js';
 import { HPA_CONTROLLER } from './state.js';
 
-/** Reads and writes again this often where others write the object meanwhile (its status moves all the time). */
-const ATTEMPTS = 5;
+/** Reads and writes again this often where others write the object meanwhile (its status moves all through a rollout). */
+const ATTEMPTS = 12;
+/** Milliseconds before the second attempt; each further one waits so much longer. */
+const PAUSE_MS = 25;
 
 export interface FieldWrite {
   account: string;
@@ -49,8 +52,10 @@ export async function writeField(
       const judgement = judge(opened.now);
       if (judgement.kind !== 'write') {
         // A worker that died after the write may have left what follows it undone.
-        if (judgement.kind === 'repeated' && opened.now.mark?.key === key) await opened.finish?.();
-        return judgement;
+        const { mark, value } = opened.now;
+        const stands = judgement.kind === 'repeated' && mark?.key === key && sameValue(mark.value, value);
+        const left = stands ? await opened.finish?.() : null;
+        return left === undefined || left === null ? judgement : refused(left);
       }
       if (opened.refusal !== null) return refused(opened.refusal);
       if (purpose === 'apply') {
@@ -62,12 +67,13 @@ export async function writeField(
         if (limit !== undefined && limit !== null) return refused(limit);
       }
       await opened.write(markAnnotation(target, nextMark(opened.now.mark, key, opened.stored), reason));
-      await opened.finish?.();
-      return { kind: 'applied', value: opened.stored };
+      const left = await opened.finish?.();
+      return left === undefined || left === null ? { kind: 'applied', value: opened.stored } : refused(left);
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
       if (error.kind === 'conflict') {
         last = error.message;
+        await delay(attempt * PAUSE_MS, undefined, { signal });
         continue;
       }
       if (error.kind === 'not-found') return { kind: 'not-found', detail: `${what}: ${error.message}` };

@@ -26,6 +26,7 @@ const stateSchema = z.object({
           name: z.string(),
           floor: z.number(),
           ceiling: z.number(),
+          userFloor: z.number().optional(),
         })
         .nullable(),
       owners: z.object({ replicas: owner, request: owner, floor: owner }),

@@ -36,8 +36,11 @@ export interface OpenField {
    * read.
    */
   write(mark: Record<string, string>): Promise<unknown>;
-  /** What has to follow the write; safe to repeat, and run again where a key is repeated after a crash. */
-  finish?(): Promise<void>;
+  /**
+   * What has to follow the write; safe to repeat, and run again where a key is repeated after a crash.
+   * @returns why it could not be done, in words, or null.
+   */
+  finish?(): Promise<string | null>;
 }
 
 /** `missing`: there is no such object; the next actuator of the field is asked, and the last one's words are answered. */

@@ -20,6 +20,6 @@ export const hpaFloor: Actuator<'floor'> = {
         ? null
         : `HPA ${hpa.name} is KEDA's, made by ScaledObject ${hpa.madeBy}, whose floor Headroom may not read; ` +
           'grant list on scaledobjects.keda.sh';
-    return openFloorOf(hpa, 'minReplicas', field, context, made);
+    return openFloorOf(hpa, 'minReplicas', field, at, context, made);
   },
 };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { WorkloadTarget } from '../../port.js';
+import { sizedInPlace } from '../requests.js';
 import { DEPLOYMENT, STATEFUL_SET, type LiveObject, type ObjectApi, type ObjectRef } from '../objects.js';
 
 /* A Deployment or StatefulSet as it stands at this moment, for a write. */
@@ -8,6 +9,7 @@ const amounts = z.record(z.string(), z.union([z.string(), z.number()]).transform
 const containerSchema = z.looseObject({
   name: z.string(),
   resources: z.looseObject({ requests: amounts, limits: amounts }).optional(),
+  resizePolicy: z.array(z.object({ resourceName: z.string(), restartPolicy: z.string() })).default([]),
 });
 const requirement = z.object({ key: z.string(), operator: z.string(), values: z.array(z.string()).default([]) });
 const labels = z.record(z.string(), z.string());
@@ -32,8 +34,10 @@ const schema = z.object({
 export interface LiveWorkload extends z.output<typeof schema> {
   ref: ObjectRef;
   object: LiveObject;
+  /** The template as its pods are meant to be: what they were given in place is laid over it. */
+  sized: LiveTemplate;
 }
-export type LiveTemplate = LiveWorkload['spec']['template'];
+export type LiveTemplate = z.output<typeof schema>['spec']['template'];
 
 export const workloadRef = ({ kind, namespace, name }: WorkloadTarget): ObjectRef => ({
   ...(kind === 'Deployment' ? DEPLOYMENT : STATEFUL_SET),
@@ -45,7 +49,8 @@ export const workloadRef = ({ kind, namespace, name }: WorkloadTarget): ObjectRe
 export async function readWorkload(api: ObjectApi, at: WorkloadTarget, signal: AbortSignal): Promise<LiveWorkload> {
   const ref = workloadRef(at);
   const object = await api.read(ref, signal);
-  return { ref, object, ...schema.parse(object) };
+  const parsed = schema.parse(object);
+  return { ref, object, ...parsed, sized: sizedInPlace(parsed.spec.template, object.metadata.annotations) };
 }
 
 /** As a query of the API: `app=web,tier in (a,b)`. */

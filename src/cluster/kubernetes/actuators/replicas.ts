@@ -5,6 +5,7 @@ import { readMark } from '../marks.js';
 import { HPA_CONTROLLER } from '../state.js';
 import type { Actuator } from './actuator.js';
 import { hpaOf, scaledObjectOf } from './live-autoscaler.js';
+import { readLimits } from './limits.js';
 import { readWorkload } from './live-workload.js';
 
 const PATH = ['spec', 'replicas'];
@@ -33,6 +34,7 @@ export const replicas: Actuator<'replicas'> = {
         scaler === null
           ? null
           : `${scaler} scales it and would write over the number; set ownership to "floor", or remove the ${scaler.split(' ')[0] ?? ''}`,
+      limits: async () => (await readLimits(api, at, workload, signal)).replicas(spec.replicas, field.value),
       write: (mark) =>
         writeObject(
           api,

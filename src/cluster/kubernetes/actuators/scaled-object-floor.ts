@@ -12,7 +12,7 @@ export const scaledObjectFloor: Actuator<'floor'> = {
     if (found === null) {
       return { kind: 'missing', detail: `no ScaledObject targets ${at.kind} ${at.namespace}/${at.name}` };
     }
-    return openFloorOf(found, 'minReplicaCount', field, context, problemOf(found, field.value));
+    return openFloorOf(found, 'minReplicaCount', field, at, context, problemOf(found, field.value));
   },
 };
 

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { FieldOwner } from '../../../domain/cluster.js';
-import { COMPONENTS, type Resources } from '../../../domain/component.js';
+import { COMPONENTS, parseQuantity, type Resources } from '../../../domain/component.js';
 import { reportedOwner } from '../../fence.js';
 import type { Scalable } from '../api.js';
 import { fieldOwner } from '../managed-fields.js';
 import { preparedMarks } from '../marks.js';
-import { mainContainer, RESOURCE_NAMES } from '../requests.js';
-import { floorOf, replicasOf, requestOwners } from '../state.js';
+import { inPlaceRequests, mainContainer, requestOwners, RESOURCE_NAMES, type PodTemplate } from '../requests.js';
+import { floorOf, replicasOf, userFloor } from '../state.js';
 import {
   base,
   conditions,
@@ -17,6 +17,7 @@ import {
   selectorSchema,
   shortWords,
   type Amounts,
+  type PodSpec,
   type Selector,
 } from './schemas.js';
 import type { CacheRecord } from './store.js';
@@ -99,6 +100,7 @@ export function workloadRecord(object: unknown): WorkloadRecord {
       },
     },
   };
+  const sized = withSizes(template.spec, scalable.spec?.template, metadata.annotations);
   return {
     ...base(metadata),
     labels: metadata.labels,
@@ -107,16 +109,16 @@ export function workloadRecord(object: unknown): WorkloadRecord {
     updatedReplicas: status.updatedReplicas,
     observed: status.observedGeneration >= metadata.generation,
     selector: spec.selector,
-    requests: podAmounts(template.spec, 'requests'),
-    limits: podAmounts(template.spec, 'limits'),
-    containers: template.spec.containers.map(({ name, resources }) => ({ name, ...resources })),
+    requests: podAmounts(sized, 'requests'),
+    limits: podAmounts(sized, 'limits'),
+    containers: sized.containers.map(({ name, resources }) => ({ name, ...resources })),
     main: mainContainer(scalable.spec?.template)?.name ?? '',
     podLabels: template.metadata.labels,
     priorityClass: template.spec.priorityClassName,
     ends: template.spec.activeDeadlineSeconds !== undefined,
     owners: {
       replicas: fieldOwner(metadata.managedFields, ['spec', 'replicas']),
-      request: reportedOwner(requestOwners(scalable).map(({ owner }) => owner)),
+      request: reportedOwner(requestOwners(metadata, scalable.spec?.template)),
     },
     prepared: preparedMarks(metadata.annotations),
     complaints: status.conditions
@@ -126,6 +128,28 @@ export function workloadRecord(object: unknown): WorkloadRecord {
       )
       .map(({ reason, message }) => ({ reason, words: shortWords(message) })),
   };
+}
+
+/** The template's pods as they are meant to be: with the sizes that they were given in place. */
+function withSizes(
+  spec: PodSpec,
+  template: PodTemplate | undefined,
+  annotations: Readonly<Record<string, string>>,
+): PodSpec {
+  const given = inPlaceRequests(annotations, template);
+  const main = mainContainer(template)?.name;
+  const over: Amounts = {};
+  for (const component of COMPONENTS) {
+    const [resource, quantity] = [RESOURCE_NAMES[component], given[component]];
+    if (resource !== undefined && quantity !== undefined) over[resource] = parseQuantity(quantity);
+  }
+  if (Object.keys(over).length === 0) return spec;
+  const containers = spec.containers.map((container) =>
+    container.name === main
+      ? { ...container, resources: { ...container.resources, requests: { ...container.resources.requests, ...over } } }
+      : container,
+  );
+  return { ...spec, containers };
 }
 
 /** Requests of one replica in the domain's components: its containers', as they are written and sized. */
@@ -154,12 +178,14 @@ export interface AutoscalerRecord extends CacheRecord {
   floor: number;
   ceiling: number;
   floorOwner: FieldOwner;
+  /** What the user set it to, where Headroom is known to have raised it since. */
+  userFloor: number | null;
   /** The ScaledObject that made this HPA, where one did: the floor to be raised is its, not the HPA's. */
   madeBy: string | null;
 }
 
 const hpaSchema = z.object({
-  metadata: owned,
+  metadata: owned.extend({ annotations: labels }),
   spec: z.object({
     scaleTargetRef: reference,
     minReplicas: z.number().optional(),
@@ -175,13 +201,14 @@ export function autoscalerRecord(object: unknown): AutoscalerRecord {
     floor: floorOf({ spec }),
     ceiling: spec.maxReplicas,
     floorOwner: fieldOwner(metadata.managedFields, ['spec', 'minReplicas']),
+    userFloor: userFloor(metadata, floorOf({ spec }), ['spec', 'minReplicas']),
     madeBy: metadata.ownerReferences.find(({ kind }) => kind === 'ScaledObject')?.name ?? null,
   };
 }
 
 /** KEDA's own defaults: 0 and 100. https://keda.sh/docs/latest/reference/scaledobject-spec/ */
 const scaledObjectSchema = z.object({
-  metadata: owned,
+  metadata: owned.extend({ annotations: labels }),
   spec: z.object({
     scaleTargetRef: reference,
     minReplicaCount: z.number().default(0),
@@ -197,6 +224,7 @@ export function scaledObjectRecord(object: unknown): AutoscalerRecord {
     floor: spec.minReplicaCount,
     ceiling: spec.maxReplicaCount,
     floorOwner: fieldOwner(metadata.managedFields, ['spec', 'minReplicaCount']),
+    userFloor: userFloor(metadata, spec.minReplicaCount, ['spec', 'minReplicaCount']),
     madeBy: null,
   };
 }

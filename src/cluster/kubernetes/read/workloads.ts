@@ -72,7 +72,8 @@ export function scalingOf(
   const scaled = [...scaledObjects].find(scales) ?? null;
   if (scaled !== null) {
     const { name: called, floor, ceiling, floorOwner } = scaled;
-    return { autoscaler: { kind: 'scaledobject', name: called, floor, ceiling }, floorOwner, hpa: hpa?.name ?? null };
+    const autoscaler = { kind: 'scaledobject' as const, name: called, floor, ceiling, ...boundOf(scaled) };
+    return { autoscaler, floorOwner, hpa: hpa?.name ?? null };
   }
   if (hpa === null) return { autoscaler: null, floorOwner: null, hpa: null };
   const { floor, ceiling, madeBy } = hpa;
@@ -80,8 +81,11 @@ export function scalingOf(
   if (madeBy !== null) {
     return { autoscaler: { kind: 'scaledobject', name: madeBy, floor, ceiling }, floorOwner: null, hpa: hpa.name };
   }
-  return { autoscaler: { kind: 'hpa', name: hpa.name, floor, ceiling }, floorOwner: hpa.floorOwner, hpa: hpa.name };
+  const autoscaler = { kind: 'hpa' as const, name: hpa.name, floor, ceiling, ...boundOf(hpa) };
+  return { autoscaler, floorOwner: hpa.floorOwner, hpa: hpa.name };
 }
+
+const boundOf = ({ userFloor }: AutoscalerRecord) => (userFloor === null ? {} : { userFloor });
 
 export function presentState(target: WorkloadTarget, record: WorkloadRecord, scaling: Scaling): WorkloadState {
   const { workload, actions = [] } = target;
