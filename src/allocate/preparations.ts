@@ -58,12 +58,12 @@ export function startFields(prepared: Prepared, numbers: Numbers, taken: string[
     const moved = known.moved.find((one) => one.scheduled === scheduled);
     const seen = moved?.start ?? scheduled;
     if (moved?.begun === true || start === seen) return [];
-    // What has not been moved by its scheduled time runs as scheduled.
-    if (moved === undefined && (scheduled <= at + MARGIN || scheduled !== known.next)) return [];
     if (known.refusal !== null) {
       taken.push(`${task} stays as scheduled: ${known.refusal}`);
       return [];
     }
+    // What has not been moved by its scheduled time runs as scheduled.
+    if (moved === undefined && (scheduled <= at + MARGIN || scheduled !== known.next)) return [];
     const owner = moved === undefined ? null : 'headroom';
     return [{ target: { field: 'start', task, scheduled, value: start }, seen: { value: seen, owner }, reason }];
   });
