@@ -278,7 +278,7 @@ export async function startChange(run: AccountRun, plan: PlanSummary): Promise<s
       startedAt: now,
       raisesOnly: plan.fields.every(raises),
       raised: plan.fields.flatMap(({ target, seen }) =>
-        'workload' in target && target.value > seen.value ? [target.workload] : [],
+        'workload' in target && target.field !== 'prepared' && target.value > seen.value ? [target.workload] : [],
       ),
       overdueAt: now + leadTimeLimit + 3 * longest + 3600,
       originals: order.mutations.map((mutation) => ({

@@ -2,7 +2,7 @@ import { ApplicationFailure, getExternalWorkflowHandle, log, setHandler } from '
 import { fieldName } from '../src/domain/change.js';
 import type { ChangeOutcome } from '../src/domain/plan.js';
 import { policyProblems } from '../src/domain/policy-rules.js';
-import { isoTime } from '../src/domain/time.js';
+import { isoTime, type EpochSeconds } from '../src/domain/time.js';
 import type { AccountRun } from './account.js';
 import { startChange } from './cycle.js';
 import {
@@ -189,7 +189,7 @@ async function haltChange(run: AccountRun, reason: string): Promise<void> {
 function endChange(run: AccountRun, outcome: ChangeOutcome): void {
   const { state } = run;
   const now = run.now();
-  if (outcome.result === 'kept') rememberOriginals(state, state.change?.originals ?? []);
+  if (outcome.result === 'kept') rememberOriginals(state, state.change?.originals ?? [], now);
   if (outcome.leadTime !== null) learnLeadTime(state, state.change?.raised ?? [], outcome.leadTime);
   const raisesAllowed = state.change?.raisesOnly === false;
   state.change = null;
@@ -219,8 +219,14 @@ function learnLeadTime(state: AccountState, workloads: readonly string[], measur
 }
 
 /** The first time that a field is changed, what it was before is kept for `stop --restore`. */
-function rememberOriginals(state: AccountState, touched: readonly Original[]): void {
+function rememberOriginals(state: AccountState, touched: readonly Original[], now: EpochSeconds): void {
+  // A run that is over cannot be put back, and each occurrence is a field of its own.
+  state.original = state.original.filter(
+    ({ target }) => target.field !== 'start' || Math.max(target.scheduled, target.value) > now - OVER_SECONDS,
+  );
   for (const entry of touched) {
+    // What was fetched or filled ahead stays fetched.
+    if (entry.target.field === 'prepared') continue;
     const known = state.original.find((other) => fieldName(other.target) === fieldName(entry.target));
     if (known === undefined) state.original.push(entry);
     else known.keys = [...known.keys, ...entry.keys].slice(-KEYS_KEPT);
@@ -229,3 +235,4 @@ function rememberOriginals(state: AccountState, touched: readonly Original[]): v
 
 /** Only the last write's key can still stand on the object; a few more cost nothing and survive a lost signal. */
 const KEYS_KEPT = 4;
+const OVER_SECONDS = 86_400;
