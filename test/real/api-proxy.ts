@@ -51,6 +51,8 @@ export async function openApiProxy(kubeconfigFile: string): Promise<ApiProxy> {
           // A watch is accepted long before its first event.
           outgoing.flushHeaders();
           answer.pipe(outgoing);
+          // What breaks behind the proxy breaks in front of it.
+          answer.once('close', () => answer.complete || outgoing.destroy());
         },
       );
       onward.once('error', () => incoming.socket.destroy());

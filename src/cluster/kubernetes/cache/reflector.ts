@@ -42,7 +42,7 @@ export const TIMES: ReflectorTimes = {
   pageSize: 500,
   listMs: 30_000,
   openMs: 10_000,
-  quietMs: 100_000,
+  quietMs: 90_000,
   watchSeconds: 1800,
   awayMs: 5_000,
   pauseMs: 200,
