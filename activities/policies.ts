@@ -64,6 +64,7 @@ export function targetOf(policy: AccountPolicy, workload: string): WorkloadTarge
     ...(selector === undefined ? {} : { anyName: true }),
     ...(actions.length === 0 ? {} : { actions }),
     ...(found.takeOwnership ? { takeOwnership: true } : {}),
+    resize: found.resize ?? 'in-place',
   };
 }
 

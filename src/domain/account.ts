@@ -122,6 +122,10 @@ const workloadSchema = z
       .boolean()
       .default(false)
       .describe('Consent to take a field that someone else owns; it is given back with its old value'),
+    resize: z
+      .enum(['in-place', 'rollout'])
+      .optional()
+      .describe('How replicas get another size; default: in place, with a rollout where pods or nodes cannot'),
     pools: z.array(name).min(1).optional().describe('Pools that it may run on; default: all'),
     leadTime: duration.default(120).describe('First guess of the time from a change to ready replicas; measured later'),
     verification: verificationSchema.optional().describe('Instead of the account’s'),

@@ -6,6 +6,7 @@ import type { Cluster, FieldPlace } from '../port.js';
 import { createKubernetesApi } from './api.js';
 import { createTransport } from './cache/transport.js';
 import { createWatches, type WatchesOptions } from './cache/watches.js';
+import { carrySizes } from './carry-sizes.js';
 import { isWorkload, locate } from './locate.js';
 import { stateOf } from './observe.js';
 import { createReleaser } from './provision/releaser.js';
@@ -72,6 +73,7 @@ export function createKubernetesCluster(options: {
       signal.throwIfAborted();
       const unseen = await presence.settle(request, signal);
       const state = stateOf(watches, request, unseen, Date.now() / 1000);
+      await carrySizes(api, watches, request, signal);
       return withProvisioning(state, request, { api: api.provision, releaser }, signal);
     },
     apply: (mutation, at, signal) => {

@@ -37,8 +37,12 @@ export async function readLimits(
     seen(api.listLimitRanges(namespace, signal)),
     seen(api.listPods(namespace, '', signal)),
   ]);
-  const own = pods.map(podRecord).filter(({ labels }) => selects(record.selector, labels));
-  const rooms = quotasOf(namespace, quotas.map(quotaRecord), [{ workload: at.workload, record, pods: own }]);
+  const own = pods.map((pod) => podRecord(asJson(pod))).filter(({ labels }) => selects(record.selector, labels));
+  const rooms = quotasOf(
+    namespace,
+    quotas.map((quota) => quotaRecord(asJson(quota))),
+    [{ workload: at.workload, record, pods: own }],
+  );
   return {
     replicas(now, wanted) {
       if (wanted < now) return disrupted(record, budgets.map(disruptionRecord), wanted);
@@ -51,7 +55,10 @@ export async function readLimits(
       return null;
     },
     request(component, now, wanted) {
-      const bound = boundsOf(record, ranges.map(limitRangeRecord))[component];
+      const bound = boundsOf(
+        record,
+        ranges.map((range) => limitRangeRecord(asJson(range))),
+      )[component];
       if (bound !== undefined && ((bound.min ?? 0) > wanted || (bound.max ?? Number.POSITIVE_INFINITY) < wanted)) {
         return `${formatQuantity(component, wanted)} of ${component} would not be admitted: ${bound.words}`;
       }
@@ -77,3 +84,6 @@ const seen = async <T>(list: Promise<T[]>): Promise<T[]> =>
     if (error instanceof ApiRefusal && (error.kind === 'forbidden' || error.kind === 'not-found')) return [];
     throw error;
   });
+
+/** The typed client has times as Dates; the records are read from what the API says. */
+const asJson = (object: object): unknown => JSON.parse(JSON.stringify(object));

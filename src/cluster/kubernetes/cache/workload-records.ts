@@ -45,6 +45,8 @@ export interface WorkloadRecord extends CacheRecord {
   containers: ContainerSize[];
   /** The container that is sized. */
   main: string;
+  /** Its pods were given another size than the template's, in place. */
+  sizedInPlace: boolean;
   podLabels: Readonly<Record<string, string>>;
   priorityClass: string;
   /** Pods of this template end by themselves (activeDeadlineSeconds): `Terminating`, as quotas have it. */
@@ -113,6 +115,7 @@ export function workloadRecord(object: unknown): WorkloadRecord {
     limits: podAmounts(sized, 'limits'),
     containers: sized.containers.map(({ name, resources }) => ({ name, ...resources })),
     main: mainContainer(scalable.spec?.template)?.name ?? '',
+    sizedInPlace: sized !== template.spec,
     podLabels: template.metadata.labels,
     priorityClass: template.spec.priorityClassName,
     ends: template.spec.activeDeadlineSeconds !== undefined,
