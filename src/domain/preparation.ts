@@ -26,8 +26,10 @@ const placeholdersSchema = z.strictObject({
     .number()
     .min(0.01)
     .max(1)
-    .default(1)
-    .describe('Share of a node (as the pool’s `node` has it) that one placeholder keeps free'),
+    .default(0.25)
+    .describe(
+      'Share of a node (as the pool’s `node` has it) that one placeholder keeps free; whole nodes only where pods are packed',
+    ),
   image: image.default(PAUSE_IMAGE),
   priorityClass: name
     .default('headroom-warm')

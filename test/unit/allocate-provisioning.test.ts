@@ -18,7 +18,7 @@ const POOL: PoolFile = {
   pricePerHour: 0.4,
   node: { cpu: 4 },
   leadTime: '1h',
-  provisioning: { placeholders: {} },
+  provisioning: { placeholders: { share: 1 } },
 };
 const AUTOSCALER = 'node-autoscaler';
 
@@ -92,7 +92,7 @@ describe('warm capacity', () => {
     const { plan } = planned({ demand: [4, 4], nodes: 6, warm });
     expect(of(plan, 'warm')).toEqual([]);
     expect(plan.verdict.detail).toContain('general.warm belongs to kubectl; provisioning.takeOwnership: true');
-    const pool = { provisioning: { placeholders: {}, takeOwnership: true } };
+    const pool = { provisioning: { placeholders: { share: 1 }, takeOwnership: true } };
     expect(of(planned({ demand: [4, 4], nodes: 6, warm, pool }).plan, 'warm')).toMatchObject([{ value: 0 }]);
   });
 
