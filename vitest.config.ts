@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/real/**'],
+    exclude: ['test/real/**', 'test/peers/**'],
     setupFiles: ['test/setup.ts'],
     // Native modules (Temporal's core, DuckDB) want processes of their own; time skipping is global to
     // one server, so that a file never shares one with another.

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/peers/**/*.test.ts'],
+    setupFiles: ['test/setup.ts'],
+    globalSetup: ['test/peers/global.ts'],
+    pool: 'forks',
+    // One KEDA and one Karpenter: each file has them to itself.
+    fileParallelism: false,
+    testTimeout: 240_000,
+    hookTimeout: 180_000,
+  },
+});
