@@ -231,12 +231,18 @@ describe('verdict', () => {
 });
 
 describe('ownership', () => {
-  const floored = (floor: number, demand: number, owner: string | null, takeOwnership = false) => {
+  const floored = (
+    floor: number,
+    demand: number,
+    owner: string | null,
+    takeOwnership = false,
+    userFloor: number | null = null,
+  ) => {
     const policy = simple({ ownership: 'floor' }, { takeOwnership, replicas: { min: 2, max: 50 } });
     const state = stateOf(policy, { web: 8 }, { general: 13 });
     const [web] = state.workloads;
     if (web !== undefined) {
-      web.autoscaler = { kind: 'hpa', name: 'web', floor, ceiling: 12 };
+      web.autoscaler = { kind: 'hpa', name: 'web', floor, ceiling: 12, ...(userFloor === null ? {} : { userFloor }) };
       web.owners.floor = owner;
     }
     return allocator.allocate(inputOf(policy, [demandOf('web', 'cpu', [demand])], { state })).plan;
@@ -246,6 +252,11 @@ describe('ownership', () => {
   test.each([
     { name: 'raises the floor', plan: () => floored(3, 7, null), is: 7 },
     { name: 'lowers its own floor again, not under the minimum', plan: () => floored(7, 0, 'headroom'), is: 2 },
+    {
+      name: 'lowers its own floor to what its user set, not under it',
+      plan: () => floored(7, 0, 'headroom', false, 4),
+      is: 4,
+    },
     { name: 'never lowers a floor that somebody else set', plan: () => floored(7, 0, 'kubectl', true), is: undefined },
     { name: 'raises somebody else’s with consent', plan: () => floored(3, 7, 'kubectl', true), is: 7 },
     { name: 'leaves somebody else’s alone without', plan: () => floored(3, 7, 'kubectl'), is: undefined },
@@ -333,9 +344,12 @@ describe('a change', () => {
   test('raises before it lowers, nodes before replicas and the other way round', () => {
     const { plan: made } = plan();
     const mutations = mutationsFor(made, 'change/acme/42', 'acme');
-    expect(
-      mutations.map(({ target }) => `${fieldName(target).replace(/\..*/, '')} ${target.value}`),
-    ).toEqual(['general 3', 'up 9', 'down 2', 'old 0']);
+    expect(mutations.map(({ target }) => `${fieldName(target).replace(/\..*/, '')} ${target.value}`)).toEqual([
+      'general 3',
+      'up 9',
+      'down 2',
+      'old 0',
+    ]);
     expect(mutations.map(({ key }) => key)).toEqual([0, 1, 2, 3].map((index) => `change/acme/42#${index}`));
     expect(mutations[0]?.expect).toEqual({ value: 1, owner: null });
   });
