@@ -158,9 +158,9 @@ describe('kubernetes adapter', () => {
     ];
     const state = await cluster.observe({ account: 'acme', workloads: [], pools: ['spot', 'gp', 'none'] }, never());
     expect(state.pools).toEqual([
-      { pool: 'spot', nodes: 3, readyNodes: 1, cordoned: 1, owner: null },
-      { pool: 'gp', nodes: 1, readyNodes: 1, owner: null },
-      { pool: 'none', nodes: 0, readyNodes: 0, owner: null },
+      { pool: 'spot', nodes: 3, readyNodes: 1, cordoned: 1, owner: 'node-autoscaler' },
+      { pool: 'gp', nodes: 1, readyNodes: 1, owner: 'node-autoscaler' },
+      { pool: 'none', nodes: 0, readyNodes: 0, owner: 'node-autoscaler' },
     ]);
     const target = { field: 'nodes', pool: 'spot', value: 5 } as const;
     const result = await cluster.apply(mutation({ target }), null, never());
