@@ -69,14 +69,18 @@ export interface StandOptions {
   influx: { url: string; token: string; org: string; bucket: string };
   /** More environment of the processes. */
   env?: Record<string, string>;
+  /** Where the store and the Temporal server keep theirs; default in a folder of the stand's own. */
+  home?: string;
+  temporalFolder?: string;
   /** An InfluxDB, or the embedded store. */
   source?: 'influxdb' | 'store';
 }
 
 export async function openStand(options: StandOptions): Promise<Stand> {
   const folder = await mkdtemp(join(tmpdir(), 'headroom-stand-'));
-  const temporal = await startDevServer({ databaseFile: join(folder, 'temporal.db'), env: process.env });
-  const env = environment(join(folder, 'home'), {
+  const databaseFile = join(options.temporalFolder ?? folder, 'temporal.db');
+  const temporal = await startDevServer({ databaseFile, env: process.env });
+  const env = environment(options.home ?? join(folder, 'home'), {
     TEMPORAL_ADDRESS: temporal.address,
     KUBECONFIG: options.kubeconfig,
     INFLUX_URL: options.influx.url,
@@ -96,7 +100,13 @@ export async function openStand(options: StandOptions): Promise<Stand> {
     env,
     temporal,
     async startWorker(...flags) {
-      const worker = await startWorker(env, ['--source', options.source ?? 'influxdb', '--metrics-port', '0', ...flags]);
+      const worker = await startWorker(env, [
+        '--source',
+        options.source ?? 'influxdb',
+        '--metrics-port',
+        '0',
+        ...flags,
+      ]);
       workers.push(worker);
       return worker;
     },

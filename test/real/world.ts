@@ -42,6 +42,9 @@ export interface WorldOptions {
   /** Folder of the control plane; default beside everything else. */
   planeFolder?: string;
   demand?: (at: EpochSeconds) => number;
+  /** Folders of the store and of the Temporal server; default of the stand's own. */
+  home?: string;
+  temporalFolder?: string;
 }
 
 export const steady = (at: EpochSeconds): number => 0.5 + 0.02 * Math.sin(at / 700);
@@ -76,7 +79,12 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     for (const key of keys) {
       await writeUsage(bucket, key, { from: WORLD_BEGIN - 2 * 86_400, to: WORLD_BEGIN, step: STEP }, demand);
     }
-    const stand = await openStand({ kubeconfig: plane.kubeconfig, influx: bucket.access });
+    const stand = await openStand({
+      kubeconfig: plane.kubeconfig,
+      influx: bucket.access,
+      ...(options.home === undefined ? {} : { home: options.home }),
+      ...(options.temporalFolder === undefined ? {} : { temporalFolder: options.temporalFolder }),
+    });
     closing.push(() => stand.close());
     const began = Date.now();
     const now = (): EpochSeconds => WORLD_BEGIN + ((Date.now() - began) / 1000) * WORLD_SPEED;
@@ -129,7 +137,7 @@ function accountObjects(account: string): unknown[] {
   ];
 }
 
-function accountFile(account: string, { account: more, workload }: WorldOptions): unknown {
+export function accountFile(account: string, { account: more, workload }: WorldOptions): object {
   return {
     version: 'headroom/v1',
     account,
