@@ -10,7 +10,16 @@ const forbid = (rooms, why) => ({
 });
 
 export default tseslint.config(
-  { ignores: ['vitest.config.ts', 'vitest.real.config.ts', 'vitest.peers.config.ts', 'dist/**', 'node_modules/**', '.headroom/**'] },
+  {
+    ignores: [
+      'vitest.config.ts',
+      'vitest.real.config.ts',
+      'vitest.peers.config.ts',
+      'dist/**',
+      'node_modules/**',
+      '.headroom/**',
+    ],
+  },
   ...tseslint.configs.recommended,
   {
     files: ['**/*.ts'],
