@@ -28,7 +28,9 @@ export async function runCycle(run: AccountRun): Promise<void> {
   const seen = await observe(run);
   if (seen === null) return;
 
-  const gone = seen.state.workloads.filter((workload) => !workload.exists).map(({ workload }) => workload);
+  const gone = seen.state.workloads
+    .filter((workload) => !workload.exists)
+    .map(({ workload, absent }) => (absent === undefined ? workload : `${workload} (${absent})`));
   if (gone.length > 0 && gone.length === seen.state.workloads.length) {
     hold(run, 'workload-missing', `the cluster has none of ${gone.slice(0, 5).join(', ')}`);
     return;

@@ -101,6 +101,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         ...['--listen-client-urls', etcdUrl, '--advertise-client-urls', etcdUrl],
         ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
         ...['--initial-cluster', `default=${peerUrl}`, '--log-level', 'warn'],
+        // As kubeadm has it: without, the API server sends no bookmarks of what does not change.
+        '--watch-progress-notify-interval=5s',
         // A killed process loses nothing by it; only a machine that loses power would.
         '--unsafe-no-fsync',
       ],

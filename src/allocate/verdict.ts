@@ -26,7 +26,7 @@ export function decide(
   broken: boolean,
 ): Decision {
   const { input } = prepared;
-  const gone = prepared.workloads.filter((workload) => !workload.exists).map((workload) => workload.policy.name);
+  const gone = prepared.workloads.filter((workload) => !workload.exists).map(absentWords);
   const blackout = blackoutAt(input.policy, input.at);
   if (blackout !== null) {
     const detail = `blackout ${blackout.name} until ${isoTime(blackout.until)}: ${blackout.reason}`;
@@ -90,6 +90,10 @@ export function decide(
       : `lowering ${spared} would save less than ${Math.round(input.policy.hysteresis * 100)} % of the cost`;
   return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, fields };
 }
+
+/** `web (2 Deployments have the labels …)`: with the cluster's reason, where it gives one. */
+const absentWords = ({ policy, state }: PreparedWorkload): string =>
+  state?.absent === undefined ? policy.name : `${policy.name} (${state.absent})`;
 
 const workloadOf = (field: PlannedField): string => ('workload' in field.target ? field.target.workload : '');
 

@@ -209,11 +209,21 @@ describe('a reflector', () => {
     expect(api.asked.filter((asked) => asked === 'list').length).toBeGreaterThan(1);
   });
 
-  test('a connection on which nothing is heard is broken, and the status says so', async () => {
+  test('a watch that had its bookmarks, and falls silent, is broken, and the status says so', async () => {
     const reflector = open({ quietMs: 40 });
     await live(reflector);
+    api.send('BOOKMARK', { metadata: { resourceVersion: '20' } });
     await until(reflector, () => reflector.status().kind === 'away');
     expect(reflector.status()).toMatchObject({ failure: 'nothing was heard for 0.04 s' });
+    await live(reflector);
+  });
+
+  test('a watch that never had one is given its time, and not longer', async () => {
+    const reflector = open({ quietMs: 40, watchSeconds: 1, lateMs: 50 });
+    await live(reflector);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(reflector.failures()).toBe(0);
+    await until(reflector, () => reflector.failures() === 1);
     await live(reflector);
   });
 

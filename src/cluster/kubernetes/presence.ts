@@ -31,7 +31,7 @@ export interface PresenceOptions {
   now?: () => number;
 }
 
-const LIVE_WITHIN_MS = 30_000;
+const LIVE_WITHIN_MS = 60_000;
 const WAIT_MS = 10_000;
 
 const objectSchema = z.object({ metadata: metadataSchema });

@@ -46,8 +46,6 @@ const UNUSED_MS = 3_600_000;
 interface Entry<R extends CacheRecord> {
   reflector: Reflector<R>;
   usedAt: number;
-  failuresSeen: number;
-  failedAt: number;
 }
 
 export function createKindWatch<R extends CacheRecord>(
@@ -73,8 +71,6 @@ export function createKindWatch<R extends CacheRecord>(
       { now, times },
     ),
     usedAt: now(),
-    failuresSeen: 0,
-    failedAt: Number.NEGATIVE_INFINITY,
   });
 
   /** The entries that answer for some namespaces; started where they are not there yet. */
@@ -101,14 +97,12 @@ export function createKindWatch<R extends CacheRecord>(
     const asked = now();
     let hurried = false;
     for (;;) {
-      if (reflector.failures() !== entry.failuresSeen) {
-        entry.failuresSeen = reflector.failures();
-        entry.failedAt = now();
-      }
       const status = reflector.status();
       if (status.kind === 'live' || status.kind === 'absent') return;
       const failure = status.kind === 'away' ? status.failure : status.words;
-      const current = failure !== null && entry.failedAt >= (hurried ? asked : asked - YOUNG_MS);
+      // One failure is mended by the next attempt, as a rule; several in a row, the last of them young, are an answer.
+      const failing = status.kind === 'away' && status.attempts > 1;
+      const current = failure !== null && reflector.failedAt() >= (hurried || !failing ? asked : asked - YOUNG_MS);
       if (status.kind === 'forbidden' && (current || !kind.required)) return;
       if (current || now() >= deadline) throw away(reflector, failure);
       if (!hurried && failure !== null) {

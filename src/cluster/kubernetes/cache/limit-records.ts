@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { base, metadataSchema, quantities, selectorSchema, type Amounts, type Selector } from './schemas.js';
+import { base, metadataSchema, quantities, labelSelectorSchema, type Amounts, type Selector } from './schemas.js';
 import type { CacheRecord } from './store.js';
 
 /* What a namespace limits: PodDisruptionBudgets, ResourceQuotas, LimitRanges. */
@@ -16,7 +16,7 @@ const disruptionSchema = z.object({
   metadata: metadataSchema,
   spec: z
     .object({
-      selector: selectorSchema.optional(),
+      selector: labelSelectorSchema.optional(),
       minAvailable: intOrText.optional(),
       maxUnavailable: intOrText.optional(),
     })

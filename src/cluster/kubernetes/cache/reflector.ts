@@ -25,8 +25,14 @@ export interface ReflectorTimes {
   listMs: number;
   /** Until a watch has been accepted. */
   openMs: number;
-  /** The server sends bookmarks about once a minute: a watch that is quiet for longer than this is broken. */
+  /**
+   * The server sends a bookmark about once a minute; a watch that had one, and is quiet for longer than this, is broken.
+   * Where nothing of the kind changes and etcd tells the server of no progress, none comes: until the first one silence
+   * proves nothing, and the watch is given its whole time.
+   */
   quietMs: number;
+  /** How much later than asked for the server may end a watch. */
+  lateMs: number;
   /** How long a watch is asked for; the server ends it then, and it goes on. */
   watchSeconds: number;
   /** A watch that was away for longer than this is begun again with a list: what it would hear late is not the present. */
@@ -43,18 +49,19 @@ export const TIMES: ReflectorTimes = {
   listMs: 30_000,
   openMs: 10_000,
   quietMs: 90_000,
+  lateMs: 30_000,
   watchSeconds: 1800,
   awayMs: 5_000,
   pauseMs: 200,
   longestPauseMs: 30_000,
-  absentMs: 300_000,
+  absentMs: 600_000,
 };
 
 export type ReflectorStatus =
   /** Complete, and being told of every change. */
   | { kind: 'live' }
-  /** Not yet, or no longer; `failure` of the last attempt, null while the first is running. */
-  | { kind: 'away'; failure: string | null }
+  /** Not yet, or no longer; `failure` of the last of so many attempts in a row, null before the first has failed. */
+  | { kind: 'away'; failure: string | null; attempts: number }
   /** The server has no such resource. */
   | { kind: 'absent' }
   /** The server does not let us: 403, or 401 where it does not know us; in its words, with what to do. */
@@ -68,8 +75,10 @@ export interface Reflector<R extends CacheRecord> {
   heardAt(): number | null;
   /** The resourceVersion up to which changes are known. */
   version(): string;
-  /** Attempts that have ended in a failure so far: tells a failure that is new from one that is known. */
+  /** Attempts that have ended in a failure so far. */
   failures(): number;
+  /** When the last of them did, on the clock given; before all time where none did. */
+  failedAt(): number;
   /** Resolves at the next change of status or store. */
   changed(): Promise<void>;
   /** Ends the pause after a failure. */
@@ -86,9 +95,6 @@ const eventSchema = z.object({ type: z.string(), object: z.unknown() });
 const versionSchema = z.object({ metadata: z.object({ resourceVersion: z.string() }) });
 const statusSchema = z.object({ code: z.number().optional(), message: z.string().default('no reason given') });
 
-/** The watch has to begin again with a list. */
-class Gone extends Error {}
-
 export function createReflector<R extends CacheRecord>(
   transport: Transport,
   source: ReflectorSource<R>,
@@ -98,9 +104,10 @@ export function createReflector<R extends CacheRecord>(
   const { now = () => performance.now(), random = Math.random } = options;
   const store = createStore<R>();
   const ended = new AbortController();
-  let status: ReflectorStatus = { kind: 'away', failure: null };
+  let status: ReflectorStatus = { kind: 'away', failure: null, attempts: 0 };
   let version = '';
   let failures = 0;
+  let failedAt = Number.NEGATIVE_INFINITY;
   let heardAt: number | null = null;
   /** When the watch was last alive; null where the next one begins with a list. */
   let aliveAt: number | null = null;
@@ -137,11 +144,11 @@ export function createReflector<R extends CacheRecord>(
     heardAt = now();
   }
 
-  function take(line: unknown): void {
+  /** @returns the type of the event. */
+  function take(line: unknown): string {
     const { type, object } = eventSchema.parse(line);
     if (type === 'ERROR') {
       const { code, message } = statusSchema.parse(object);
-      if (code === 410) throw new Gone(message);
       throw new Answered(code ?? 500, message);
     }
     version = versionSchema.parse(object).metadata.resourceVersion;
@@ -151,9 +158,14 @@ export function createReflector<R extends CacheRecord>(
       store.delete(namespace, name);
     }
     tell();
+    return type;
   }
 
   async function watch(): Promise<void> {
+    // Spread, so that a fleet of watches does not come back all at once.
+    const timeoutSeconds = Math.max(1, Math.round(times.watchSeconds * (0.8 + 0.4 * random())));
+    const deadline = now() + timeoutSeconds * 1000 + times.lateMs;
+    let bookmarked = false;
     const alive = () => {
       heardAt = now();
       aliveAt = heardAt;
@@ -164,20 +176,19 @@ export function createReflector<R extends CacheRecord>(
         watch: true,
         resourceVersion: version,
         allowWatchBookmarks: true,
-        // Spread, so that a fleet of watches does not come back all at once.
-        timeoutSeconds: Math.max(1, Math.round(times.watchSeconds * (0.8 + 0.4 * random()))),
+        timeoutSeconds,
       },
       {
         signal: ended.signal,
         openMs: times.openMs,
-        quietMs: times.quietMs,
+        quietMs: () => (bookmarked ? times.quietMs : Math.max(1, deadline - now())),
         onOpen: () => {
           alive();
           become({ kind: 'live' });
         },
         onLine: (line) => {
           alive();
-          take(line);
+          if (take(line) === 'BOOKMARK') bookmarked = true;
         },
       },
     );
@@ -187,9 +198,13 @@ export function createReflector<R extends CacheRecord>(
   /** What a failure means; the pause before the next attempt, in milliseconds. */
   function failed(error: unknown, attempt: number): number {
     failures++;
-    if (error instanceof Gone || (error instanceof Answered && error.status === 410)) {
+    failedAt = now();
+    // An answer that is not the one that was asked for is a sign of life, too.
+    if (error instanceof Answered) heardAt = now();
+    if (error instanceof Answered && error.status === 410) {
+      // What the watch would go on from is compacted away.
       aliveAt = null;
-      become({ kind: 'away', failure: error.message });
+      become({ kind: 'away', failure: error.message, attempts: attempt });
       return attempt > 1 ? backoff(attempt) : 0;
     }
     const words = error instanceof Error ? error.message : String(error);
@@ -210,7 +225,7 @@ export function createReflector<R extends CacheRecord>(
     }
     const said = error instanceof Answered ? `the API server answers ${error.status}: ${words}` : words;
     const pause = Math.max(backoff(attempt), error instanceof Answered ? (error.retryAfterMs ?? 0) : 0);
-    become({ kind: 'away', failure: said });
+    become({ kind: 'away', failure: said, attempts: attempt });
     return pause;
   }
 
@@ -233,7 +248,7 @@ export function createReflector<R extends CacheRecord>(
         // A server that ends each watch at once would be asked without end.
         attempt = now() - opened < times.pauseMs ? attempt + 1 : 0;
         if (attempt > 0) pause = backoff(attempt);
-        become({ kind: 'away', failure: null });
+        become({ kind: 'away', failure: null, attempts: 0 });
       } catch (error) {
         if (ended.signal.aborted) return;
         attempt = status.kind === 'live' && now() - began > times.longestPauseMs ? 1 : attempt + 1;
@@ -257,6 +272,7 @@ export function createReflector<R extends CacheRecord>(
     heardAt: () => heardAt,
     version: () => version,
     failures: () => failures,
+    failedAt: () => failedAt,
     changed: () => change.promise,
     hurry: () => wake.abort(),
     async close() {

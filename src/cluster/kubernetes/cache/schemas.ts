@@ -56,14 +56,14 @@ export const base = ({ name, namespace, uid, resourceVersion }: z.output<typeof 
 
 // — label selectors —
 
-export const selectorSchema = z
-  .object({
-    matchLabels: labels,
-    matchExpressions: z
-      .array(z.object({ key: z.string(), operator: z.string(), values: z.array(z.string()).default([]) }))
-      .default([]),
-  })
-  .prefault({});
+export const labelSelectorSchema = z.object({
+  matchLabels: labels,
+  matchExpressions: z
+    .array(z.object({ key: z.string(), operator: z.string(), values: z.array(z.string()).default([]) }))
+    .default([]),
+});
+/** One that is left out selects all. */
+export const selectorSchema = labelSelectorSchema.prefault({});
 export type Selector = z.output<typeof selectorSchema>;
 
 /** Has an object with these labels what the selector asks for? An empty selector matches all. */

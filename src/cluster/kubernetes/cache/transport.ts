@@ -33,7 +33,7 @@ export interface Transport {
   /**
    * Reads a stream until the server ends it. `onOpen` once the server has accepted, `onLine` for each document.
    * @throws Answered for a status other than 200; any other error where the stream breaks, is not begun within
-   *   `openMs`, or says nothing for `quietMs`.
+   *   `openMs`, or says nothing for `quietMs` (asked anew whenever something was heard).
    */
   stream(
     path: string,
@@ -41,7 +41,7 @@ export interface Transport {
     options: {
       signal: AbortSignal;
       openMs: number;
-      quietMs: number;
+      quietMs: () => number;
       onOpen(): void;
       onLine(value: unknown): void;
     },
@@ -108,7 +108,8 @@ export function createTransport(kubeConfig: KubeConfig): Transport {
       let timer = setTimeout(() => broken.abort(new Error(`no answer within ${openMs / 1000} s`)), openMs);
       const heard = () => {
         clearTimeout(timer);
-        timer = setTimeout(() => broken.abort(new Error(`nothing was heard for ${quietMs / 1000} s`)), quietMs);
+        const limit = quietMs();
+        timer = setTimeout(() => broken.abort(new Error(`nothing was heard for ${limit / 1000} s`)), limit);
       };
       const either = AbortSignal.any([signal, broken.signal]);
       try {
@@ -119,11 +120,11 @@ export function createTransport(kubeConfig: KubeConfig): Transport {
         let rest = '';
         response.setEncoding('utf8');
         for await (const chunk of response) {
-          heard();
           rest += String(chunk);
           const lines = rest.split('\n');
           rest = lines.pop() ?? '';
           for (const line of lines) if (line !== '') onLine(JSON.parse(line));
+          heard();
         }
         // The server ends a watch between two documents; half of one means that the connection broke.
         if (rest.trim() !== '') throw new Error('the stream was cut off in the middle of an event');
