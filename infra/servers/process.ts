@@ -60,6 +60,8 @@ export async function startProcess(options: ProcessOptions): Promise<ServerProce
   const start = async (): Promise<void> => {
     if (running()) return;
     const log = createWriteStream(logFile, { flags: 'a' });
+    // Its disk may be full, on purpose: what it says is lost then, and nothing else.
+    log.on('error', () => undefined);
     // A group of its own: Ctrl-C reaches this process alone, which then ends its servers in order.
     const started = spawn(options.command, [...options.args], {
       cwd: options.cwd,

@@ -168,6 +168,9 @@ describe('a fault in the middle', () => {
     await open({ workload: { verification: { for: '10m', every: '30s' } } });
     await ask(NEW);
     await eventually(async () => (await world.replicas(ACCOUNT)).join() === NEW.join(), 60);
+    // Paused: the next cycle would insist on the override, as the account file consents.
+    const stamp = { author: 'ada', reason: 'a test', since: world.now(), until: world.now() + 86_400 };
+    await client.workflow.getHandle(accountWorkflowId(ACCOUNT)).signal(pauseSignal, { kind: 'pause', ...stamp });
     await world.plane.kubectl(['-n', ACCOUNT, 'scale', 'deployment/web', '--replicas=9']);
     // What is left of the change is taken back on request; the person's number stays.
     await world.stand.done('stop', ACCOUNT, '--restore');

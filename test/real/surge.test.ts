@@ -36,7 +36,7 @@ describe('a surge an hour ahead', () => {
     namespace = await ownNamespace('surge');
     bucket = await ownBucket();
     await applyObjects(
-      ...poolNodes(namespace.name, 4),
+      ...poolNodes(namespace.name, 8, '2'),
       {
         apiVersion: 'apps/v1',
         kind: 'Deployment',
@@ -90,7 +90,23 @@ describe('a surge an hour ahead', () => {
           verification: { for: '5m', every: '2m' },
         },
       ],
-      pools: [{ name: namespace.name, size: 'fixed', pricePerHour: 0.2, node: { cpu: 8, memory: '32Gi' }, min: 0, max: 10 }],
+      pools: [
+        {
+          name: namespace.name,
+          pricePerHour: 0.2,
+          node: { cpu: 2, memory: '32Gi' },
+          min: 1,
+          max: 8,
+          // Nodes take longer than pods: they are kept warm ahead of them.
+          leadTime: '30m',
+          provisioning: {
+            placeholders: {
+              namespace: namespace.name,
+              tolerations: [{ key: 'pool', value: namespace.name, effect: 'NoSchedule' }],
+            },
+          },
+        },
+      ],
     });
   });
   afterAll(async () => {
@@ -109,13 +125,27 @@ describe('a surge an hour ahead', () => {
   const ready = async (): Promise<number> =>
     Number(await kubectl(['-n', namespace.name, 'get', 'deployment', 'web', '-o', 'jsonpath={.status.readyReplicas}']));
 
-  it('raises the floor before it comes, pods are ready when it does, and lowers it after', async () => {
+  const placeholders = async (): Promise<number> =>
+    Number(
+      await kubectl([
+        ...['-n', namespace.name, 'get', 'deployment', `headroom-warm-${namespace.name}`, '--ignore-not-found'],
+        ...['-o', 'jsonpath={.spec.replicas}'],
+      ]),
+    );
+
+  it('warms nodes and raises the floor before it comes, pods are ready when it does, and lowers both after', async () => {
+    const warmed = await eventually(async () => (await placeholders()) > 0 && now(), 90);
+    expect(warmed).toBeLessThan(NOON);
     // 4.2 cores at 500m a replica and 90 %: ten replicas; the forecast's upper quantile asks for no fewer than nine.
-    const raisedAt = await eventually(async () => (await hpa()).floor >= 9 && now(), 90);
-    expect(raisedAt).toBeLessThan(NOON);
+    const raised = await eventually(async () => (await hpa()).floor >= 9 && now(), 90);
+    expect(raised).toBeLessThan(NOON);
+    expect(warmed).toBeLessThan(raised);
     await eventually(async () => (await ready()) >= 9, 30);
     expect(now()).toBeLessThan(NOON + STEP);
-    const lowered = await eventually(async () => now() > NOON + HOUR && (await hpa()).floor <= 3 && now(), 120);
+    const lowered = await eventually(async () => {
+      const late = now() > NOON + HOUR;
+      return late && (await hpa()).floor <= 3 && (await placeholders()) === 0 && now();
+    }, 120);
     expect(lowered).toBeLessThan(NOON + 3 * HOUR);
     const changes = await eventually(async () => {
       const history = await stand.history(namespace.name);
