@@ -39,8 +39,6 @@ export async function build(plane: ControlPlane, scene: Scene, say: (line: strin
     if (index % 10 === 9) say(`${index + 1} namespaces are there`);
   }
   for (;;) {
-    const text = await plane.kubectl(['get', '--raw', '/api/v1/pods?fieldSelector=status.phase%3DRunning&limit=1']);
-    const running = Number(/"remainingItemCount":(\d+)/.exec(text)?.[1] ?? 0) + 1;
     const ready = await plane.kubectl([
       ...[
         'get',
@@ -51,7 +49,7 @@ export async function build(plane: ControlPlane, scene: Scene, say: (line: strin
       ],
     ]);
     const up = ready.split('\n').filter((count) => Number(count) === scene.replicas).length;
-    say(`${up} of ${scene.namespaces * scene.deployments} Deployments are ready, ${running} pods run`);
+    say(`${up} of ${scene.namespaces * scene.deployments} Deployments are ready`);
     if (up === scene.namespaces * scene.deployments) return;
     await delay(3000);
   }

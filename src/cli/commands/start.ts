@@ -29,12 +29,16 @@ export async function readPolicyFile(path: string): Promise<AccountPolicy> {
 }
 
 /** Where an account's activities go: the embedded worker's queue, or one queue a role. */
-export const queuesOf = (session: Session, policy: AccountPolicy): Queues =>
-  session.runtime?.queues ?? {
+export function queuesOf({ runtime }: Session, policy: AccountPolicy): Queues {
+  const { light, compute, cluster } = runtime?.queues ?? {
     light: 'headroom',
     compute: 'headroom-compute',
-    cluster: `headroom-cluster-${policy.cluster}`,
+    cluster: '',
   };
+  // `headroom dev` serves all as one queue. A worker's own file says which cluster that worker serves, not which ones the
+  // accounts are on that are started beside it.
+  return { light, compute, cluster: cluster === light ? cluster : `headroom-cluster-${policy.cluster}` };
+}
 
 /** Starts an account; the same again is nothing, another file is refused with what differs. */
 export async function startAccount(
