@@ -173,12 +173,15 @@ describe('a fault in the middle', () => {
     await client.workflow.getHandle(accountWorkflowId(ACCOUNT)).signal(pauseSignal, { kind: 'pause', ...stamp });
     await world.plane.kubectl(['-n', ACCOUNT, 'scale', 'deployment/web', '--replicas=9']);
     // What is left of the change is taken back on request; the person's number stays.
-    await world.stand.done('stop', ACCOUNT, '--restore');
+    const { out } = await world.stand.headroom('stop', ACCOUNT, '--restore');
+    expect(out).toContain('web.replicas: left at 9, set by kubectl since');
+    expect(out).toContain('api.replicas: back to 3');
     expect(await world.replicas(ACCOUNT)).toEqual([9, 3]);
   });
 
   it('a person’s kubectl scale between plan and change: stopped, and who it was is on record', async () => {
-    await open({ account: { mode: 'approve', approvalWithin: '7d' } });
+    // No cycle of its own in between: it would plan anew with what the person set.
+    await open({ account: { mode: 'approve', approvalWithin: '7d', cycle: '6h', staleAfter: '2d' } });
     await ask(NEW);
     await eventually(async () => (await status()).verdict?.reason === 'awaiting-approval', 60);
     await world.plane.kubectl(['-n', ACCOUNT, 'scale', 'deployment/web', '--replicas=9']);

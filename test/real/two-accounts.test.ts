@@ -14,7 +14,7 @@ describe('two accounts in two namespaces', () => {
   let connection: Connection;
 
   beforeAll(async () => {
-    world = await openWorld({ accounts: ['north', 'south'] });
+    world = await openWorld({ accounts: ['north', 'south'], known: ['thief'] });
     const { address } = world.stand.temporal;
     ({ client, connection } = await connectClient({ options: { address }, namespace: 'default' }));
   });

@@ -42,6 +42,8 @@ export interface WorldOptions {
   /** Folder of the control plane; default beside everything else. */
   planeFolder?: string;
   demand?: (at: EpochSeconds) => number;
+  /** Accounts that have usage, and nothing else yet. */
+  known?: readonly string[];
   /** Folders of the store and of the Temporal server; default of the stand's own. */
   home?: string;
   temporalFolder?: string;
@@ -73,7 +75,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       const items = accountObjects(account);
       await plane.kubectl(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
     }
-    const keys = accounts.flatMap((account) =>
+    const keys = [...accounts, ...(options.known ?? [])].flatMap((account) =>
       WORKLOADS.map((workload) => ({ account, workload, component: 'cpu' as const })),
     );
     for (const key of keys) {
