@@ -8,6 +8,10 @@ import startServers from '../real/global.js';
 
 /** The servers of `make test-real`, and beside them on the same control plane: KEDA, and Karpenter with kwok's nodes. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // Their CRDs, and an APIService that points at this machine, are nothing to leave in a cluster of somebody's own.
+  if (process.env['HEADROOM_REAL_KUBECONFIG'] !== undefined) {
+    throw new Error('make test-peers starts a control plane of its own: unset HEADROOM_REAL_KUBECONFIG');
+  }
   const stopServers = await startServers(project);
   const folder = await mkdtemp(join(tmpdir(), 'headroom-peers-'));
   const { kubeconfig } = project.getProvidedContext().real.cluster;
