@@ -63,6 +63,7 @@ export function targetOf(policy: AccountPolicy, workload: string): WorkloadTarge
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
     ...(selector === undefined ? {} : { anyName: true }),
     ...(actions.length === 0 ? {} : { actions }),
+    ...(found.autoscaler?.target === undefined ? {} : { mostTarget: found.autoscaler.target.max }),
     ...(found.takeOwnership ? { takeOwnership: true } : {}),
     resize: found.resize ?? 'in-place',
   };

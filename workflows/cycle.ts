@@ -9,7 +9,7 @@ import {
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ForecastResult, ObserveResult } from '../activities/types.js';
-import { fieldName, orderChange, raises } from '../src/domain/change.js';
+import { addsTo, fieldName, orderChange, raises } from '../src/domain/change.js';
 import type { HoldReason, PlanSummary } from '../src/domain/plan.js';
 import { isoTime } from '../src/domain/time.js';
 import type { AccountRun } from './account.js';
@@ -230,7 +230,7 @@ async function decide(run: AccountRun, plan: PlanSummary): Promise<void> {
 async function supersede(run: AccountRun, plan: PlanSummary): Promise<void> {
   const { state } = run;
   if (state.change === null || state.policy.mode !== 'auto' || state.pause !== null || state.freeze !== null) return;
-  if (!plan.fields.some((field) => field.target.value > field.seen.value)) return;
+  if (!plan.fields.some(addsTo)) return;
   try {
     await getExternalWorkflowHandle(changeWorkflowId(state.change.changeId)).signal(supersedeSignal, {
       planId: plan.id,
@@ -280,7 +280,13 @@ export async function startChange(run: AccountRun, plan: PlanSummary): Promise<s
       startedAt: now,
       raisesOnly: plan.fields.every(raises),
       raised: plan.fields.flatMap(({ target, seen }) =>
-        'workload' in target && target.field !== 'prepared' && target.value > seen.value ? [target.workload] : [],
+        'workload' in target &&
+        target.field !== 'prepared' &&
+        // An autoscaler's target makes no replica by itself: there is no lead time to measure.
+        target.field !== 'target' &&
+        target.value > seen.value
+          ? [target.workload]
+          : [],
       ),
       overdueAt: now + leadTimeLimit + 3 * longest + 3600,
       originals: order.mutations.map((mutation) => ({

@@ -101,7 +101,7 @@ function allocate(input: AllocationInput, solver: Solver, iterationLimit: number
     fields: decision.fields,
     blocks: publishBlocks(prepared, numbers),
     placements: placementsOf(prepared, numbers),
-    reasons,
+    reasons: [...reasons, ...decision.reasons],
     conflict,
     costPerHour: money(billOf(prepared, numbers, 0)),
     currency: prepared.currency,

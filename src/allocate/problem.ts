@@ -31,6 +31,11 @@ export interface AllocationInput {
   blocks: Block[];
   /** A workload's component that is absent here has no forecast: its replicas are held, never lowered. */
   demand: DemandBlocks[];
+  /**
+   * Of workloads whose autoscaler's target may be raised: why their forecast is not acted on as it is (`distrust`, in
+   * words), null where it is. One that is absent here counts as not trusted.
+   */
+  trust?: { workload: string; distrust: string | null }[];
   /** What was seen in the cluster, with owners: becomes the fence of the mutations. */
   state: ClusterState;
   /** Live ones only: an expired override is the caller's to drop and to say so. */

@@ -10,11 +10,14 @@ import { blackoutAt } from './occurrences.js';
 import type { Prepared, PreparedPool, PreparedWorkload } from './prepare.js';
 import { limitField, loadAfter, nodesWanted, warmField, weightFields, type ProvisioningInput } from './provisioning.js';
 import { nodeRange } from './rounding.js';
+import { autoscalerTargets } from './targets.js';
 
 export interface Decision {
   verdict: Verdict;
   /** In the order in which to write them: nodes up, sizes, replicas up, then whatever goes down, nodes last. */
   fields: PlannedField[];
+  /** Why the targets of autoscalers are what they are. */
+  reasons: NumberReason[];
 }
 
 /** What is to be written now, and whether it is worth writing. */
@@ -30,7 +33,7 @@ export function decide(
   const blackout = blackoutAt(input.policy, input.at);
   if (blackout !== null) {
     const detail = `blackout ${blackout.name} until ${isoTime(blackout.until)}: ${blackout.reason}`;
-    return { verdict: { kind: 'hold', reason: 'blackout', detail }, fields: [] };
+    return { verdict: { kind: 'hold', reason: 'blackout', detail }, fields: [], reasons: [] };
   }
   const words = new Map(reasons.map((reason) => [reason.number, reason.binding.words]));
   const taken: string[] = [];
@@ -55,12 +58,15 @@ export function decide(
       return false;
     },
   };
+  const targets = autoscalerTargets(prepared, numbers, kept);
+  taken.push(...targets.notes);
   const nodes = prepared.pools.flatMap((pool) => [
     ...poolField(prepared, numbers, pool, lowered, words),
     ...warmField(provisioning, pool),
     ...limitField(provisioning, pool),
   ]);
   const fields = [
+    ...targets.fields,
     ...kept,
     ...nodes,
     ...weightFields(provisioning),
@@ -75,20 +81,24 @@ export function decide(
   if (fields.length > 0) {
     const raised = fields.filter(raises).length;
     const detail = tell(`${raised} to raise, ${fields.length - raised} to lower`);
-    return { verdict: { kind: 'act', source: 'forecast', detail }, fields };
+    return { verdict: { kind: 'act', source: 'forecast', detail }, fields, reasons: targets.reasons };
   }
   if (conflict !== null && (broken || firstShortfall(prepared, numbers)?.block === 0)) {
     const detail = tell(`nothing can be improved: ${conflict.set.map((one) => one.words).join(' against ')}`);
-    return { verdict: { kind: 'hold', reason: 'infeasible', detail }, fields };
+    return { verdict: { kind: 'hold', reason: 'infeasible', detail }, fields, reasons: targets.reasons };
   }
   if (gone.length > 0)
-    return { verdict: { kind: 'hold', reason: 'workload-missing', detail: tell('nothing else to do') }, fields };
+    return {
+      verdict: { kind: 'hold', reason: 'workload-missing', detail: tell('nothing else to do') },
+      fields,
+      reasons: targets.reasons,
+    };
   const spared = changes.length - kept.length;
   const detail =
     spared === 0
       ? 'what is there is what the plan wants'
       : `lowering ${spared} would save less than ${Math.round(input.policy.hysteresis * 100)} % of the cost`;
-  return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, fields };
+  return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, fields, reasons: targets.reasons };
 }
 
 /** `web (2 Deployments have the labels …)`: with the cluster's reason, where it gives one. */
@@ -106,14 +116,18 @@ const RANKS: Record<FieldTarget['field'], number> = {
   prepared: 0.5,
   request: 1,
   floor: 2,
+  target: 2.5,
   replicas: 2,
 };
+const FIRST = -4;
 /**
  * Up: nodes before what runs on them. Down: what runs before its nodes. But placeholders make room before pods move in:
  * pushed out instead, they would ask for nodes of their own.
+ * An autoscaler gets its full strength before anything else, and gives of it only when the floor is there.
  */
 const rank = (field: PlannedField): number => {
   const order = RANKS[field.target.field];
+  if (field.target.field === 'target') return raises(field) ? FIRST : order;
   if (raises(field)) return order;
   return field.target.field === 'warm' ? 1.5 : 10 - order;
 };

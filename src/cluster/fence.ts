@@ -78,6 +78,7 @@ export function describeTarget(account: string, target: FieldTarget): string {
   switch (target.field) {
     case 'replicas':
     case 'floor':
+    case 'target':
       return `${account}/${target.workload} ${target.field}`;
     case 'request':
       return `${account}/${target.workload} request.${target.component}`;

@@ -12,6 +12,8 @@ export interface WorkloadTarget {
   name: string;
   /** The account file's consent to take a field that somebody else owns. */
   takeOwnership?: boolean;
+  /** The account file's consent to raise the CPU target of its HPA so far, as a share of the request. */
+  mostTarget?: number;
   /** How its replicas get another size; `in-place` with a rollout where that cannot be. Default `rollout`. */
   resize?: 'in-place' | 'rollout';
   /** What can be done for it before capacity is needed. */

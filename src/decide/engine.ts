@@ -11,6 +11,7 @@ import { coverDemand, type CoveredDemand } from './demand.js';
 import { boundForecast } from './evidence.js';
 import { planLead } from './lead.js';
 import { createModels } from './models.js';
+import { trustIn } from './trust.js';
 import type { AllocationRequest, Decider } from './port.js';
 
 /** The decision in this very thread; pool.ts puts it into worker threads. */
@@ -57,6 +58,7 @@ export async function createEngine(): Promise<Decider> {
       state: request.state,
       overrides: request.overrides,
       placements: movedTasks(request.state),
+      ...trustIn(request, covered),
       ...(basis === undefined ? {} : { basis }),
     });
     bases.set(account, next);

@@ -118,6 +118,27 @@ const workloadSchema = z
       .optional()
       .describe('Ask for the level over a window of this length jointly, instead of for each bin'),
     ownership: z.enum(['floor', 'own']).optional().describe('Instead of the account’s'),
+    autoscaler: z
+      .strictObject({
+        target: z
+          .strictObject({
+            max: z
+              .number()
+              .min(0.01)
+              .max(1)
+              .refine(
+                (value) => Math.abs(value * 100 - Math.round(value * 100)) < 1e-9,
+                'is a whole percentage, as 0.85',
+              )
+              .describe('Share of the CPU request; the target that its user set is the lower bound'),
+          })
+          .optional()
+          .describe(
+            'Consent to raise the CPU utilization target of its HPA while the plan covers what the forecast asks for; ' +
+              'otherwise it is what its user set',
+          ),
+      })
+      .optional(),
     takeOwnership: z
       .boolean()
       .default(false)

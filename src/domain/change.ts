@@ -11,6 +11,7 @@ export function fieldName(target: FieldTarget): string {
   switch (target.field) {
     case 'replicas':
     case 'floor':
+    case 'target':
       return `${target.workload}.${target.field}`;
     case 'request':
       return `${target.workload}.request.${target.component}`;
@@ -30,8 +31,16 @@ export function fieldName(target: FieldTarget): string {
 /** An order among pools, or a task's time, has no less and more: nothing that serves is taken away by it. */
 const lowersNothing = (target: FieldTarget): boolean => target.field === 'weight' || target.field === 'start';
 
-export const raises = (field: PlannedField): boolean =>
-  field.target.value >= field.seen.value || lowersNothing(field.target);
+/** An autoscaler that aims at less utilization scales up sooner: its target is raised capacity the other way round. */
+const turned = (target: FieldTarget): boolean => target.field === 'target';
+
+/** Takes away nothing that serves, nor what would serve if demand came. */
+export const raises = ({ target, seen }: PlannedField): boolean =>
+  lowersNothing(target) || (turned(target) ? target.value <= seen.value : target.value >= seen.value);
+
+/** Asks for more than is there; a demand that cannot wait. */
+export const addsTo = ({ target, seen }: PlannedField): boolean =>
+  turned(target) ? target.value < seen.value : target.value > seen.value;
 
 /**
  * Writes a change out: its mutations in the plan's order, each fenced by what the plan saw, and the reverse plan that is

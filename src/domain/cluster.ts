@@ -22,9 +22,13 @@ export interface WorkloadState {
     ceiling: number;
     /** The floor that its user set: no plan goes below it. Absent where it is not known. */
     userFloor?: number;
+    /** CPU utilization that an HPA aims at, as a share of the request; absent where it has no such metric of its own. */
+    target?: number;
+    /** The target that its user set: no plan goes below it. Absent where it is not known. */
+    userTarget?: number;
   } | null;
   /** Owners of the fields that Headroom may touch. */
-  owners: { replicas: FieldOwner; request: FieldOwner; floor: FieldOwner };
+  owners: { replicas: FieldOwner; request: FieldOwner; floor: FieldOwner; target?: FieldOwner };
   /** The time of need that each action last prepared it for; absent where the cluster keeps no such book. */
   prepared?: Record<string, EpochSeconds>;
   /** With `exists: false`: why there is no such object, in words; several that match are named. */
@@ -123,6 +127,16 @@ export type CapacityTarget =
   | { field: 'request'; workload: string; component: Component; value: number }
   | { field: 'nodes'; pool: string; value: number };
 
+/**
+ * How an autoscaler reacts: the CPU utilization that an HPA aims at, as a share of the request in whole percents. A higher
+ * one asks for less capacity.
+ */
+export interface ScalingTarget {
+  field: 'target';
+  workload: string;
+  value: number;
+}
+
 /** What goes before capacity: the room, the bounds and the order of its nodes, images and caches, a task's time. */
 export type PreparationTarget =
   /** Placeholder pods that keep room on a pool's nodes. `nodes`: so many ready nodes are as good, pods having moved in. */
@@ -137,7 +151,7 @@ export type PreparationTarget =
   | { field: 'prepared'; workload: string; action: string; value: EpochSeconds };
 
 /** One field of one object, and the value that it shall have. */
-export type FieldTarget = CapacityTarget | PreparationTarget;
+export type FieldTarget = CapacityTarget | ScalingTarget | PreparationTarget;
 
 export const LIMIT_RESOURCES = ['nodes', 'cpu', 'memory'] as const;
 export type LimitResource = (typeof LIMIT_RESOURCES)[number];

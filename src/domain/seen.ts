@@ -11,6 +11,10 @@ export function seenValue(state: ClusterState, target: FieldTarget): { value: nu
       return { value: workload.replicas, owner: workload.owners.replicas };
     case 'floor':
       return workload.autoscaler === null ? null : { value: workload.autoscaler.floor, owner: workload.owners.floor };
+    case 'target': {
+      const value = workload.autoscaler?.target;
+      return value === undefined ? null : { value, owner: workload.owners.target ?? null };
+    }
     case 'request': {
       const value = workload.request[target.component];
       return value === undefined ? null : { value, owner: workload.owners.request };

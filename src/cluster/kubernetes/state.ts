@@ -1,4 +1,3 @@
-import type { V2HorizontalPodAutoscaler } from '@kubernetes/client-node';
 import { HEADROOM } from '../fence.js';
 import type { Scalable } from './api.js';
 import { fieldOwner, type ManagedFields, type PathStep } from './managed-fields.js';
@@ -12,7 +11,8 @@ export const HPA_CONTROLLER = 'kube-controller-manager';
 
 /** The API defaults both to 1. */
 export const replicasOf = (object: Scalable): number => object.spec?.replicas ?? 1;
-export const floorOf = (autoscaler: V2HorizontalPodAutoscaler): number => autoscaler.spec?.minReplicas ?? 1;
+export const floorOf = (autoscaler: { spec?: { minReplicas?: number | undefined } | undefined }): number =>
+  autoscaler.spec?.minReplicas ?? 1;
 
 /** On an autoscaler: the floor that its user set, written with the first raise above it. */
 export const USER_FLOOR = 'headroom.dev/user-floor';
@@ -27,6 +27,9 @@ export function userFloor(
   path: readonly PathStep[],
 ): number | null {
   if (fieldOwner(metadata.managedFields, path) !== HEADROOM) return floor;
-  const noted = metadata.annotations?.[USER_FLOOR];
-  return noted !== undefined && /^\d+$/.test(noted) ? Number(noted) : null;
+  return wholeNumber(metadata.annotations?.[USER_FLOOR]);
 }
+
+/** Of an annotation: null where there is none, or somebody garbled it. */
+export const wholeNumber = (noted: string | undefined): number | null =>
+  noted !== undefined && /^\d+$/.test(noted) ? Number(noted) : null;

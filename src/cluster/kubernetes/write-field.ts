@@ -60,8 +60,9 @@ export async function writeField(
       if (opened.refusal !== null) return refused(opened.refusal);
       if (purpose === 'apply') {
         const { owner } = opened.now;
-        if (isForeign(owner) && !consents(at)) {
-          return refused(`it belongs to ${owner}; takeOwnership: true in the account file would let Headroom take it`);
+        const { given, words } = opened.consent ?? { given: consents(at), words: 'takeOwnership: true' };
+        if (isForeign(owner) && !given) {
+          return refused(`it belongs to ${owner}; ${words} in the account file would let Headroom take it`);
         }
         const limit = await opened.limits?.();
         if (limit !== undefined && limit !== null) return refused(limit);

@@ -29,6 +29,8 @@ export interface OpenField {
   stored: number;
   /** Why the value cannot be written whatever the fence says; null where it can. */
   refusal: string | null;
+  /** Whether the account file lets this very field be taken from others; absent: by its `takeOwnership`. */
+  consent?: { given: boolean; words: string };
   /** Looked at only where the fence lets the write go ahead: limits of the cluster that it would run into, in words. */
   limits?(): Promise<string | null>;
   /**

@@ -3,6 +3,7 @@ import { unreachable } from '../../../domain/errors.js';
 import type { FieldPlace } from '../../port.js';
 import type { Actuator, ActuatorContext, FieldName, Opened, TargetOf } from './actuator.js';
 import { hpaFloor } from './hpa-floor.js';
+import { hpaTarget } from './hpa-target.js';
 import { nodePoolLimit, nodePoolWeight } from './nodepool.js';
 import { occurrence } from './occurrence.js';
 import { placeholders } from './placeholders.js';
@@ -16,6 +17,7 @@ const ACTUATORS: { readonly [F in FieldName]: readonly Actuator<F>[] } = {
   replicas: [replicas],
   // An HPA that KEDA made is never written: the ScaledObject is asked first.
   floor: [scaledObjectFloor, hpaFloor],
+  target: [hpaTarget],
   request: [request],
   // A node is nobody's to write: warm capacity and a provisioner's limits are what sizes a pool.
   nodes: [],
@@ -33,6 +35,8 @@ export function openField(target: FieldTarget, place: FieldPlace, context: Actua
       return first(ACTUATORS.replicas, target, place, context);
     case 'floor':
       return first(ACTUATORS.floor, target, place, context);
+    case 'target':
+      return first(ACTUATORS.target, target, place, context);
     case 'request':
       return first(ACTUATORS.request, target, place, context);
     case 'nodes':

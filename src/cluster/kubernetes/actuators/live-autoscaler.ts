@@ -14,6 +14,7 @@ const hpaSchema = z.object({
     // The API's default.
     minReplicas: z.number().default(1),
     maxReplicas: z.number(),
+    metrics: z.array(z.unknown()).default([]),
   }),
 });
 
@@ -36,6 +37,8 @@ interface Live {
   ceiling: number;
 }
 export interface LiveHpa extends Live {
+  /** Its metrics as they are written, whole: the API has the list as one field. */
+  metrics: readonly unknown[];
   /** The ScaledObject that made it: what is written to the HPA would not last. */
   madeBy: string | null;
 }
@@ -59,6 +62,7 @@ export async function hpaOf(api: ObjectApi, at: WorkloadTarget, signal: AbortSig
       name,
       floor: spec.minReplicas,
       ceiling: spec.maxReplicas,
+      metrics: spec.metrics,
       madeBy: metadata.ownerReferences.find(({ kind }) => kind === SCALED_OBJECT.kind)?.name ?? null,
     };
   }

@@ -6,6 +6,7 @@ import type { Scalable } from '../api.js';
 import { fieldOwner } from '../managed-fields.js';
 import { preparedMarks } from '../marks.js';
 import { inPlaceRequests, mainContainer, requestOwners, RESOURCE_NAMES, type PodTemplate } from '../requests.js';
+import { cpuTarget, shareOf, targetOwner, userTarget } from '../hpa-metrics.js';
 import { floorOf, replicasOf, userFloor } from '../state.js';
 import {
   base,
@@ -183,6 +184,8 @@ export interface AutoscalerRecord extends CacheRecord {
   floorOwner: FieldOwner;
   /** What the user set it to, where Headroom is known to have raised it since. */
   userFloor: number | null;
+  /** The CPU utilization that an HPA aims at, as a share of the request; null where no metric of it says so. */
+  cpuTarget: { value: number; owner: FieldOwner; user: number | null } | null;
   /** The ScaledObject that made this HPA, where one did: the floor to be raised is its, not the HPA's. */
   madeBy: string | null;
 }
@@ -193,6 +196,7 @@ const hpaSchema = z.object({
     scaleTargetRef: reference,
     minReplicas: z.number().optional(),
     maxReplicas: z.number().default(0),
+    metrics: z.array(z.unknown()).default([]),
   }),
 });
 
@@ -205,7 +209,22 @@ export function autoscalerRecord(object: unknown): AutoscalerRecord {
     ceiling: spec.maxReplicas,
     floorOwner: fieldOwner(metadata.managedFields, ['spec', 'minReplicas']),
     userFloor: userFloor(metadata, floorOf({ spec }), ['spec', 'minReplicas']),
+    cpuTarget: cpuTargetRecord(metadata, spec.metrics),
     madeBy: metadata.ownerReferences.find(({ kind }) => kind === 'ScaledObject')?.name ?? null,
+  };
+}
+
+function cpuTargetRecord(
+  metadata: z.output<typeof hpaSchema>['metadata'],
+  metrics: readonly unknown[],
+): AutoscalerRecord['cpuTarget'] {
+  const found = cpuTarget(metrics);
+  if (found === null) return null;
+  const user = userTarget(metadata, found.percent);
+  return {
+    value: shareOf(found.percent),
+    owner: targetOwner(metadata.managedFields),
+    user: user === null ? null : shareOf(user),
   };
 }
 
@@ -228,6 +247,7 @@ export function scaledObjectRecord(object: unknown): AutoscalerRecord {
     ceiling: spec.maxReplicaCount,
     floorOwner: fieldOwner(metadata.managedFields, ['spec', 'minReplicaCount']),
     userFloor: userFloor(metadata, spec.minReplicaCount, ['spec', 'minReplicaCount']),
+    cpuTarget: null,
     madeBy: null,
   };
 }

@@ -57,6 +57,8 @@ export function absentState({ workload }: WorkloadTarget, absent: string): Workl
 export interface Scaling {
   autoscaler: WorkloadState['autoscaler'];
   floorOwner: FieldOwner;
+  /** Of the CPU target; undefined where there is none that could be written. */
+  targetOwner?: FieldOwner;
   /** The HPA that writes the replicas, KEDA's own included. */
   hpa: string | null;
 }
@@ -81,8 +83,12 @@ export function scalingOf(
   if (madeBy !== null) {
     return { autoscaler: { kind: 'scaledobject', name: madeBy, floor, ceiling }, floorOwner: null, hpa: hpa.name };
   }
-  const autoscaler = { kind: 'hpa' as const, name: hpa.name, floor, ceiling, ...boundOf(hpa) };
-  return { autoscaler, floorOwner: hpa.floorOwner, hpa: hpa.name };
+  const { cpuTarget: target } = hpa;
+  const aim =
+    target === null ? {} : { target: target.value, ...(target.user === null ? {} : { userTarget: target.user }) };
+  const autoscaler = { kind: 'hpa' as const, name: hpa.name, floor, ceiling, ...boundOf(hpa), ...aim };
+  const owner = target === null ? {} : { targetOwner: target.owner };
+  return { autoscaler, floorOwner: hpa.floorOwner, ...owner, hpa: hpa.name };
 }
 
 const boundOf = ({ userFloor }: AutoscalerRecord) => (userFloor === null ? {} : { userFloor });
@@ -105,6 +111,7 @@ export function presentState(target: WorkloadTarget, record: WorkloadRecord, sca
       replicas: replicas === HPA_CONTROLLER && scaling.hpa !== null ? `hpa/${scaling.hpa}` : replicas,
       request: record.owners.request,
       floor: scaling.floorOwner,
+      ...(scaling.targetOwner === undefined ? {} : { target: scaling.targetOwner }),
     },
     ...(actions.length === 0 ? {} : { prepared: Object.fromEntries(prepared) }),
   };
