@@ -25,6 +25,9 @@ export interface FieldWrite {
   signal: AbortSignal;
 }
 
+/** `change/acme/42#3` → `acme`. */
+const accountOf = (key: string): string => key.split('/')[1] ?? key;
+
 /**
  * Reads, judges, writes under the resourceVersion that was read; from the start where the object moved in between.
  * @throws HeadroomError `unavailable` where the API server is out of reach, or the object never stood still.
@@ -59,7 +62,14 @@ export async function writeField(
       }
       if (opened.refusal !== null) return refused(opened.refusal);
       if (purpose === 'apply') {
-        const { owner } = opened.now;
+        const { owner, mark } = opened.now;
+        const claimed = mark === null ? account : accountOf(mark.key);
+        if (owner === HEADROOM && claimed !== account) {
+          return refused(
+            `account ${claimed} has it (${mark?.key ?? ''}): one object has one account; ` +
+              `headroom stop ${claimed} --restore gives it back`,
+          );
+        }
         const { given, words } = opened.consent ?? { given: consents(at), words: 'takeOwnership: true' };
         if (isForeign(owner) && !given) {
           return refused(`it belongs to ${owner}; ${words} in the account file would let Headroom take it`);
