@@ -28,7 +28,10 @@ function distrustOf(request: AllocationRequest, { guarded }: CoveredDemand, work
     const same = (one: { workload: string; component: string }) => one.workload === name && one.component === component;
     const series = request.forecast.series.find(same);
     if (series === undefined) return `there is no forecast of ${component}`;
-    if (!series.gate.open) return `the gate of ${component} is closed: ${series.gate.reason}`;
+    if (series.data === 'cold') return `too little is known of ${component} for more than a wide guess`;
+    if (!series.gate.open) {
+      return `the gate of ${component} is closed: ${series.gate.reason ?? 'its coverage is off'}`;
+    }
     const recent = request.recent.find(same)?.series.values ?? [];
     if (!recent.some((value) => !Number.isNaN(value))) return `no recent usage of ${component} is known`;
   }
