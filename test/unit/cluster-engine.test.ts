@@ -171,7 +171,7 @@ describe('hpa', () => {
     expect({ count, readyReplicas, owners }).toEqual({
       count: 7,
       readyReplicas: 7,
-      owners: { replicas: 'hpa/web', request: null, floor: 'headroom' },
+      owners: { replicas: 'hpa/web', request: null, floor: 'headroom', target: null },
     });
   });
 

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadroomError } from '../../domain/errors.js';
 import { REAL_TIME, wallMilliseconds, type EpochSeconds, type TimeScale } from '../../domain/time.js';
-import { isCapacity, type MutationResult } from '../../domain/cluster.js';
+import { isCapacity, type FieldTarget, type MutationResult } from '../../domain/cluster.js';
 import { describeTarget } from '../fence.js';
 import type { Clocked, Cluster } from '../port.js';
+import type { SimulatedTarget } from './engine.js';
 import type { Fault } from './faults.js';
 import type { EngineHost } from './host.js';
 import { samplesSince, timelineOf, type Sampled, type Timeline, type TimelineQuery } from './samples.js';
@@ -25,8 +26,9 @@ const COMPONENT = 'cluster/simulated';
 
 const unknownField = (what: string): MutationResult => ({
   kind: 'refused',
-  detail: `${what}: a simulated cluster has replicas, floors, requests and nodes`,
+  detail: `${what}: a simulated cluster has replicas, floors, targets, requests and nodes`,
 });
+const isSimulated = (target: FieldTarget): target is SimulatedTarget => isCapacity(target) || target.field === 'target';
 
 /** The port over an engine in this process, with the faults of its API: down, slow, an answer that gets lost. */
 export function createSimulatedCluster(host: EngineHost, options: { wallClock?: () => number } = {}): Simulation {
@@ -71,13 +73,13 @@ export function createSimulatedCluster(host: EngineHost, options: { wallClock?: 
     apply: (mutation, _target, signal) => {
       const { target } = mutation;
       const what = describeTarget(mutation.account, target);
-      if (!isCapacity(target)) return Promise.resolve(unknownField(what));
+      if (!isSimulated(target)) return Promise.resolve(unknownField(what));
       return write(`writing ${what}`, signal, { kind: 'apply', mutation: { ...mutation, target } });
     },
     restore: (restore, _target, signal) => {
       const { target } = restore;
       const what = describeTarget(restore.account, target);
-      if (!isCapacity(target)) return Promise.resolve(unknownField(what));
+      if (!isSimulated(target)) return Promise.resolve(unknownField(what));
       return write(`restoring ${what}`, signal, { kind: 'restore', restore: { ...restore, target } });
     },
     now: () => Promise.resolve(host.now()),

@@ -27,9 +27,11 @@ const stateSchema = z.object({
           floor: z.number(),
           ceiling: z.number(),
           userFloor: z.number().optional(),
+          target: z.number().optional(),
+          userTarget: z.number().optional(),
         })
         .nullable(),
-      owners: z.object({ replicas: owner, request: owner, floor: owner }),
+      owners: z.object({ replicas: owner, request: owner, floor: owner, target: owner.optional() }),
     }),
   ),
   pools: z.array(z.object({ pool: z.string(), nodes: z.number(), readyNodes: z.number(), owner })),

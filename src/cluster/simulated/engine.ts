@@ -5,6 +5,7 @@ import type {
   Mutation,
   MutationResult,
   PoolState,
+  ScalingTarget,
   WorkloadState,
 } from '../../domain/cluster.js';
 import type { EpochSeconds } from '../../domain/time.js';
@@ -32,14 +33,15 @@ export interface Written {
   answerLost: boolean;
 }
 
-/** A write of what a simulated cluster has. */
-export type CapacityMutation = Mutation & { target: CapacityTarget };
+/** What a simulated cluster has. */
+export type SimulatedTarget = CapacityTarget | ScalingTarget;
+export type CapacityMutation = Mutation & { target: SimulatedTarget };
 
 export interface Restore {
   key: string;
   changeKeys: string[];
   account: string;
-  target: CapacityTarget;
+  target: SimulatedTarget;
   owner: FieldOwner;
   reason: string;
 }
@@ -167,7 +169,7 @@ export function createEngine(model: EngineModel): Engine {
     | { kind: 'field'; field: Field; run: RunningWorkload | null; reportedOwner: FieldOwner }
     | { kind: 'none'; detail: string };
 
-  const locate = (account: string, target: CapacityTarget | ForeignTarget): Located => {
+  const locate = (account: string, target: SimulatedTarget | ForeignTarget): Located => {
     if (target.field === 'nodes') {
       const pool = nodes.pools.get(target.pool);
       if (pool === undefined) return { kind: 'none', detail: `cluster ${model.name} has no pool "${target.pool}"` };
@@ -183,15 +185,23 @@ export function createEngine(model: EngineModel): Engine {
         ? { kind: 'none', detail: `${account}/${target.workload} requests no ${target.component}` }
         : { kind: 'field', field, run, reportedOwner: run.requestOwner() };
     }
-    const field = target.field === 'replicas' ? run.replicas : run.floor;
+    const field = { replicas: run.replicas, floor: run.floor, target: run.target }[target.field];
     return field === null
-      ? { kind: 'none', detail: `${account}/${target.workload} has no autoscaler whose floor could be raised` }
+      ? {
+          kind: 'none',
+          detail: `${account}/${target.workload} has no autoscaler whose ${target.field} could be raised`,
+        }
       : { kind: 'field', field, run, reportedOwner: field.owner };
   };
 
   /** What the API's own validation would say; null where it takes the value. */
-  const refusal = (target: CapacityTarget, run: RunningWorkload | null): string | null => {
+  const refusal = (target: SimulatedTarget, run: RunningWorkload | null): string | null => {
     if (target.field === 'request') return target.value > 0 ? null : `a request of ${target.value} is not above 0`;
+    if (target.field === 'target') {
+      const user = run?.model.hpa?.target ?? 0;
+      if (!(target.value <= 1)) return `a target of ${target.value} is beyond the request`;
+      return target.value < user ? `${target.value} is below ${user}, the target that the user set` : null;
+    }
     if (!Number.isInteger(target.value) || target.value < 0) return `${target.value} is not a whole number from 0 up`;
     if (target.field === 'floor' && run?.model.hpa !== null && target.value > (run?.model.hpa?.ceiling ?? 0)) {
       return `floor ${target.value} is above the autoscaler's ceiling ${run?.model.hpa?.ceiling}`;
@@ -202,7 +212,12 @@ export function createEngine(model: EngineModel): Engine {
     return `pool ${target.pool} takes ${pool.min} to ${pool.max} nodes, not ${target.value}`;
   };
 
-  const write = (found: Extract<Located, { kind: 'field' }>, target: CapacityTarget, owner: FieldOwner, key: string) => {
+  const write = (
+    found: Extract<Located, { kind: 'field' }>,
+    target: SimulatedTarget,
+    owner: FieldOwner,
+    key: string,
+  ) => {
     found.field.mark = nextMark(found.field.mark, key, target.value);
     setField(found.field, target.value, owner, found.run);
     if (target.field === 'nodes') evictFrom(nodes.resize(target.pool, target.value, clock));
@@ -220,8 +235,14 @@ export function createEngine(model: EngineModel): Engine {
   };
 
   /** Arms a bad release that waits for a change of this field. */
-  const poison = (found: Extract<Located, { kind: 'field' }>, target: CapacityTarget, account: string) => {
-    if (target.field === 'nodes' || found.run === null || sameValue(found.field.value, target.value)) return;
+  const poison = (found: Extract<Located, { kind: 'field' }>, target: SimulatedTarget, account: string) => {
+    if (
+      target.field === 'nodes' ||
+      target.field === 'target' ||
+      found.run === null ||
+      sameValue(found.field.value, target.value)
+    )
+      return;
     const { field } = target;
     for (const fault of faults) {
       if (fault.kind !== 'bad-release' || !within(fault, clock) || !touches(fault, account, target.workload)) continue;
@@ -247,8 +268,19 @@ export function createEngine(model: EngineModel): Engine {
       autoscaler:
         hpa === null || run.floor === null
           ? null
-          : { kind: 'hpa', name: hpa.name, floor: run.floor.value, ceiling: hpa.ceiling },
-      owners: { replicas: run.replicas.owner, request: run.requestOwner(), floor: run.floor?.owner ?? null },
+          : {
+              kind: 'hpa',
+              name: hpa.name,
+              floor: run.floor.value,
+              ceiling: hpa.ceiling,
+              ...(run.target === null ? {} : { target: run.target.value, userTarget: hpa.target }),
+            },
+      owners: {
+        replicas: run.replicas.owner,
+        request: run.requestOwner(),
+        floor: run.floor?.owner ?? null,
+        ...(run.target === null ? {} : { target: run.target.owner }),
+      },
     };
   };
 

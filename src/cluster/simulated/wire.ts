@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CapacityTarget } from '../../domain/cluster.js';
+import type { CapacityTarget, ScalingTarget } from '../../domain/cluster.js';
 import { COMPONENTS } from '../../domain/component.js';
 import type { HeadroomError } from '../../domain/errors.js';
 import type { TimeScale } from '../../domain/time.js';
@@ -18,7 +18,8 @@ const targetSchema = z.discriminatedUnion('field', [
   z.strictObject({ field: z.literal('floor'), workload, value }),
   z.strictObject({ field: z.literal('request'), workload, component: z.enum(COMPONENTS), value }),
   z.strictObject({ field: z.literal('nodes'), pool: z.string(), value }),
-]) satisfies z.ZodType<CapacityTarget>;
+  z.strictObject({ field: z.literal('target'), workload, value }),
+]) satisfies z.ZodType<CapacityTarget | ScalingTarget>;
 
 export const mutationSchema = z.strictObject({
   key: z.string().min(1),

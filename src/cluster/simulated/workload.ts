@@ -29,6 +29,8 @@ export interface RunningWorkload {
   readonly model: WorkloadModel;
   readonly replicas: Field;
   readonly floor: Field | null;
+  /** The CPU utilisation that its autoscaler aims at; null where it has none, or looks at something else. */
+  readonly target: Field | null;
   readonly requests: ReadonlyMap<Component, Field>;
   bad: BadRelease | null;
   /** Of all its pods, at the last tick; what the autoscaler and the metrics see. */
@@ -60,6 +62,8 @@ export function createWorkload(
   );
   const replicas = field(model.replicas, model.owners.replicas);
   const floor = model.hpa === null ? null : field(model.hpa.floor, model.owners.floor);
+  const target =
+    model.hpa === null || model.hpa.component !== 'cpu' ? null : field(model.hpa.target, model.owners.floor);
   const memory: HpaMemory = { lastLook: Number.NEGATIVE_INFINITY, recommendations: [] };
   const hpaComponent = model.components.findIndex(({ component }) => component === model.hpa?.component);
 
@@ -176,7 +180,7 @@ export function createWorkload(
       readyReplicas: workload.ready(at),
       usage: workload.usage[hpaComponent] ?? Number.NaN,
       request: requests.get(model.hpa.component)?.value ?? 0,
-      target: model.hpa.target,
+      target: target?.value ?? model.hpa.target,
       floor: floor.value,
       ceiling: model.hpa.ceiling,
     });
@@ -220,6 +224,7 @@ export function createWorkload(
     model,
     replicas,
     floor,
+    target,
     requests,
     bad: null,
     usage: model.components.map(() => Number.NaN),
