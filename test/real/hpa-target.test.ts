@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { targetOf } from '../../activities/policies.js';
+import { createAllocator, mutationsFor } from '../../src/allocate/index.js';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes/adapter.js';
 import type { Cluster, WorkloadTarget } from '../../src/cluster/port.js';
+import { readAccountFile } from '../../src/domain/account-file.js';
 import type { FieldTarget, MutationResult, WorkloadState } from '../../src/domain/cluster.js';
 import { openApiProxy, type ApiProxy } from './api-proxy.js';
 import { applyObjects, kubectl, ownNamespace, real } from './real.js';
@@ -13,6 +16,8 @@ let namespace: { name: string; remove(): Promise<void> };
 let proxy: ApiProxy;
 let cluster: Cluster;
 let serial = 0;
+const FIRST = 'change/acme/9001#0';
+const SECOND = 'change/acme/9002#0';
 
 beforeEach(async () => {
   namespace = await ownNamespace('target');
@@ -182,8 +187,8 @@ describe('raised', () => {
 
   test('its key is known again, and a floor that is written later keeps it', async () => {
     await applyAs('argocd', hpa([cpu(60), MEMORY]));
-    await apply(target(0.9), [0.6, 'argocd'], { key: '#1' });
-    expect(await apply(target(0.9), [0.6, 'argocd'], { key: '#1' })).toEqual({ kind: 'repeated', value: 0.9 });
+    await apply(target(0.9), [0.6, 'argocd'], { key: FIRST });
+    expect(await apply(target(0.9), [0.6, 'argocd'], { key: FIRST })).toEqual({ kind: 'repeated', value: 0.9 });
     expect(await apply(floor(5), [2, 'argocd'], { at: web({ takeOwnership: true }) })).toMatchObject({
       kind: 'applied',
     });
@@ -243,12 +248,12 @@ describe('raised', () => {
       },
     });
     expect(await see()).toMatchObject({ autoscaler: { target: 0.55, userTarget: 0.55 }, owners: { target: 'flux' } });
-    expect(await apply(target(0.9), [0.55, 'flux'], { key: '#1' })).toEqual({ kind: 'applied', value: 0.9 });
+    expect(await apply(target(0.9), [0.55, 'flux'], { key: FIRST })).toEqual({ kind: 'applied', value: 0.9 });
     expect(await see()).toMatchObject({
       autoscaler: { target: 0.9, userTarget: 0.55 },
       owners: { target: 'headroom' },
     });
-    expect(await restore(target(0.55), 'flux', ['#1'])).toEqual({ kind: 'applied', value: 0.55 });
+    expect(await restore(target(0.55), 'flux', [FIRST])).toEqual({ kind: 'applied', value: 0.55 });
     expect(await see()).toMatchObject({ autoscaler: { target: 0.55 }, owners: { target: 'flux' } });
   });
 });
@@ -272,9 +277,13 @@ describe('a person’s edit', () => {
 
   test('after the write is not taken back over, and is the new bound', async () => {
     await applyAs('argocd', hpa([cpu(60)]));
-    await apply(target(0.9), [0.6, 'argocd'], { key: '#1' });
+    await apply(target(0.9), [0.6, 'argocd'], { key: FIRST });
     await replaceMetrics('kubectl-edit', [cpu(75)]);
-    expect(await restore(target(0.6), 'argocd', ['#1'])).toEqual({ kind: 'moved', value: 0.75, owner: 'kubectl-edit' });
+    expect(await restore(target(0.6), 'argocd', [FIRST])).toEqual({
+      kind: 'moved',
+      value: 0.75,
+      owner: 'kubectl-edit',
+    });
     expect(await see()).toMatchObject({ autoscaler: { target: 0.75, userTarget: 0.75 } });
     expect(await apply(target(0.9), [0.75, 'kubectl-edit'])).toEqual({ kind: 'applied', value: 0.9 });
     expect(await see()).toMatchObject({ autoscaler: { target: 0.9, userTarget: 0.75 } });
@@ -282,9 +291,9 @@ describe('a person’s edit', () => {
 
   test('of another metric counts as one of the list, which is one field', async () => {
     await applyAs('argocd', hpa([cpu(60), MEMORY]));
-    await apply(target(0.9), [0.6, 'argocd'], { key: '#1' });
+    await apply(target(0.9), [0.6, 'argocd'], { key: FIRST });
     await replaceMetrics('kubectl-edit', [cpu(90), QUEUE]);
-    expect(await restore(target(0.6), 'argocd', ['#1'])).toEqual({ kind: 'moved', value: 0.9, owner: 'kubectl-edit' });
+    expect(await restore(target(0.6), 'argocd', [FIRST])).toEqual({ kind: 'moved', value: 0.9, owner: 'kubectl-edit' });
     expect((await live()).spec.metrics).toEqual([cpu(90), QUEUE]);
   });
 });
@@ -292,30 +301,85 @@ describe('a person’s edit', () => {
 describe('given back', () => {
   test('it is the tool’s again, with its old value: its next apply meets no conflict', async () => {
     await applyAs('argocd', hpa([MEMORY, cpu(60), QUEUE]));
-    await apply(target(0.9), [0.6, 'argocd'], { key: '#1' });
+    await apply(target(0.9), [0.6, 'argocd'], { key: FIRST });
     await expect(applyAs('argocd', hpa([cpu(65)]))).rejects.toThrow(/conflict with "headroom".*\.spec\.metrics/s);
-    expect(await restore(target(0.6), 'argocd', ['#1'])).toEqual({ kind: 'applied', value: 0.6 });
+    expect(await restore(target(0.6), 'argocd', [FIRST])).toEqual({ kind: 'applied', value: 0.6 });
     expect(await live()).toMatchObject({ spec: { metrics: [MEMORY, cpu(60), QUEUE] }, owners: ['argocd/Apply'] });
     await applyAs('argocd', hpa([cpu(65)]));
     expect(await see()).toMatchObject({ autoscaler: { target: 0.65, userTarget: 0.65 }, owners: { target: 'argocd' } });
     // A late repeat of the change is known to be over.
-    expect(await apply(target(0.9), [0.6, 'argocd'], { key: '#1' })).toEqual({ kind: 'repeated', value: 0.65 });
+    expect(await apply(target(0.9), [0.6, 'argocd'], { key: FIRST })).toEqual({ kind: 'repeated', value: 0.65 });
   });
 
   test('one who updates gets it as an update, without consent and all', async () => {
     await kubectl(['create', '--field-manager=setup', '-f', '-'], { input: JSON.stringify(hpa([cpu(60), MEMORY])) });
-    await apply(target(0.9), [0.6, 'setup'], { key: '#1' });
+    await apply(target(0.9), [0.6, 'setup'], { key: FIRST });
     const { mostTarget: _, ...plain } = web();
-    expect(await restore(target(0.6), 'setup', ['#1'], plain)).toEqual({ kind: 'applied', value: 0.6 });
+    expect(await restore(target(0.6), 'setup', [FIRST], plain)).toEqual({ kind: 'applied', value: 0.6 });
     expect(await live()).toMatchObject({ spec: { metrics: [cpu(60), MEMORY] }, owners: ['setup/Update'] });
   });
 
   test('a change that lowered it is put back to what was agreed to then', async () => {
     await applyAs('argocd', hpa([cpu(60)]));
-    await apply(target(0.9), [0.6, 'argocd'], { key: '#1' });
-    await apply(target(0.6), [0.9, 'headroom'], { key: '#2' });
+    await apply(target(0.9), [0.6, 'argocd'], { key: FIRST });
+    await apply(target(0.6), [0.9, 'headroom'], { key: SECOND });
     const { mostTarget: _, ...plain } = web();
-    expect(await restore(target(0.9), 'headroom', ['#2'], plain)).toEqual({ kind: 'applied', value: 0.9 });
+    expect(await restore(target(0.9), 'headroom', [SECOND], plain)).toEqual({ kind: 'applied', value: 0.9 });
     expect(await see()).toMatchObject({ autoscaler: { target: 0.9, userTarget: 0.6 } });
+  });
+});
+
+describe('from plan to plan', () => {
+  test('the floor goes up and then the target; when the gate closes, the target comes back first', async () => {
+    await applyAs('argocd', hpa([MEMORY, cpu(60)]));
+    const policy = readAccountFile(
+      `version: headroom/v1
+account: acme
+namespace: ${namespace.name}
+workloads:
+  - name: web
+    components: { cpu: { request: 400m } }
+    replicas: { min: 1, max: 10 }
+    takeOwnership: true
+    autoscaler: { target: { max: 0.85 } }
+pools: [{ name: general, pricePerHour: 0.2, size: fixed, node: { cpu: 40 } }]
+`,
+      'acme.yaml',
+    );
+    const allocator = await createAllocator();
+    const at = Date.now() / 1000;
+    /** A plan for so many cores over what is seen now, carried out. */
+    const round = async (cores: number, distrust: string | null): Promise<string[]> => {
+      const state = await cluster.observe(
+        { account: 'acme', workloads: [targetOf(policy, 'web')], pools: [] },
+        never(),
+      );
+      const block = { lower: cores, median: cores, atLevel: cores, far: cores };
+      const { plan } = allocator.allocate({
+        account: 'acme',
+        at,
+        snapshotId: 's',
+        forecastId: 'f',
+        policy,
+        blocks: [{ from: at, to: at + 3600 }],
+        demand: [{ workload: 'web', component: 'cpu', level: 0.99, farLevel: 0.999, blocks: [block] }],
+        state: { ...state, pools: [{ pool: 'general', nodes: 1, readyNodes: 1, owner: null }] },
+        overrides: [],
+        trust: [{ workload: 'web', distrust }],
+      });
+      const written: string[] = [];
+      for (const mutation of mutationsFor(plan, `acme/${++serial}`, 'acme')) {
+        const result = await cluster.apply(mutation, targetOf(policy, 'web'), never());
+        const { value } = 'value' in result ? result : { value: Number.NaN };
+        written.push(`${mutation.target.field} ${value} ${result.kind}`);
+      }
+      return written;
+    };
+    expect(await round(2, null)).toEqual(['floor 5 applied', 'target 0.85 applied']);
+    expect(await round(2, null)).toEqual([]);
+    expect((await live()).spec).toMatchObject({ minReplicas: 5, metrics: [MEMORY, cpu(85)] });
+    expect(await round(3.2, 'the gate of cpu is closed')).toEqual(['target 0.6 applied', 'floor 8 applied']);
+    expect((await live()).spec).toMatchObject({ minReplicas: 8, metrics: [MEMORY, cpu(60)] });
+    expect(await round(3.2, 'the gate of cpu is closed')).toEqual([]);
   });
 });
