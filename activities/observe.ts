@@ -14,6 +14,22 @@ const FENCE_AGE_MS = 2000;
 /** Re-read from an outside source at each cycle, since its last bins may still have been filling. */
 const OVERLAP_BINS = 3;
 
+/**
+ * An agent that was cut off writes what it has later: bins that are missing at the end are asked for again for so long.
+ * Beyond it a series that nobody writes would be read anew from its beginning at every cycle.
+ */
+const LATE_SECONDS = 86_400;
+
+/** Up to where every series of the window is known; its start where one has nothing in it. */
+const knownUpTo = (window: UsageWindow): EpochSeconds =>
+  Math.min(
+    window.to,
+    ...window.series.map(({ series }) => {
+      const last = series.values.findLastIndex((value) => !Number.isNaN(value));
+      return last < 0 ? window.from : binLabel(series, last) + series.step;
+    }),
+  );
+
 /** Telemetry and cluster as they are now; says what is missing or stale. */
 export function createObserve(deps: Dependencies, policies: Policies): Pick<Activities, 'observe'> {
   /** Up to where an outside source was copied into the store, by account. */
@@ -32,7 +48,7 @@ export function createObserve(deps: Dependencies, policies: Policies): Pick<Acti
         ),
       })),
     );
-    mirrored.set(query.account, query.to);
+    mirrored.set(query.account, Math.max(knownUpTo(window), query.to - LATE_SECONDS));
   }
 
   return {

@@ -167,16 +167,26 @@ try {
     while ((await handle.query(statusQuery)).cycle < 1) await delay(200);
   }
 
+  // Their agents write each bin when it is over.
+  let fedUpTo = began;
+  let bursting = '';
+  const feed = async (): Promise<void> => {
+    const to = Math.floor(Date.now() / 1000 / STEP) * STEP;
+    if (to <= fedUpTo) return;
+    const from = fedUpTo;
+    fedUpTo = to;
+    for (const account of accounts) await write(account, from, to, account === bursting ? () => BURST : quiet);
+  };
   const ours: number[] = [];
   for (const account of accounts) {
-    // Its agent has written up to now; the last bin is the burst.
-    const now = Math.floor(Date.now() / 1000 / STEP) * STEP;
-    await write(account, began, now - STEP, quiet);
+    // At another moment of the bin each time; all agents have written up to it.
+    await delay(Math.random() * STEP * 1000);
+    await feed();
+    bursting = account;
     const from = performance.now();
-    await write(account, now - STEP, now, () => BURST);
+    await write(account, fedUpTo - STEP, fedUpTo, () => BURST);
     await client.workflow.getHandle(accountWorkflowId(account)).signal(nudgeSignal, { reason: 'a burst' });
     ours.push(await readyAt(account, NEEDED, from));
-    await delay(300);
   }
   say(`median ${Math.round(percentile(ours, 0.5))} ms, worst ${Math.round(Math.max(...ours))} ms`);
 

@@ -27,6 +27,9 @@ export function installLogger(): void {
 /** Accounts whose workflow code stays in memory between cycles; beyond it, it is replayed. */
 const CACHED_WORKFLOWS = 600;
 
+/** A worker that was killed holds up the accounts in its memory for so long, until another replays them. Default: 10s. */
+const GONE_AFTER = '4s';
+
 /**
  * One worker a queue, in this process. Workflows run on the light queue alone; the activities of a queue are those that
  * the workflows send there, all of them being known everywhere.
@@ -56,7 +59,11 @@ export async function createWorkers(options: {
         taskQueue,
         activities: { ...options.activities },
         ...(taskQueue === options.queues.light && options.serve.includes('light')
-          ? { workflowBundle: { code }, maxCachedWorkflows: CACHED_WORKFLOWS }
+          ? {
+              workflowBundle: { code },
+              maxCachedWorkflows: CACHED_WORKFLOWS,
+              stickyQueueScheduleToStartTimeout: GONE_AFTER,
+            }
           : {}),
         ...(options.versioning
           ? {

@@ -73,7 +73,8 @@ describe('SIGKILL of the worker at random moments', () => {
         await eventually(async () => {
           const seen = await world.replicas(account);
           return seen.join() === wanted.join();
-        }, 240).catch(async (error: unknown) => {
+          // Killed again and again, an account may come no further for long; it has to when that ends.
+        }, 1800).catch(async (error: unknown) => {
           halfWay.push(`${account}: ${before.join()} → ${wanted.join()} is ${(await world.replicas(account)).join()}`);
           throw error;
         });
