@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AppsV1Api, KubeConfig } from '@kubernetes/client-node';
 import { startControlPlane, type ControlPlane } from '../../infra/servers/index.js';
 import { isoTime, parseTime, type EpochSeconds } from '../../src/domain/time.js';
 import { ownBucket, type OwnBucket } from './influxdb-bucket.js';
@@ -90,17 +91,23 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     closing.push(() => stand.close());
     const began = Date.now();
     const now = (): EpochSeconds => WORLD_BEGIN + ((Date.now() - began) / 1000) * WORLD_SPEED;
+    const kubeConfig = new KubeConfig();
+    kubeConfig.loadFromFile(plane.kubeconfig);
+    // Not by kubectl: tests look often, and a process a look would be their largest cost.
+    const apps = kubeConfig.makeApiClient(AppsV1Api);
     const world: World = {
       plane,
       stand,
       bucket,
       worker: await stand.startWorker('--speed', String(WORLD_SPEED), '--clock', isoTime(WORLD_BEGIN)),
       now,
-      async replicas(account) {
-        const text = await plane.kubectl(['-n', account, 'get', 'deployments', ...WORKLOADS, '-o', 'json']);
-        const { items }: { items: { spec: { replicas: number } }[] } = JSON.parse(text);
-        return items.map(({ spec }) => spec.replicas);
-      },
+      replicas: (account) =>
+        Promise.all(
+          WORKLOADS.map(async (name) => {
+            const { spec } = await apps.readNamespacedDeployment({ namespace: account, name });
+            return spec?.replicas ?? 1;
+          }),
+        ),
       writes: () => auditedWrites(log),
       async restartWorker(...flags) {
         world.worker = await stand.startWorker(...flags);
