@@ -53,7 +53,15 @@ export default tseslint.config(
   {
     files: ['activities/**/*.ts'],
     rules: forbid(
-      ['cli', 'telemetry/embedded', 'telemetry/influxdb', 'telemetry/csv', 'cluster/simulated', 'cluster/kubernetes'],
+      [
+        'cli',
+        'telemetry/embedded',
+        'telemetry/influxdb',
+        'telemetry/prometheus',
+        'telemetry/csv',
+        'cluster/simulated',
+        'cluster/kubernetes',
+      ],
       'activities are closures over ports; the composition root names the adapters',
     ),
   },
