@@ -3,3 +3,4 @@ export { startPrometheus, type PrometheusServer } from './prometheus.js';
 export { startControlPlane, type ControlPlane, type ControlPlaneOptions, type NodeSpec } from './control-plane.js';
 export { freePorts, startProcess, type ServerProcess } from './process.js';
 export { filesOf, toolPath } from './locate.js';
+export { letGo, watchOver } from './reaper.js';

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { letGo, watchOver } from '../../infra/servers/index.js';
 import { ROOT } from '../../infra/servers/locate.js';
 import type { Component } from '../../src/domain/component.js';
 import { binStart, type EpochSeconds } from '../../src/domain/time.js';
@@ -80,6 +81,8 @@ export async function openStand(options: StandOptions): Promise<Stand> {
   const folder = await mkdtemp(join(tmpdir(), 'headroom-stand-'));
   const databaseFile = join(options.temporalFolder ?? folder, 'temporal.db');
   const temporal = await startDevServer({ databaseFile, env: process.env });
+  // Neither it nor a worker outlives a run that is killed.
+  if (temporal.pid !== null) watchOver(temporal.pid);
   const env = environment(options.home ?? join(folder, 'home'), {
     TEMPORAL_ADDRESS: temporal.address,
     KUBECONFIG: options.kubeconfig,
@@ -117,6 +120,7 @@ export async function openStand(options: StandOptions): Promise<Stand> {
     async close() {
       for (const worker of workers) await worker.stop();
       await temporal.close();
+      if (temporal.pid !== null) letGo(temporal.pid);
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -131,7 +135,9 @@ async function startWorker(env: NodeJS.ProcessEnv, flags: readonly string[]): Pr
   let said = '';
   child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  const ended = once(child, 'exit');
+  const { pid = 0 } = child;
+  if (pid > 0) watchOver(pid);
+  const ended = once(child, 'exit').finally(() => letGo(pid));
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
@@ -144,7 +150,7 @@ async function startWorker(env: NodeJS.ProcessEnv, flags: readonly string[]): Pr
     await delay(50);
   }
   return {
-    pid: child.pid ?? 0,
+    pid,
     said: () => said,
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
