@@ -25,8 +25,8 @@ export interface FieldWrite {
   signal: AbortSignal;
 }
 
-/** `change/acme/42#3` → `acme`. */
-const accountOf = (key: string): string => key.split('/')[1] ?? key;
+/** `change/acme/42#3` → `acme`; null for a key of another form. */
+const accountOf = (key: string): string | null => /^change\/([^/]+)\//.exec(key)?.[1] ?? null;
 
 /**
  * Reads, judges, writes under the resourceVersion that was read; from the start where the object moved in between.
@@ -63,8 +63,8 @@ export async function writeField(
       if (opened.refusal !== null) return refused(opened.refusal);
       if (purpose === 'apply') {
         const { owner, mark } = opened.now;
-        const claimed = mark === null ? account : accountOf(mark.key);
-        if (owner === HEADROOM && claimed !== account) {
+        const claimed = mark === null ? null : accountOf(mark.key);
+        if (owner === HEADROOM && claimed !== null && claimed !== accountOf(key)) {
           return refused(
             `account ${claimed} has it (${mark?.key ?? ''}): one object has one account; ` +
               `headroom stop ${claimed} --restore gives it back`,
