@@ -96,7 +96,9 @@ export function decide(
   const spared = changes.length - kept.length;
   const detail =
     spared === 0
-      ? 'what is there is what the plan wants'
+      ? taken.length > 0
+        ? 'what the plan wants to be different is not Headroom’s to write'
+        : 'what is there is what the plan wants'
       : `lowering ${spared} would save less than ${Math.round(input.policy.hysteresis * 100)} % of the cost`;
   return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, fields, reasons: targets.reasons };
 }

@@ -9,7 +9,18 @@ import { HeadroomError } from '../domain/errors.js';
  */
 export function clusterOfEnvironment(name: string, say: (line: string) => void, context?: string): Cluster {
   const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromDefault();
+  try {
+    kubeConfig.loadFromDefault();
+  } catch (error) {
+    throw new HeadroomError({
+      kind: 'invalid-input',
+      component: 'cli',
+      action: 'reading the kubeconfig',
+      problem: error instanceof Error ? error.message : String(error),
+      remedy: `set KUBECONFIG to a kubeconfig file (it is ${process.env['KUBECONFIG'] ?? 'not set'})`,
+      cause: error,
+    });
+  }
   if (context !== undefined) {
     if (kubeConfig.getContextObject(context) === null) {
       throw new HeadroomError({
