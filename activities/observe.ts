@@ -1,6 +1,6 @@
 import type { AccountPolicy } from '../src/domain/account.js';
 import type { Component } from '../src/domain/component.js';
-import { binLabel } from '../src/domain/series.js';
+import { binLabel, lastKnownIndex } from '../src/domain/series.js';
 import { binStart, type EpochSeconds } from '../src/domain/time.js';
 import { freshnessOf } from '../src/telemetry/freshness.js';
 import type { UsageQuery, UsageWindow } from '../src/telemetry/port.js';
@@ -25,7 +25,7 @@ const knownUpTo = (window: UsageWindow): EpochSeconds =>
   Math.min(
     window.to,
     ...window.series.map(({ series }) => {
-      const last = series.values.findLastIndex((value) => !Number.isNaN(value));
+      const last = lastKnownIndex(series);
       return last < 0 ? window.from : binLabel(series, last) + series.step;
     }),
   );

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import pc from 'picocolors';
 import { isHeadroomError } from '../domain/errors.js';
 
@@ -15,6 +15,17 @@ export const EXIT = {
   /** A server, file or process is out of reach; trying again may help. */
   unavailable: 5,
 } as const;
+
+/** Turns what a reader throws into commander's usage error, which names the option. */
+export const argument =
+  <T>(reader: (text: string) => T) =>
+  (text: string): T => {
+    try {
+      return reader(text);
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+    }
+  };
 
 /** What a command may use of the outside: passed in, so that a test can look. */
 export interface Terminal {

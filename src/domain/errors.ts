@@ -39,6 +39,15 @@ export class HeadroomError extends Error {
  */
 export type ErrorKind = 'invalid-input' | 'not-found' | 'refused' | 'unavailable' | 'conflict' | 'full';
 
+/**
+ * The errors of one component, in the order in which an adapter knows their parts.
+ * @param component the room, and the adapter where there is one: `telemetry/influxdb`.
+ */
+export const errorsOf =
+  (component: string) =>
+  (kind: ErrorKind, action: string, problem: string, remedy: string, cause?: unknown): HeadroomError =>
+    new HeadroomError({ kind, component, action, problem, remedy, ...(cause === undefined ? {} : { cause }) });
+
 export const isHeadroomError = (error: unknown): error is HeadroomError => error instanceof HeadroomError;
 
 /** Makes a switch over a union complete: a new member that is not handled breaks the compile here. */

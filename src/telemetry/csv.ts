@@ -5,11 +5,9 @@ import { binStart, formatDuration } from '../domain/time.js';
 import { dropWrongUnits } from './amounts.js';
 import { csvError, readCsvColumns, type CsvColumns } from './csv-rows.js';
 import type { MetricQuery, UsageQuery, UsageSource, UsageWindow } from './port.js';
+import { MOST_BINS } from './window.js';
 
 export { readCsvColumns, type CsvColumns } from './csv-rows.js';
-
-/** A grid larger than this is a mistake in a time or in the step, and would only exhaust memory. */
-const MOST_BINS = 20_000_000;
 
 /** Samples of one column in increasing time, `size` at a time; empty cells are left out. */
 export function* csvSamples(file: CsvColumns, column: string, size = 10_000): Generator<Sample[]> {

@@ -1,6 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import Table from 'cli-table3';
-import { InvalidArgumentError } from 'commander';
 import { parseQuantity } from '../../domain/component.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { binLabel } from '../../domain/series.js';
@@ -10,7 +9,7 @@ import { parsePolicies, policyForms } from '../../replay/registry.js';
 import { replay, type Replay } from '../../replay/simulate.js';
 import { timelineRows } from '../../replay/timeline.js';
 import { readCsvSeries } from '../../telemetry/csv.js';
-import { EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { argument, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 
 interface Options {
   csv: string;
@@ -28,17 +27,6 @@ interface Options {
 }
 
 const DEFAULT_POLICIES = 'headroom,hpa:0.5,hpa:0.7,yesterday:1.2,clairvoyant';
-
-/** Turns what a reader throws into commander's usage error, which names the option. */
-const argument =
-  <T>(reader: (text: string) => T) =>
-  (text: string): T => {
-    try {
-      return reader(text);
-    } catch (error) {
-      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-    }
-  };
 
 const number = (low: number, high: number, example: string) => (text: string) => {
   const value = Number(text);

@@ -1,30 +1,29 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { ROW_KINDS, type BehaviorRow } from '../../behavior/events.js';
 import { isoTime, parseDuration, parseTime } from '../../domain/time.js';
-import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import {
+  argument,
+  CommandFailure,
+  EXIT,
+  printJson,
+  withExamples,
+  type RegisterCommand,
+  type Terminal,
+} from '../command.js';
 import { createTable } from '../table.js';
 
-const by =
-  <T>(reader: (text: string) => T) =>
-  (text: string): T => {
-    try {
-      return reader(text);
-    } catch (error) {
-      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-    }
-  };
 const whole = (least: number, most: number) =>
-  by((text) => {
+  argument((text) => {
     const value = Number(text);
     if (Number.isInteger(value) && value >= least && value <= most) return value;
     throw new RangeError(`must be a whole number from ${least} to ${most}`);
   });
-const binLength = by((text) => {
+const binLength = argument((text) => {
   const seconds = parseDuration(text);
   if (seconds >= 60 && 3600 % seconds === 0) return seconds;
   throw new RangeError('must be a minute or more and divide an hour, as 5m, 15m, 30m, 1h');
 });
-const accountName = by((text) => {
+const accountName = argument((text) => {
   if (/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/.test(text)) return text;
   throw new RangeError('must be lower-case letters, digits, "-" and ".", at most 63');
 });
@@ -33,7 +32,7 @@ const withDoorOptions = (command: Command): Command =>
   command
     .option('--bin <duration>', 'length of a bin; divides an hour', binLength, 900)
     .option('--k <n>', 'no stored row rests on fewer distinct persons', whole(2, 1000), 5)
-    .option('--settle <duration>', 'how long after its end a bin waits for late events', by(parseDuration), 120);
+    .option('--settle <duration>', 'how long after its end a bin waits for late events', argument(parseDuration), 120);
 
 interface DoorFlags {
   bin: number;
@@ -110,8 +109,8 @@ export const register: RegisterCommand = (program, terminal) => {
       .command('show')
       .description('what an account’s users did: rates by operation and data set, and what follows what')
       .argument('<account>', 'whose', accountName)
-      .option('--from <time>', 'bins that start at or after it (default: a week before --to)', by(parseTime))
-      .option('--to <time>', 'bins that start before it (default: now)', by(parseTime))
+      .option('--from <time>', 'bins that start at or after it (default: a week before --to)', argument(parseTime))
+      .option('--to <time>', 'bins that start before it (default: now)', argument(parseTime))
       .option('--kind <kind>', `only ${ROW_KINDS.join(', ')}`)
       .option('--json', 'for machines: the rows as they are stored')
       .action((account: string, options: ShowFlags) => show(account, options, terminal)),

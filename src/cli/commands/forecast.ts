@@ -1,12 +1,19 @@
 import Table from 'cli-table3';
-import { InvalidArgumentError } from 'commander';
 import { HeadroomError } from '../../domain/errors.js';
 import type { QuantileForecast } from '../../domain/forecast.js';
 import { formatDuration, isoTime, parseDuration, parseTime } from '../../domain/time.js';
 import { fitForecaster } from '../../forecast/forecaster.js';
 import { forecastAtOrigins, originAt, rollingOrigins } from '../../forecast/rolling.js';
 import { readCsvSeries } from '../../telemetry/csv.js';
-import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import {
+  argument,
+  CommandFailure,
+  EXIT,
+  printJson,
+  withExamples,
+  type RegisterCommand,
+  type Terminal,
+} from '../command.js';
 
 interface Options {
   csv: string;
@@ -19,17 +26,6 @@ interface Options {
   timeZone: string;
   json?: true;
 }
-
-/** Turns what a reader throws into commander's usage error, which names the option. */
-const argument =
-  <T>(reader: (text: string) => T) =>
-  (text: string): T => {
-    try {
-      return reader(text);
-    } catch (error) {
-      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-    }
-  };
 
 const duration = (text: string): number => {
   const seconds = parseDuration(text);

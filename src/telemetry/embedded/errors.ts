@@ -1,16 +1,9 @@
-import { HeadroomError, type ErrorKind } from '../../domain/errors.js';
+import { errorsOf, HeadroomError, type ErrorKind } from '../../domain/errors.js';
 
 export const COMPONENT = 'telemetry/embedded';
 
 /** An error of the embedded store. */
-export const storeError = (
-  kind: ErrorKind,
-  action: string,
-  problem: string,
-  remedy: string,
-  cause?: unknown,
-): HeadroomError =>
-  new HeadroomError({ kind, component: COMPONENT, action, problem, remedy, ...(cause === undefined ? {} : { cause }) });
+export const storeError = errorsOf(COMPONENT);
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 

@@ -5,15 +5,13 @@ import { binStart } from '../../domain/time.js';
 import type { UsageQuery, UsageWindow } from '../port.js';
 import { storeError } from './errors.js';
 import type { RowVisitor } from './sample-log.js';
+import { MOST_BINS } from '../window.js';
 
 /*
  * Windows on a grid, and the names of snapshots. A snapshot is not stored: its id says which series (by the hash of
  * their list), which window and up to which place of the ingest sequence, and the log, which only grows, gives the same
  * bytes for it ever after. Taking one costs no write, and the same content has the same id.
  */
-
-/** A grid larger than this is a mistake in a time or in the step. */
-const MOST_BINS = 20_000_000;
 
 export interface Grid {
   from: number;

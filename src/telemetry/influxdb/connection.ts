@@ -1,6 +1,6 @@
 import { HttpError, InfluxDB, type ParameterizedQuery } from '@influxdata/influxdb-client';
 import { z } from 'zod';
-import { HeadroomError, type ErrorKind } from '../../domain/errors.js';
+import { errorsOf, HeadroomError } from '../../domain/errors.js';
 import { createCsvReader, type CsvRow } from './annotated-csv.js';
 
 export const COMPONENT = 'telemetry/influxdb';
@@ -53,14 +53,7 @@ export class WriteFailure extends Error {
   }
 }
 
-export const influxError = (
-  kind: ErrorKind,
-  action: string,
-  problem: string,
-  remedy: string,
-  cause?: unknown,
-): HeadroomError =>
-  new HeadroomError({ kind, component: COMPONENT, action, problem, remedy, ...(cause === undefined ? {} : { cause }) });
+export const influxError = errorsOf(COMPONENT);
 
 /** What a failed call means; `HttpError` is the client's for every answer that is no success. */
 export function translateInflux(cause: unknown, action: string, url: string): HeadroomError {

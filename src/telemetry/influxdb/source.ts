@@ -1,9 +1,9 @@
 import { BucketsAPI } from '@influxdata/influxdb-client-apis';
 import { z } from 'zod';
 import { COMPONENT_UNITS, COMPONENTS, isAmount, type Component } from '../../domain/component.js';
-import { binSamples } from '../../domain/series.js';
-import { binStart, formatDuration, type EpochSeconds } from '../../domain/time.js';
+import { formatDuration, type EpochSeconds } from '../../domain/time.js';
 import type { MetricQuery, UsageQuery, UsageSeries, UsageSource, UsageWindow } from '../port.js';
+import { emptyWindow } from '../window.js';
 import type { CsvRow } from './annotated-csv.js';
 import { createInfluxConnection, influxError, translateInflux, type InfluxConnection } from './connection.js';
 import { DEFAULT_MEASUREMENTS, FIELDS, HOUR, hourlyBucketOf, type InfluxNames } from './layout.js';
@@ -34,8 +34,6 @@ export interface InfluxOptions {
 
 /** Series in one query: a longer list only makes a filter that is slower to plan. */
 const MOST_SERIES = 100;
-/** A grid larger than this is a mistake in a time or in the step, and would only exhaust memory. */
-const MOST_BINS = 20_000_000;
 /** How long what the server said of its retention is believed. */
 const RETENTION_AGE_MS = 600_000;
 
@@ -140,23 +138,10 @@ export function createInfluxTelemetry(options: InfluxOptions): UsageSource {
       signal.throwIfAborted();
       const { account, step } = query;
       const action = `reading usage of ${account}`;
-      const from = binStart(query.from, step);
-      const to = binStart(query.to, step);
-      if (!(step > 0) || !(to >= from) || ((to - from) / step) * query.series.length > MOST_BINS) {
-        const problem = `${from} to ${to} in steps of ${step}s is no window`;
-        throw influxError('invalid-input', action, problem, 'give a from before its to, and a step that fits');
-      }
-      const window: UsageWindow = {
-        account,
-        from,
-        to,
-        step,
-        series: query.series.map(({ workload, component }) => ({
-          workload,
-          component,
-          series: binSamples([], step, { from, to }),
-        })),
-      };
+      const window = emptyWindow(query, 0, (problem) =>
+        influxError('invalid-input', action, problem, 'give a from before its to, and a step that fits'),
+      );
+      const { from, to } = window;
       if (to === from) return window;
       // Bins of which raw samples may have gone come from the hourly bucket, where the step allows it.
       const since = step % HOUR === 0 ? await rawSince(action, signal) : Number.NEGATIVE_INFINITY;

@@ -1,8 +1,8 @@
 import { isAmount, type Component } from '../../domain/component.js';
 import { HeadroomError } from '../../domain/errors.js';
-import { binSamples } from '../../domain/series.js';
-import { binStart, formatDuration, type EpochSeconds } from '../../domain/time.js';
-import type { UsageQuery, UsageSource, UsageWindow } from '../port.js';
+import { formatDuration, type EpochSeconds } from '../../domain/time.js';
+import type { UsageSource, UsageWindow } from '../port.js';
+import { emptyWindow } from '../window.js';
 import { createPrometheusClient, TooMuch, type MatrixSeries } from './client.js';
 import { locateByName, type Place } from './locate.js';
 import { checked, connectionSchema, templatesSchema, type PrometheusOptions } from './options.js';
@@ -13,8 +13,6 @@ import { ANY_METRIC, METRIC_TEMPLATES, USAGE_TEMPLATES, type Owners } from './te
 const MOST_WORKLOADS = 50;
 /** Points in one answer, over all of its series. */
 const MOST_POINTS = 400_000;
-/** A grid larger than this is a mistake in a time or in the step, and would only exhaust memory. */
-const MOST_BINS = 20_000_000;
 const MOST_QUERIES_AT_ONCE = 4;
 /** Kube-state-metrics that was not there is looked for again after this. */
 const LOOK_AGAIN_MS = 600_000;
@@ -238,7 +236,9 @@ export function createPrometheusUsage(options: PrometheusOptions): UsageSource {
     async readUsage(query, signal) {
       signal.throwIfAborted();
       const doing = `reading usage of ${query.account}`;
-      const window = emptyWindow(query, doing, fail);
+      const window = emptyWindow(query, 1, (problem) =>
+        fail('invalid-input', doing, problem, 'give a from before its to, and a step of at least 1s that fits'),
+      );
       if (window.to === window.from || window.series.length === 0) return window;
       // One failure ends the others: nobody reads their answers.
       const controller = new AbortController();
@@ -314,27 +314,6 @@ export function createPrometheusUsage(options: PrometheusOptions): UsageSource {
 }
 
 type Fail = (kind: 'unavailable' | 'invalid-input', doing: string, problem: string, remedy: string) => HeadroomError;
-
-function emptyWindow(query: UsageQuery, doing: string, fail: Fail): UsageWindow {
-  const { account, step } = query;
-  const from = binStart(query.from, step);
-  const to = binStart(query.to, step);
-  if (!(step >= 1) || !(to >= from) || ((to - from) / step) * query.series.length > MOST_BINS) {
-    const problem = `${from} to ${to} in steps of ${step}s is no window`;
-    throw fail('invalid-input', doing, problem, 'give a from before its to, and a step of at least 1s that fits');
-  }
-  return {
-    account,
-    from,
-    to,
-    step,
-    series: query.series.map(({ workload, component }) => ({
-      workload,
-      component,
-      series: binSamples([], step, { from, to }),
-    })),
-  };
-}
 
 /**
  * A source that is sampled every few bins shows as known bins with holes between them, each as wide as the last; the
