@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { startControlPlane } from '../infra/servers/index.js';
 import { startDevServer } from '../src/temporal/server.js';
 import { processorSeconds, residentMemory } from './cycles/process.js';
-import { openCountingProxy, type CountingProxy } from './observe/proxy.js';
+import { openApiProxy, type ApiProxy } from '../infra/servers/api-proxy.js';
 import { build, deploymentOf, namespaceOf, type Scene } from './observe/scene.js';
 import { percentile, writeResults } from './result.js';
 
@@ -54,7 +54,7 @@ interface Observer {
   end(): Promise<void>;
 }
 
-async function startObserver(proxy: CountingProxy, temporal: string): Promise<Observer> {
+async function startObserver(proxy: ApiProxy, temporal: string): Promise<Observer> {
   const script = fileURLToPath(new URL('./observe/observer.js', import.meta.url));
   const { url, token } = proxy;
   const child = fork(script, [JSON.stringify({ url, token, temporal, deployments: scene.deployments })]);
@@ -93,7 +93,7 @@ async function startObserver(proxy: CountingProxy, temporal: string): Promise<Ob
 const accounts = Array.from({ length: scene.namespaces }, (_, index) => index);
 
 /** One look at everything as it was before there were watches: each object by itself. */
-async function poll({ url, token, requests }: CountingProxy): Promise<{ requests: number; seconds: number }> {
+async function poll({ url, token, requests }: ApiProxy): Promise<{ requests: number; seconds: number }> {
   const before = requests.length;
   const began = performance.now();
   const get = async (path: string): Promise<void> => {
@@ -122,7 +122,7 @@ try {
   await build(plane, scene, say);
   const temporal = await startDevServer({ databaseFile: join(folder, 'temporal.db'), env: process.env });
   ends.push(() => temporal.close());
-  const proxy = await openCountingProxy(plane.kubeconfig);
+  const proxy = await openApiProxy(plane.kubeconfig);
   ends.push(() => proxy.close());
   const polled = await poll(proxy);
 

@@ -1,20 +1,12 @@
-import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { makeCertificates, type Certificates } from './certificates.js';
+import { kubectlOn } from './kubectl.js';
 import { ROOT, toolPath } from './locate.js';
 import { metricsServerManifest } from './metrics-server.js';
+import { nodeObject, type NodeSpec } from './nodes.js';
 import { answers, freePorts, startProcess, type ServerProcess } from './process.js';
-
-export interface NodeSpec {
-  name: string;
-  labels?: Record<string, string>;
-  taints?: readonly { key: string; value?: string; effect: string }[];
-  cpu?: string;
-  memory?: string;
-  pods?: string;
-}
+import { answersTls } from './tls.js';
 
 /** etcd, API server, controllers, scheduler and kwok's nodes, on loopback, with RBAC on. */
 export interface ControlPlane {
@@ -87,8 +79,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await etcdProcess?.stop();
   };
   const kubectl: ControlPlane['kubectl'] = (args, { input, kubeconfig: as = kubeconfig } = {}) =>
-    runKubectl(args, as, input);
-  const probe = tlsProbe(certificates.ca);
+    kubectlOn(as, args, input);
+  const trust = { ca: await readFile(certificates.ca), token: ADMIN_TOKEN };
 
   try {
     const etcdUrl = `http://127.0.0.1:${etcdPort}`;
@@ -112,21 +104,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       'kube-apiserver',
       'kube-apiserver',
       [...apiServerArgs(folder, certificates, etcdUrl, port), ...apiServerFlags],
-      () => probe(`${url}/readyz`, ADMIN_TOKEN),
+      () => answersTls(`${url}/readyz`, trust),
+    );
+    const asAdministrator = ['kubeconfig', 'authentication-kubeconfig', 'authorization-kubeconfig'].map(
+      (flag) => `--${flag}=${kubeconfig}`,
     );
     const component = (own: number): string[] => [
-      ...[
-        '--kubeconfig',
-        kubeconfig,
-        '--authentication-kubeconfig',
-        kubeconfig,
-        '--authorization-kubeconfig',
-        kubeconfig,
-      ],
+      ...asAdministrator,
       ...['--bind-address', '127.0.0.1', '--secure-port', String(own), '--cert-dir', join(folder, 'generated')],
       '--leader-elect=false',
     ];
-    const insecure = tlsProbe(null);
     const [controllerManager, scheduler, kwok] = await Promise.all([
       start(
         'kube-controller-manager',
@@ -137,13 +124,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           ...['--kube-api-qps', '200', '--kube-api-burst', '400'],
           ...controllerFlags,
         ],
-        () => insecure(`https://127.0.0.1:${controllerPort}/healthz`),
+        () => answersTls(`https://127.0.0.1:${controllerPort}/healthz`),
       ),
       start(
         'kube-scheduler',
         'kube-scheduler',
         [...component(schedulerPort), '--kube-api-qps=200', '--kube-api-burst=400'],
-        () => insecure(`https://127.0.0.1:${schedulerPort}/healthz`),
+        () => answersTls(`https://127.0.0.1:${schedulerPort}/healthz`),
       ),
       start(
         'kwok',
@@ -162,7 +149,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           ...['--tls-cert-file', certificates.serverCert, '--tls-private-key-file', certificates.serverKey],
           ...['--config', join(ROOT, 'infra', 'servers', 'kwok.yaml')],
         ],
-        () => insecure(`https://127.0.0.1:${kwokPort}/healthz`),
+        () => answersTls(`https://127.0.0.1:${kwokPort}/healthz`),
       ),
     ]);
     const plane: ControlPlane = {
@@ -176,7 +163,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       kwok,
       metricsServer: null,
       kubectl,
-      addNodes: async (specs) => void (await kubectl(['apply', '-f', '-'], { input: JSON.stringify(nodeList(specs)) })),
+      async addNodes(specs) {
+        const list = { apiVersion: 'v1', kind: 'List', items: specs.map(nodeObject) };
+        await kubectl(['apply', '-f', '-'], { input: JSON.stringify(list) });
+      },
       async kubeconfigFor(name, token) {
         const path = join(folder, `${name}.kubeconfig`);
         await writeKubeconfig(path, url, certificates, name, token);
@@ -191,14 +181,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         'metrics-server',
         'metrics-server',
         [
-          ...[
-            '--kubeconfig',
-            kubeconfig,
-            '--authentication-kubeconfig',
-            kubeconfig,
-            '--authorization-kubeconfig',
-            kubeconfig,
-          ],
+          ...asAdministrator,
           ...[
             '--secure-port',
             String(metricsPort),
@@ -216,7 +199,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           // The shortest that it takes.
           ...['--metric-resolution', '10s', '--kubelet-request-timeout', '5s'],
         ],
-        () => insecure(`https://127.0.0.1:${metricsPort}/livez`),
+        () => answersTls(`https://127.0.0.1:${metricsPort}/livez`),
       );
     }
     return plane;
@@ -244,30 +227,6 @@ function apiServerArgs(folder: string, certificates: Certificates, etcdUrl: stri
   ];
 }
 
-/** Ready where a GET answers 2xx; the certificate is checked where a CA is given. */
-function tlsProbe(caFile: string | null): (url: string, token?: string) => Promise<boolean> {
-  return async (url, token) => {
-    const { request } = await import('node:https');
-    const ca = caFile === null ? undefined : await readFile(caFile);
-    return new Promise<boolean>((resolve, reject) => {
-      const asked = request(
-        url,
-        {
-          ...(ca === undefined ? { rejectUnauthorized: false } : { ca }),
-          ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
-          timeout: 2000,
-        },
-        (response) => {
-          response.resume();
-          resolve(response.statusCode !== undefined && response.statusCode < 300);
-        },
-      );
-      asked.once('error', reject).once('timeout', () => asked.destroy(new Error('no answer within 2 s')));
-      asked.end();
-    });
-  };
-}
-
 async function writeKubeconfig(
   path: string,
   server: string,
@@ -284,34 +243,4 @@ async function writeKubeconfig(
     'current-context': 'test',
   };
   await writeFile(path, JSON.stringify(config, null, 2), { mode: 0o600 });
-}
-
-async function runKubectl(args: readonly string[], kubeconfig: string, input?: string): Promise<string> {
-  const running = promisify(execFile)(toolPath('kubectl'), ['--kubeconfig', kubeconfig, ...args], {
-    maxBuffer: 64 << 20,
-  });
-  running.child.stdin?.end(input ?? '');
-  const { stdout } = await running;
-  return stdout;
-}
-
-function nodeList(specs: readonly NodeSpec[]): unknown {
-  return {
-    apiVersion: 'v1',
-    kind: 'List',
-    items: specs.map(({ name, labels = {}, taints = [], cpu = '8', memory = '32Gi', pods = '110' }) => ({
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: {
-        name,
-        labels: { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux', type: 'kwok', ...labels },
-        annotations: {
-          'kwok.x-k8s.io/node': 'fake',
-          'metrics.k8s.io/resource-metrics-path': `/metrics/nodes/${name}/metrics/resource`,
-        },
-      },
-      spec: { taints },
-      status: { allocatable: { cpu, memory, pods }, capacity: { cpu, memory, pods } },
-    })),
-  };
 }

@@ -2,7 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PeerOptions } from './keda.js';
 import { filesOf, toolPath } from './locate.js';
-import { applyCrds, kubectlOn } from './peer.js';
+import { kubectlOn } from './kubectl.js';
+import { applyCrds } from './peer.js';
 import { answers, freePorts, startProcess, type ServerProcess } from './process.js';
 
 /** Karpenter outside its cluster, whose cloud is kwok: the nodes that it makes are played, its decisions are its own. */

@@ -3,7 +3,9 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { filesOf, toolPath } from './locate.js';
-import { answersTls, applyCrds, kubectlOn } from './peer.js';
+import { kubectlOn } from './kubectl.js';
+import { applyCrds } from './peer.js';
+import { answersTls } from './tls.js';
 import { answers, freePorts, startProcess, type ServerProcess } from './process.js';
 
 /** KEDA outside its cluster: its operator, and the adapter by which an HPA reads what the operator knows. */

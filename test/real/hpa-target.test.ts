@@ -6,7 +6,7 @@ import { createKubernetesCluster } from '../../src/cluster/kubernetes/adapter.js
 import type { Cluster, WorkloadTarget } from '../../src/cluster/port.js';
 import { readAccountFile } from '../../src/domain/account-file.js';
 import type { FieldTarget, MutationResult, WorkloadState } from '../../src/domain/cluster.js';
-import { openApiProxy, type ApiProxy } from './api-proxy.js';
+import { openApiProxy, type ApiProxy } from '../../infra/servers/api-proxy.js';
 import { applyObjects, kubectl, ownNamespace, real } from './real.js';
 
 /* The CPU target of an HPA: raised with consent, given back whole, and never against somebody's edit. */

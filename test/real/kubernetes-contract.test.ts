@@ -13,7 +13,7 @@ import type { CapacityTarget } from '../../src/domain/cluster.js';
 import { formatQuantity } from '../../src/domain/component.js';
 import { unreachable } from '../../src/domain/errors.js';
 import { ACCOUNT, clusterContract, type ClusterWorld } from '../contract/cluster.js';
-import { openApiProxy } from './api-proxy.js';
+import { openApiProxy } from '../../infra/servers/api-proxy.js';
 import { eventually, kubectl, real } from './real.js';
 
 /* The contract of every cluster, on the real API server: once with objects of one who updates, once of one who applies. */

@@ -9,7 +9,7 @@ import type { PresenceOptions } from '../../src/cluster/kubernetes/presence.js';
 import type { Cluster } from '../../src/cluster/port.js';
 import type { WorkloadState } from '../../src/domain/cluster.js';
 import { isHeadroomError } from '../../src/domain/errors.js';
-import { openApiProxy, type ApiProxy } from './api-proxy.js';
+import { openApiProxy, type ApiProxy } from '../../infra/servers/api-proxy.js';
 import { deployment, hpa, kubeConfigFile } from './kubernetes-world.js';
 import { eventually } from './real.js';
 

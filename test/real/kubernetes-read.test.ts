@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes/adapter.js';
 import type { Cluster, ObserveRequest, WorkloadTarget } from '../../src/cluster/port.js';
 import type { ClusterState, Mutation, WorkloadState } from '../../src/domain/cluster.js';
-import { openApiProxy } from './api-proxy.js';
+import { openApiProxy } from '../../infra/servers/api-proxy.js';
 import { deployment, hpa, kubeConfigFile, serviceAccount } from './kubernetes-world.js';
 import { applyObjects, eventually, kubectl, ownNamespace, real, uniqueName } from './real.js';
 

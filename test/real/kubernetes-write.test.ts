@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes/adapter.js';
 import type { Cluster, WorkloadTarget } from '../../src/cluster/port.js';
 import type { FieldTarget, MutationResult, WorkloadState } from '../../src/domain/cluster.js';
-import { openApiProxy, type ApiProxy } from './api-proxy.js';
+import { openApiProxy, type ApiProxy } from '../../infra/servers/api-proxy.js';
 import { hpa } from './kubernetes-world.js';
 import { applyObjects, eventually, kubectl, ownNamespace, real } from './real.js';
 import { scaledObjectCrd } from './scaled-object-crd.js';

@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { promisify } from 'node:util';
 import { inject } from 'vitest';
-import { toolPath } from '../../infra/servers/index.js';
+import { kubectlOn, nodeObject } from '../../infra/servers/index.js';
 
 /** Where the shared servers are. `own`: the user's, so that a test must not stop or break it. */
 export interface RealServers {
@@ -17,15 +15,8 @@ export const real: RealServers = inject('real');
 export const uniqueName = (prefix: string): string => `${prefix}-${randomBytes(4).toString('hex')}`;
 
 /** kubectl on the shared control plane; `as`: another kubeconfig. @throws Error with what kubectl said. */
-export async function kubectl(args: readonly string[], options: { input?: string; as?: string } = {}): Promise<string> {
-  const running = promisify(execFile)(
-    toolPath('kubectl'),
-    ['--kubeconfig', options.as ?? real.cluster.kubeconfig, ...args],
-    { maxBuffer: 64 << 20 },
-  );
-  running.child.stdin?.end(options.input ?? '');
-  return (await running).stdout;
-}
+export const kubectl = (args: readonly string[], options: { input?: string; as?: string } = {}): Promise<string> =>
+  kubectlOn(options.as ?? real.cluster.kubeconfig, args, options.input);
 
 /** Applies objects given as plain JSON. */
 export const applyObjects = (...objects: unknown[]): Promise<string> =>
@@ -58,24 +49,15 @@ export async function eventually<T>(look: () => Promise<T | null | undefined | f
 }
 
 /** Nodes of a pool of the test's own, which kwok gets ready; nothing else lands on them. */
-export const poolNodes = (pool: string, count: number, cpu = '8'): unknown[] =>
-  Array.from({ length: count }, (_, index) => ({
-    apiVersion: 'v1',
-    kind: 'Node',
-    metadata: {
+export const poolNodes = (pool: string, count: number, cpu = '8'): object[] =>
+  Array.from({ length: count }, (_, index) =>
+    nodeObject({
       name: `${pool}-${index}`,
-      labels: { 'kubernetes.io/hostname': `${pool}-${index}`, 'headroom.dev/pool': pool },
-      annotations: {
-        'kwok.x-k8s.io/node': 'fake',
-        'metrics.k8s.io/resource-metrics-path': `/metrics/nodes/${pool}-${index}/metrics/resource`,
-      },
-    },
-    spec: { taints: [{ key: 'pool', value: pool, effect: 'NoSchedule' }] },
-    status: {
-      allocatable: { cpu, memory: '32Gi', pods: '110' },
-      capacity: { cpu, memory: '32Gi', pods: '110' },
-    },
-  }));
+      labels: { 'headroom.dev/pool': pool },
+      taints: [{ key: 'pool', value: pool, effect: 'NoSchedule' }],
+      cpu,
+    }),
+  );
 
 /** What a pod needs to run on the nodes of a pool, and only there. */
 export const onPool = (pool: string): object => ({

@@ -3,8 +3,10 @@ import { createServer } from 'node:http';
 import { request } from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node';
 
-/** A way to the real API server that can be told to misbehave. */
+/** A way to the real API server that counts what is asked, and can be told to misbehave. */
 export interface ApiProxy {
+  url: string;
+  token: string;
   kubeConfig: KubeConfig;
   /** `PATCH /apis/…`, in order. */
   requests: string[];
@@ -46,10 +48,8 @@ export async function openApiProxy(kubeconfigFile: string): Promise<ApiProxy> {
             answer.once('end', () => incoming.socket.destroy());
             return;
           }
-          // A watch without events yet has begun all the same.
-          outgoing.writeHead(answer.statusCode ?? 502, answer.headers).flushHeaders();
           // A watch is accepted long before its first event.
-          outgoing.flushHeaders();
+          outgoing.writeHead(answer.statusCode ?? 502, answer.headers).flushHeaders();
           answer.pipe(outgoing);
           // What breaks behind the proxy breaks in front of it.
           answer.once('close', () => answer.complete || outgoing.destroy());
@@ -64,12 +64,12 @@ export async function openApiProxy(kubeconfigFile: string): Promise<ApiProxy> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new TypeError('the proxy has no port');
+  const url = `http://127.0.0.1:${address.port}`;
   const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromClusterAndUser(
-    { name: 'real', server: `http://127.0.0.1:${address.port}`, skipTLSVerify: true },
-    { name: 'admin', token },
-  );
+  kubeConfig.loadFromClusterAndUser({ name: 'real', server: url, skipTLSVerify: true }, { name: 'admin', token });
   const proxy: ApiProxy = {
+    url,
+    token,
     kubeConfig,
     requests: [],
     loseAnswers: 0,
