@@ -1,0 +1,33 @@
+import type { EpochSeconds } from '../domain/time.js';
+import type { Calendar } from './calendar.js';
+
+/*
+ * A model that is trained on many series at once and then says quantiles of any of them: a booster, a network. It is an
+ * artifact: trained elsewhere (the `retrain` workflow, or a fit's own history), loaded here, never changed by a forecast.
+ */
+
+/** One origin of one series, as a global model sees it. */
+export interface GlobalRequest {
+  /** The bins up to and including the origin, oldest first; NaN is a missing bin. As many as there are, up to `context`. */
+  values: Float32Array;
+  /** Label of the last of them. */
+  origin: EpochSeconds;
+  /** Seconds between bins. */
+  step: number;
+  calendar: Calendar;
+}
+
+export interface GlobalModel {
+  /** As the ensemble's weights show it. */
+  readonly name: string;
+  /** Ascending, each in (0, 1). */
+  readonly levels: readonly number[];
+  /** Bins of history that it looks at; fewer are allowed, and make it less sure. */
+  readonly context: number;
+  /**
+   * Quantiles in the unit of each series, non-decreasing in the level, ≥ 0; NaN where it has too little to say.
+   * @param aheads steps from the origin, ascending, each ≥ 1.
+   * @returns [request][ahead][level], flat. Many requests at once cost far less than one by one.
+   */
+  predict(requests: readonly GlobalRequest[], aheads: readonly number[]): Float32Array;
+}
