@@ -12,7 +12,7 @@ import {
   PatchStrategy,
   setHeaderOptions,
 } from '@kubernetes/client-node';
-import { startControlPlane, startInflux } from '../infra/servers/index.js';
+import { startControlPlane, startInflux, startWorker } from '../infra/servers/index.js';
 import { ROOT } from '../infra/servers/locate.js';
 import { createInfluxConnection } from '../src/telemetry/influxdb/connection.js';
 import { usageLines } from '../src/telemetry/influxdb/lines.js';
@@ -49,31 +49,21 @@ const [influx, plane, temporal] = await Promise.all([
 ]);
 const home = join(folder, 'home');
 await mkdir(home);
-const worker = spawn(
-  process.execPath,
-  [join(ROOT, 'bin', 'headroom'), 'worker', '--source', 'influxdb', '--metrics-port', '0'],
+const worker = await startWorker(
   {
-    env: {
-      ...process.env,
-      HEADROOM_HOME: home,
-      TEMPORAL_ADDRESS: temporal.address,
-      KUBECONFIG: plane.kubeconfig,
-      INFLUX_URL: influx.url,
-      INFLUX_TOKEN: influx.token,
-      INFLUX_ORG: influx.org,
-      INFLUX_BUCKET: influx.bucket,
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    ...process.env,
+    HEADROOM_HOME: home,
+    TEMPORAL_ADDRESS: temporal.address,
+    KUBECONFIG: plane.kubeconfig,
+    INFLUX_URL: influx.url,
+    INFLUX_TOKEN: influx.token,
+    INFLUX_ORG: influx.org,
+    INFLUX_BUCKET: influx.bucket,
   },
+  ['--source', 'influxdb', '--metrics-port', '0'],
 );
-let said = '';
-worker.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
 
 try {
-  while (!said.includes('worker of build')) {
-    if (worker.exitCode !== null) throw new Error(`headroom worker ended: ${said}`);
-    await delay(50);
-  }
   // Room for every burst at once: what is measured is not the scheduler's queue.
   await plane.addNodes(Array.from({ length: 6 }, (_, index) => ({ name: `node-${index}`, cpu: '128' })));
   const kubeConfig = new KubeConfig();
@@ -109,7 +99,9 @@ try {
       if ((status?.readyReplicas ?? 0) >= replicas) return performance.now() - from;
       await delay(LOOK_EVERY_MS);
     }
-    throw new Error(`${namespace}/web did not get ${replicas} ready replicas within ${PATIENCE_MS / 1000} s: ${said}`);
+    throw new Error(
+      `${namespace}/web did not get ${replicas} ready replicas within ${PATIENCE_MS / 1000} s: ${worker.said()}`,
+    );
   };
 
   say(`${ACCOUNTS} accounts and ${AUTOSCALED} autoscaled Deployments …`);
@@ -264,8 +256,7 @@ try {
     },
   ]);
 } finally {
-  worker.kill('SIGTERM');
-  if (worker.exitCode === null) await once(worker, 'exit');
+  await worker.stop();
   await temporal.close();
   await plane.stop();
   await influx.process.stop();

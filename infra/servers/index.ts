@@ -6,3 +6,4 @@ export { filesOf, toolPath } from './locate.js';
 export { letGo, watchOver } from './reaper.js';
 export { kubectlOn } from './kubectl.js';
 export { nodeObject, type NodeSpec } from './nodes.js';
+export { startWorker, type WorkerProcess } from './worker.js';

@@ -1,6 +1,7 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import pc from 'picocolors';
 import { isHeadroomError } from '../domain/errors.js';
+import { formatDuration } from '../domain/time.js';
 
 /** Exit codes, the same for every command; `headroom --help` lists them. */
 export const EXIT = {
@@ -26,6 +27,10 @@ export const argument =
       throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
     }
   };
+
+/** An option of a length of time: read into seconds, its default shown as a person writes it. */
+export const durationOption = (flags: string, says: string, read: (text: string) => number, seconds: number): Option =>
+  new Option(flags, says).argParser(read).default(seconds, formatDuration(seconds));
 
 /** What a command may use of the outside: passed in, so that a test can look. */
 export interface Terminal {

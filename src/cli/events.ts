@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { z } from 'zod';
 import { HeadroomError, isHeadroomError } from '../domain/errors.js';
 import type { Accepted, Door, DoorStatus } from '../telemetry/events/door.js';
@@ -73,8 +74,15 @@ export interface DoorSettings {
   settle: number;
 }
 
+/** DuckDB makes its write-ahead log anew after each checkpoint, whenever that is: only the process' own mask reaches it. */
+function keepToOneself(): void {
+  // A thread may not set it; what runs commands in one has set its own.
+  if (isMainThread) process.umask(0o077);
+}
+
 const openDoor = async (env: NodeJS.ProcessEnv, settings: Partial<DoorSettings>): Promise<Door> => {
   const { folder, key } = eventPaths(env);
+  keepToOneself();
   return createDoor({ folder, keys: await loadKeys(env, key), ...settings });
 };
 

@@ -10,7 +10,9 @@ import { influxOfEnvironment } from './influxdb.js';
 export interface ImportTarget {
   /** In words, for the result. */
   through: string;
-  /** Resolves with how many samples of the batch were written; the others were there already, or are past retention. */
+  /** What a count of {@link write} stands for: new rows, or samples sent, where the far end does not say which were new. */
+  counts: 'written' | 'sent';
+  /** Resolves with how many samples of the batch were taken; the others were there already, or are past retention. */
   write(batch: UsageBatch): Promise<number>;
   /** After the last write: what is still on its way is there when it resolves. */
   finish(): Promise<void>;
@@ -40,6 +42,7 @@ export async function influxTarget(env: NodeJS.ProcessEnv, say: (line: string) =
   let to = Number.NEGATIVE_INFINITY;
   return {
     through: `${connection.url}, bucket ${names.bucket}`,
+    counts: 'sent',
     async write({ key, samples }) {
       const kept = samples.filter(({ at }) => at >= oldest);
       await writer.write(usageLines({ key, samples: kept }));

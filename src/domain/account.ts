@@ -1,7 +1,7 @@
 import { CronPattern } from 'croner';
 import { z } from 'zod';
 import { prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
-import { component, duration, name, quantity, resources, time } from './values.js';
+import { component, duration, name, namespaceName, quantity, resources, time } from './values.js';
 
 /*
  * The account file: what an operator writes, and (after parsing) the policy that every other part reads. Amounts
@@ -94,7 +94,7 @@ const workloadSchema = z
     target: z
       .strictObject({
         kind: z.enum(['Deployment', 'StatefulSet']).default('Deployment'),
-        namespace: name.optional().describe('Default: the account’s namespace'),
+        namespace: namespaceName.optional().describe('Default: the account’s namespace'),
         name: name.optional().describe('Default: the workload’s name'),
         selector: labelsSchema
           .optional()
@@ -224,7 +224,9 @@ export const accountFileSchema = z
     mode: z.enum(MODES).default('recommend'),
     ownership: z.enum(['floor', 'own']).default('floor'),
     cluster: name.default('main').describe('The cluster that it runs on: names its task queue'),
-    namespace: name.optional().describe('Where its workloads are, where their target does not say; default: its name'),
+    namespace: namespaceName
+      .optional()
+      .describe('Where its workloads are, where their target does not say; default: its name'),
     labels: labelsSchema
       .optional()
       .describe('What each of its objects carries, in namespaces that accounts share: what lacks them is not its own'),

@@ -18,6 +18,10 @@ export interface PolicyProblem {
 export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
   const problems: PolicyProblem[] = [];
   const say = (path: (string | number)[], problem: string) => problems.push({ path, problem });
+  if (policy.namespace === undefined && policy.account.includes('.')) {
+    const problem = 'no namespace can have a name with dots: give the account another name, or a namespace';
+    say(['account'], problem);
+  }
   const pools = new Set<string>();
   policy.pools.forEach((pool, index) => {
     if (pools.has(pool.name)) say(['pools', index, 'name'], `pool "${pool.name}" is named twice`);

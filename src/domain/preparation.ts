@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LIMIT_RESOURCES } from './cluster.js';
-import { duration, name, quantity } from './values.js';
+import { duration, name, namespaceName, quantity } from './values.js';
 
 /*
  * What an account file says of the things that go before capacity: nodes that are kept warm, the bounds of a node
@@ -21,7 +21,7 @@ const tolerationSchema = z.strictObject({
 });
 
 const placeholdersSchema = z.strictObject({
-  namespace: name.optional().describe('Where the placeholders run; default: the account’s name'),
+  namespace: namespaceName.optional().describe('Where the placeholders run; default: the account’s name'),
   share: z
     .number()
     .min(0.01)
@@ -67,7 +67,7 @@ export type ProvisioningPolicy = z.output<typeof provisioningSchema>;
 export type PlaceholderPolicy = z.output<typeof placeholdersSchema>;
 
 export const taskTargetSchema = z.strictObject({
-  namespace: name.optional().describe('Default: the account’s name'),
+  namespace: namespaceName.optional().describe('Default: the account’s name'),
   cronJob: name.max(52).optional().describe('Default: the task’s name'),
 });
 

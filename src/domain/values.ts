@@ -22,5 +22,10 @@ export const name = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be lower-case letters, digits, "-" and ".", as a Kubernetes name')
   .max(63);
+/** Kubernetes takes dots in the names of objects, and not in the name of a namespace (RFC 1123 label). */
+export const namespaceName = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be lower-case letters, digits and "-", as the name of a namespace')
+  .max(63);
 export const component = z.enum(COMPONENTS);
 export const resources = z.partialRecord(component, quantity);

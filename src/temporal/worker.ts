@@ -12,9 +12,13 @@ export interface HeadroomWorker {
   shutdown(): void;
 }
 
+/** What the SDK warns of and is meant so: the queues of compute and cluster have activities alone. */
+const EXPECTED = new Set(['No workflows registered, not polling for workflow tasks']);
+
 /** Warnings and errors on standard error, a line each; the SDK's own words about its state are left out. */
 export function installLogger(): void {
   const write = ({ level, timestampNanos, message, meta }: LogEntry): void => {
+    if (EXPECTED.has(message)) return;
     const time = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
     const { error, workflowId, activityType } = meta ?? {};
     const where = [activityType, workflowId].filter((part) => part !== undefined).join(' of ');

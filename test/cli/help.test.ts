@@ -57,6 +57,21 @@ describe.skipIf(NOT_BUILT !== null)(`headroom --help${because(NOT_BUILT)}`, () =
   });
 });
 
+describe('defaults', () => {
+  it.each([
+    { argv: ['telemetry', 'init'], says: ['(default: 90d)', '(default: 730d)'] },
+    { argv: ['events', 'listen'], says: ['(default: 15m)', '(default: 2m)'] },
+    { argv: ['events', 'import'], says: ['(default: 15m)', '(default: 2m)'] },
+    { argv: ['backtest'], says: ['(default: 5m)', '(default: 10m)'] },
+  ])('of lengths of time in $argv are shown as they are written, not in seconds', async ({ argv, says }) => {
+    const { code, out } = await within(env, ...argv, '--help');
+    // Long lines are wrapped in between.
+    const text = out.replaceAll(/\s+/g, ' ');
+    expect({ code, missing: says.filter((words) => !text.includes(words)) }).toEqual({ code: 0, missing: [] });
+    expect(text).not.toMatch(/--\w+ <(duration|length)>[^<]*\(default: \d+\)/);
+  });
+});
+
 describe.skipIf(NOT_BUILT !== null)(`bad usage${because(NOT_BUILT)}`, () => {
   it.each([
     { name: 'no command', argv: [], says: ['Usage: headroom'] },

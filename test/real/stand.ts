@@ -1,12 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { letGo, watchOver } from '../../infra/servers/index.js';
-import { ROOT } from '../../infra/servers/locate.js';
+import { letGo, startWorker, watchOver, type WorkerProcess } from '../../infra/servers/index.js';
 import type { Component } from '../../src/domain/component.js';
 import { binStart, type EpochSeconds } from '../../src/domain/time.js';
 import { usageLines } from '../../src/telemetry/influxdb/lines.js';
@@ -19,12 +16,7 @@ import type { OwnBucket } from './influxdb-bucket.js';
  * process, usage in InfluxDB, objects on a Kubernetes API server. Everything but the account's own time is as it is.
  */
 
-export interface WorkerProcess {
-  readonly pid: number;
-  said(): string;
-  stop(): Promise<void>;
-  kill(): Promise<void>;
-}
+export type { WorkerProcess };
 
 export interface Stand {
   folder: string;
@@ -123,37 +115,6 @@ export async function openStand(options: StandOptions): Promise<Stand> {
       if (temporal.pid !== null) letGo(temporal.pid);
       await rm(folder, { recursive: true, force: true });
     },
-  };
-}
-
-async function startWorker(env: NodeJS.ProcessEnv, flags: readonly string[]): Promise<WorkerProcess> {
-  const child: ChildProcess = spawn(process.execPath, [join(ROOT, 'bin', 'headroom'), 'worker', ...flags], {
-    env,
-    cwd: tmpdir(),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let said = '';
-  child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  const { pid = 0 } = child;
-  if (pid > 0) watchOver(pid);
-  const ended = once(child, 'exit').finally(() => letGo(pid));
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill(signal);
-    await ended;
-  };
-  if (process.env['HEADROOM_TEST_LOUD'] !== undefined) child.stderr?.pipe(process.stderr, { end: false });
-  for (let waited = 0; !said.includes('worker of build'); waited += 50) {
-    if (child.exitCode !== null) throw new Error(`headroom worker ended with ${child.exitCode}: ${said}`);
-    if (waited > 60_000) throw new Error(`headroom worker does not serve: ${said}`);
-    await delay(50);
-  }
-  return {
-    pid,
-    said: () => said,
-    stop: () => end('SIGTERM'),
-    kill: () => end('SIGKILL'),
   };
 }
 

@@ -87,6 +87,8 @@ describe('two clusters', () => {
     expect(await verdict('globex', /missing-data/)).toBeTruthy();
     // East’s worker may not see west’s namespace; west’s, which may, is never asked.
     expect(await verdict('lost', /forbidden/)).toContain(`namespace "${namespaceOf('west')}"`);
+    // A queue without workflows is meant so, and nothing to warn an operator of.
+    for (const worker of Object.values(workers)) expect(worker.said()).not.toContain('No workflows registered');
   });
 
   test('one without its worker waits; the other goes on', async () => {

@@ -35,6 +35,13 @@ describe('account file', () => {
     expect(policy.verification).toMatchObject({ for: 600, failAfter: 2 });
   });
 
+  it('an account may have dots in its name where it says which namespace is its', () => {
+    expect(readAccountFile(MINIMAL.replace('acme', 'acme.eu') + 'namespace: acme-eu\n', 'a.yaml')).toMatchObject({
+      account: 'acme.eu',
+      namespace: 'acme-eu',
+    });
+  });
+
   // A reader who mistypes a limit has to learn where, or believes in a limit that does not hold.
   it.each([
     [
@@ -59,6 +66,8 @@ describe('account file', () => {
     ],
     ['a time zone that is none', `${MINIMAL}timeZone: Mars/Olympus\n`, 12, 11, /IANA time zone/],
     ['a level above one', `${MINIMAL}level: 99\n`, 12, 8, /0.9999/],
+    ['an account that no namespace can be named after', MINIMAL.replace('acme', 'acme.eu'), 2, 10, /or a namespace/],
+    ['a namespace with a dot', `${MINIMAL}namespace: acme.eu\n`, 12, 12, /name of a namespace/],
     ['broken YAML', `${MINIMAL}tasks: [\n`, 13, 1, /./],
     ['a key given twice', `${MINIMAL}account: other\n`, 12, 1, /unique/],
     [

@@ -9,7 +9,15 @@ import { parsePolicies, policyForms } from '../../replay/registry.js';
 import { replay, type Replay } from '../../replay/simulate.js';
 import { timelineRows } from '../../replay/timeline.js';
 import { readCsvSeries } from '../../telemetry/csv.js';
-import { argument, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import {
+  argument,
+  durationOption,
+  EXIT,
+  printJson,
+  withExamples,
+  type RegisterCommand,
+  type Terminal,
+} from '../command.js';
 
 interface Options {
   csv: string;
@@ -62,8 +70,8 @@ export const register: RegisterCommand = (program, terminal) => {
     .description('Replay capacity policies over your own history: cost and violations, side by side')
     .requiredOption('--csv <file>', 'demand: a header, `timestamp` in epoch seconds or ISO-8601 UTC, numeric columns')
     .option('--column <name>', 'the column that holds demand', 'cpu')
-    .option('--step <duration>', 'length of a bin', argument(positive(parseDuration)), 300)
-    .option('--lead <duration>', 'from a decision to ready capacity', argument(parseDuration), 600)
+    .addOption(durationOption('--step <duration>', 'length of a bin', argument(positive(parseDuration)), 300))
+    .addOption(durationOption('--lead <duration>', 'from a decision to ready capacity', argument(parseDuration), 600))
     .option('--level <share>', 'bins whose demand shall be covered', argument(number(0, 1, '0.99')), 0.99)
     .option('--warmup <share>', 'beginning of the file that is learnt from and not scored', argument(share), 0.6)
     .option('--policies <list>', 'what to compare', DEFAULT_POLICIES)
@@ -76,7 +84,7 @@ export const register: RegisterCommand = (program, terminal) => {
     'after',
     `\nPolicies:\n${policyForms()
       .map(({ form, says }) => `  ${form.padEnd(16)} ${says}`)
-      .join('\n')}\n\nDefaults of durations: --step 5m, --lead 10m.`,
+      .join('\n')}`,
   );
   withExamples(
     command,

@@ -3,6 +3,7 @@ import { ROW_KINDS, type BehaviorRow } from '../../behavior/events.js';
 import { isoTime, parseDuration, parseTime } from '../../domain/time.js';
 import {
   argument,
+  durationOption,
   CommandFailure,
   EXIT,
   printJson,
@@ -30,9 +31,16 @@ const accountName = argument((text) => {
 
 const withDoorOptions = (command: Command): Command =>
   command
-    .option('--bin <duration>', 'length of a bin; divides an hour', binLength, 900)
+    .addOption(durationOption('--bin <duration>', 'length of a bin; divides an hour', binLength, 900))
     .option('--k <n>', 'no stored row rests on fewer distinct persons', whole(2, 1000), 5)
-    .option('--settle <duration>', 'how long after its end a bin waits for late events', argument(parseDuration), 120);
+    .addOption(
+      durationOption(
+        '--settle <duration>',
+        'how long after its end a bin waits for late events',
+        argument(parseDuration),
+        120,
+      ),
+    );
 
 interface DoorFlags {
   bin: number;

@@ -21,12 +21,17 @@ interface Options {
   json?: true;
 }
 
-/** What came of one component; `skipped` were there already, with the same value, or are past retention. */
+/**
+ * What came of one component. The store says which rows were new (`written`); InfluxDB takes a repeat for the same
+ * point without a word, so that all it was given counts as `sent`. `skipped` were there already, with the same value, or
+ * are past retention.
+ */
 interface Imported {
   component: Component;
   column: string;
   rows: number;
-  written: number;
+  written?: number;
+  sent?: number;
   skipped: number;
   from: string | null;
   to: string | null;
@@ -145,6 +150,7 @@ async function targetOf(to: string, terminal: Terminal): Promise<ImportTarget> {
   const { store, through } = await openStore(terminal.env);
   return {
     through,
+    counts: 'written',
     write: async (batch) => (await store.writeUsage([batch])).written,
     finish: () => Promise.resolve(),
     close: () => store.close(),
@@ -170,13 +176,13 @@ async function importCsv(path: string, options: Options, terminal: Terminal): Pr
   try {
     for (const [component, name] of column) {
       const by = scale.get(component) ?? 1;
-      const part: Imported = { component, column: name, rows: 0, written: 0, skipped: 0, from: null, to: null };
+      const part: Imported = { component, column: name, rows: 0, [target.counts]: 0, skipped: 0, from: null, to: null };
       for (const samples of csvSamples(file, name, AT_ONCE)) {
         const scaled = by === 1 ? samples : samples.map((sample) => ({ ...sample, value: sample.value * by }));
-        const written = await target.write({ key: { account, workload, component }, samples: scaled });
+        const taken = await target.write({ key: { account, workload, component }, samples: scaled });
         part.rows += samples.length;
-        part.written += written;
-        part.skipped += samples.length - written;
+        part[target.counts] = (part[target.counts] ?? 0) + taken;
+        part.skipped += samples.length - taken;
         part.from ??= isoTime(samples[0]?.at ?? 0);
         part.to = isoTime(samples.at(-1)?.at ?? 0);
         done += samples.length;
@@ -194,11 +200,15 @@ async function importCsv(path: string, options: Options, terminal: Terminal): Pr
     printJson(terminal, { account, workload, file: path, through, components: result });
     return;
   }
-  for (const { component, column: name, rows, written, skipped, from, to } of result) {
+  for (const { component, column: name, rows, written, sent, skipped, from, to } of result) {
     const span = from === null ? 'no filled cell' : `${from} to ${to}`;
+    const taken =
+      written === undefined
+        ? `${sent ?? 0} sent (a repeat changes nothing), ${skipped} skipped as past retention`
+        : `${written} written, ${skipped} skipped as already there`;
     terminal.out(
-      `${terminal.color.bold(component)} of ${account}/${workload} from column ${name}: ${rows} rows, ${written} written, ` +
-        `${skipped} skipped as already there${options.to === 'store' ? '' : ' or past retention'}; ${span}`,
+      `${terminal.color.bold(component)} of ${account}/${workload} from column ${name}: ${rows} rows, ` +
+        `${taken}; ${span}`,
     );
   }
 }

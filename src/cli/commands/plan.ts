@@ -51,6 +51,12 @@ export const register: RegisterCommand = (program, terminal) => {
 
 const HOURS_SHOWN = 12;
 
+/** `general 3, spot 1` */
+const countsOf = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
+    .map(([pool, count]) => `${pool} ${Number(count.toFixed(2))}`)
+    .join(', ');
+
 function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void {
   const { color } = terminal;
   const verdict = summary.verdict;
@@ -76,7 +82,7 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
     terminal.err('(the whole plan is in the store of the process that made it; HEADROOM_HOME names its folder)');
     return;
   }
-  const table = createTable(['from', 'workload', 'replicas', 'request', 'pools', 'cost/h']);
+  const table = createTable(['from', 'workload', 'replicas', 'request', 'replicas by pool', 'nodes', 'cost/h']);
   for (const block of plan.blocks.slice(0, HOURS_SHOWN)) {
     for (const [index, workload] of block.workloads.entries()) {
       table.push([
@@ -86,9 +92,8 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
         Object.entries(workload.request)
           .map(([component, amount]) => `${component} ${formatQuantity(component as 'cpu', amount)}`)
           .join(', '),
-        Object.entries(workload.pools)
-          .map(([pool, count]) => `${pool} ${Number(count.toFixed(2))}`)
-          .join(', '),
+        countsOf(workload.pools),
+        index === 0 ? countsOf(block.nodes) : '',
         index === 0 ? block.costPerHour.toFixed(3) : '',
       ]);
     }

@@ -1,7 +1,15 @@
 import { InvalidArgumentError } from 'commander';
 import { parseDuration } from '../../domain/time.js';
 import { checkInflux, initInflux } from '../../telemetry/influxdb/setup.js';
-import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import {
+  CommandFailure,
+  durationOption,
+  EXIT,
+  printJson,
+  withExamples,
+  type RegisterCommand,
+  type Terminal,
+} from '../command.js';
 import { influxOfEnvironment } from '../influxdb.js';
 
 interface InitOptions {
@@ -36,9 +44,9 @@ export const register: RegisterCommand = (program, terminal) => {
   const init = parent
     .command('init')
     .description('Make buckets with retention and the down-sampling task; a second run changes nothing')
-    .option('--raw <length>', 'how long samples are kept', keep, 90 * DAY)
-    .option('--hourly <length>', 'how long sums and counts by the hour are kept', keep, 730 * DAY)
-    .option('--loop <length>', 'how long forecasts, plans and outcomes are kept', keep, 730 * DAY)
+    .addOption(durationOption('--raw <length>', 'how long samples are kept', keep, 90 * DAY))
+    .addOption(durationOption('--hourly <length>', 'how long sums and counts by the hour are kept', keep, 730 * DAY))
+    .addOption(durationOption('--loop <length>', 'how long forecasts, plans and outcomes are kept', keep, 730 * DAY))
     .option('--shorten', 'allow retention to become shorter, which deletes what is older')
     .option('--backfill', 'down-sample all samples that are there, not only new ones')
     .option('--json', 'for machines')
