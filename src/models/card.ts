@@ -8,16 +8,16 @@ import { z } from 'zod';
 const share = z.number().min(0).max(1);
 const finite = z.number();
 
-/** How a model did on bins that its fit had not seen. Means over series are of each series' own figure. */
+/** How a model did on bins that its fit had not seen. */
 export const modelMetricsSchema = z.object({
-  /** Root mean squared and mean absolute error of the median, relative to each series' mean level. */
+  /** Root mean squared and mean absolute error of the median, in units of each series' mean, over all scored bins. */
   rmse: finite.min(0),
   mae: finite.min(0),
   /** Coefficient of determination of the median; below zero where a constant would have been better. */
   r2: finite.max(1),
   /** Mean absolute scaled error (Hyndman & Koehler 2006): against the one-step naive forecast of the training part. */
   mase: finite.min(0),
-  /** Weighted quantile loss: 2 · Σ pinball / Σ |demand|, mean over the levels. */
+  /** Weighted quantile loss: 2 · Σ pinball / Σ |demand|, mean over the levels and then over series. */
   wql: finite.min(0),
   /** How often demand was at or under each level's quantile. */
   coverage: z.array(z.object({ level: share, reached: share })),
@@ -37,6 +37,8 @@ export const modelCardSchema = z.object({
   kind: z.string().regex(/^[a-z][a-z0-9-]*$/),
   /** Quantile levels that it was trained for, ascending. */
   levels: z.array(z.number().gt(0).lt(1)).min(1),
+  /** Seconds ahead that it was trained for, at most. */
+  horizon: finite.gt(0),
   data: z.object({
     /** Bins labelled from (inclusive) to (exclusive) were there to train on, in epoch seconds. */
     from: finite,
