@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
 .PHONY: help setup demo test test-real test-peers lint format servers-build servers chaos bench-decision bench-cycles \
-  bench-telemetry bench-observe bench-real first-run clean
+  bench-telemetry bench-observe bench-real bench-forecast first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -54,6 +54,9 @@ bench-real: servers-build ## From a burst to ready pods, beside the HPA controll
 
 chaos: servers-build ## 200 times SIGKILL of the worker (about half an hour); writes bench/results/chaos.json
 	@CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_RESULT=1 node infra/test.mjs --config vitest.real.config.ts test/real/chaos.test.ts
+
+bench-forecast: setup ## Forecasts of real traces beside Python's best (TRACES=folder; SERIES=… ORIGINS=… METHODS=… for a part); writes bench/results/forecast.json
+	@node dist/bench/forecast.js
 
 first-run: setup ## The loop on real traces (TRACES=folder); writes docs/first-run.md
 	@node dist/bench/first-run.js $(TRACES)
