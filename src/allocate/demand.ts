@@ -3,11 +3,12 @@ import type { Component } from '../domain/component.js';
 import { COMPONENTS } from '../domain/component.js';
 import type { AnnouncedEvent, Override } from '../domain/control.js';
 import type { AccountForecast, QuantileForecast, SeriesForecast } from '../domain/forecast.js';
+import { probit } from '../domain/normal.js';
 import { levelOf } from '../domain/policy-rules.js';
 import type { EpochSeconds } from '../domain/time.js';
 import { occurrences } from './occurrences.js';
 import type { Block, DemandBlocks } from './problem.js';
-import { atLevel, probit } from './quantile.js';
+import { atLevel } from './quantile.js';
 
 /** Above the level that is asked for: what it would take to be surer, shown as a rejected alternative. */
 const FAR_LEVEL = 0.999;

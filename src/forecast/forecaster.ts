@@ -8,6 +8,7 @@ import { createGate } from './gate.js';
 import { COARSE_MODELS, MODELS } from './models/registry.js';
 import type { FitForecaster, FitOptions } from './port.js';
 import { SCALES } from './scales.js';
+import { createDependence, strideOf } from './scenarios/dependence.js';
 
 const DAY = 86_400;
 /** Less history than this shows no daily cycle: forecasts are a wide guess. */
@@ -95,6 +96,15 @@ export const fitForecaster: FitForecaster = (series, options) => {
       censored: false,
     };
   });
+  const dependence =
+    options.scenarios === undefined
+      ? undefined
+      : createDependence({
+          step,
+          steps: Math.min(options.scenarios.steps, horizon),
+          stride: strideOf(step),
+          seed: options.seed ?? 0,
+        });
   let first = Number.NaN;
 
   const take = (label: EpochSeconds, seen: number, censored: boolean): void => {
@@ -106,6 +116,10 @@ export const fitForecaster: FitForecaster = (series, options) => {
       // A bound at or under the stated quantile proves neither a hit nor a miss.
       if (!censored || missed) gate.score(missed);
     });
+    dependence?.observe(label, value, censored);
+    if (dependence?.due(label) === true && !Number.isNaN(value)) {
+      dependence.remember(fine.forecast(dependence.steps, fine.levels));
+    }
     for (const one of coarse) {
       if (!Number.isNaN(value)) {
         one.sum += value;
@@ -160,5 +174,6 @@ export const fitForecaster: FitForecaster = (series, options) => {
       return resolutions;
     },
     gate: () => gate.state(),
+    ...(dependence === undefined ? {} : { dependence }),
   };
 };

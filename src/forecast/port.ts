@@ -1,5 +1,6 @@
 import type { GateState, QuantileForecast } from '../domain/forecast.js';
 import type { Series } from '../domain/series.js';
+import type { Dependence } from './scenarios/dependence.js';
 
 /** What a fit may assume about its series. */
 export interface FitOptions {
@@ -15,6 +16,8 @@ export interface FitOptions {
   horizon: number;
   /** Longer horizons in coarser bins, in seconds: hourly for a day and for a week. */
   coarse?: readonly { step: number; horizon: number }[];
+  /** Learn how the bins of one forecast hang together, over so many steps (≤ horizon), for sample paths. */
+  scenarios?: { steps: number };
   /** Seeds whatever is random in a fit; the same seed and data give the same fit. */
   seed?: number;
 }
@@ -34,6 +37,8 @@ export interface FittedForecaster {
   /** The fine resolution first, then the coarse ones. */
   forecastAll(levels: readonly number[]): QuantileForecast[];
   gate(): GateState;
+  /** What was learnt for sample paths; absent where it was not asked for. */
+  readonly dependence?: Dependence;
   /** `cold` while there is too little history for more than a wide guess. */
   readonly data: 'fresh' | 'cold';
 }

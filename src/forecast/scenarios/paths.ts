@@ -1,0 +1,115 @@
+import { HeadroomError } from '../../domain/errors.js';
+import type { QuantileForecast } from '../../domain/forecast.js';
+import { probit } from '../../domain/normal.js';
+import { isoTime, type EpochSeconds } from '../../domain/time.js';
+import type { Dependence } from './dependence.js';
+import { shuffled } from './draws.js';
+import { readScores, scoresOf } from './marginal.js';
+import { createTemplate } from './template.js';
+
+/*
+ * Sample paths of several series at once: how the next hours may go, all of them together. Each bin's values are exactly
+ * the stated quantiles, evenly spaced in probability; which of them belong to one path is what the rows of the dependence
+ * say. Nothing is drawn from a fitted distribution, so that thousands of paths cost one pass over their values.
+ */
+
+/** One series to sample. */
+export interface PathSeries {
+  forecast: QuantileForecast;
+  /** Null where nothing was learnt yet: a cautious guess stands in. */
+  dependence: Dependence | null;
+}
+
+export interface Scenarios {
+  paths: number;
+  /** Bins, from origin + step on. */
+  steps: number;
+  step: number;
+  origin: EpochSeconds;
+  /** One a series, in the order given: `values[s][t * paths + p]`, bin t of path p. */
+  values: Float32Array[];
+}
+
+/** Normal scores of the middles of n equal shares; kept for the last n. */
+let grid = { paths: 0, scores: new Float64Array(0) };
+function evenScores(paths: number): Float64Array {
+  if (grid.paths !== paths) {
+    grid = { paths, scores: Float64Array.from({ length: paths }, (_, k) => probit((k + 0.5) / paths)) };
+  }
+  return grid.scores;
+}
+
+/**
+ * Samples series together; they share origin and step.
+ * @param options.paths how many; thousands. With some multiple of 512 every learnt row counts alike.
+ * @param options.seed decides which rows count once more where they can't count alike, and the guess for a young series.
+ * @throws HeadroomError `invalid-input` on series that don't lie on one grid, or fewer than two levels.
+ */
+export function samplePaths(
+  series: readonly PathSeries[],
+  options: { paths: number; seed: number; steps?: number },
+): Scenarios {
+  const first = series[0]?.forecast;
+  const { paths, seed } = options;
+  if (first === undefined) throw refuse('no series is given', 'give at least one');
+  if (!(Number.isInteger(paths) && paths >= 1)) throw refuse(`${paths} paths are none`, 'give a whole number above 0');
+  for (const { forecast } of series) {
+    if (forecast.origin !== first.origin || forecast.step !== first.step) {
+      throw refuse(
+        `one series starts after ${isoTime(first.origin)} in steps of ${first.step}s, another after ` +
+          `${isoTime(forecast.origin)} in steps of ${forecast.step}s`,
+        'give forecasts from one origin and step',
+      );
+    }
+    if (forecast.levels.length < 2) throw refuse('a forecast has fewer than two levels', 'ask for more');
+  }
+  const reach = ({ forecast, dependence }: PathSeries): number =>
+    Math.min(forecast.quantiles.length, dependence?.steps ?? Infinity, options.steps ?? Infinity);
+  const steps = Math.min(...series.map(reach));
+  const template = createTemplate(
+    series.map(({ dependence }) => dependence),
+    { steps, seed },
+  );
+  const rows = template.rows;
+  // Which rows count once more, and where the paths of each row begin.
+  const order = shuffled(rows, seed);
+  const starts = new Int32Array(rows);
+  const counts = new Int32Array(rows);
+  let begin = 0;
+  for (let k = 0; k < rows; k++) {
+    const row = order[k] ?? 0;
+    counts[row] = Math.floor(paths / rows) + (k < paths % rows ? 1 : 0);
+    starts[row] = begin;
+    begin += counts[row] ?? 0;
+  }
+  const even = evenScores(paths);
+  const column = new Float64Array(paths);
+  const values = series.map(({ forecast }, s) => {
+    const scores = scoresOf(forecast.levels);
+    const out = new Float32Array(steps * paths);
+    for (let t = 0; t < steps; t++) {
+      readScores(scores, forecast.quantiles[t] ?? [], even, column);
+      const ranked = template.ranked(s, t);
+      let from = 0;
+      for (let rank = 0; rank < rows; rank++) {
+        const row = ranked[rank] ?? 0;
+        const count = counts[row] ?? 0;
+        const to = t * paths + (starts[row] ?? 0);
+        // Paths of one row stay in one order in every column: within a row, all is high together or low together.
+        for (let k = 0; k < count; k++) out[to + k] = column[from + k] ?? 0;
+        from += count;
+      }
+    }
+    return out;
+  });
+  return { paths, steps, step: first.step, origin: first.origin, values };
+}
+
+const refuse = (problem: string, remedy: string): HeadroomError =>
+  new HeadroomError({
+    kind: 'invalid-input',
+    component: 'forecast/scenarios',
+    action: 'sampling paths',
+    problem,
+    remedy,
+  });
