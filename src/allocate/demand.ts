@@ -2,7 +2,7 @@ import type { AccountPolicy, WorkloadPolicy } from '../domain/account.js';
 import type { Component } from '../domain/component.js';
 import { COMPONENTS } from '../domain/component.js';
 import type { AnnouncedEvent, Override } from '../domain/control.js';
-import type { AccountForecast, QuantileForecast, SeriesForecast } from '../domain/forecast.js';
+import type { AccountForecast, QuantileForecast, SeriesForecast, WindowLevel } from '../domain/forecast.js';
 import { probit } from '../domain/normal.js';
 import { levelOf } from '../domain/policy-rules.js';
 import type { EpochSeconds } from '../domain/time.js';
@@ -43,7 +43,7 @@ export function demandBlocks(input: DemandInput): DemandBlocks[] {
       const series = forecast.series.find((one) => one.workload === workload.name && one.component === component);
       if (series === undefined || series.resolutions.length === 0) continue;
       const tasks = fixedTasks(policy, workload.name, component, first.from, last.to);
-      const level = binLevel(policy, workload, component, input.overrides ?? []);
+      const level = binLevel(policy, workload, component, input.overrides ?? [], series.window);
       const farLevel = Math.max(FAR_LEVEL, (1 + level) / 2);
       const blocks: DemandBlocks['blocks'] = [];
       for (const block of input.blocks) {
@@ -65,14 +65,15 @@ export function demandBlocks(input: DemandInput): DemandBlocks[] {
 }
 
 /**
- * The level of one bin. A joint level over a window of n bins is met where each bin misses with at most 1/n of the
- * allowed probability (Bonferroni): safe whatever the correlation.
+ * The level of one bin. Over a window, what was learnt of how its misses come together; where that is not known (yet),
+ * each of n bins may miss with at most 1/n of the allowed probability (Bonferroni): safe whatever the correlation.
  */
 function binLevel(
   policy: AccountPolicy,
   workload: WorkloadPolicy,
   component: Component,
   overrides: readonly Override[],
+  learnt: WindowLevel | undefined,
 ): number {
   let level = levelOf(policy, workload, component);
   let own = false;
@@ -86,7 +87,13 @@ function binLevel(
     }
   }
   const bins = workload.window === undefined ? 1 : Math.max(1, Math.ceil(workload.window / policy.step));
-  return Math.min(0.9999, 1 - (1 - level) / bins);
+  const allowed = 1 - level;
+  // Misses of bins and of windows are rare together: half of the one goes with half of the other.
+  const perBin =
+    bins > 1 && learnt !== undefined && learnt.length === workload.window && learnt.level < 1
+      ? Math.min(allowed, (allowed * (1 - learnt.binLevel)) / (1 - learnt.level))
+      : allowed / bins;
+  return Math.min(0.9999, 1 - perBin);
 }
 
 interface Bin {

@@ -2,12 +2,19 @@ import { createHash } from 'node:crypto';
 import type { AccountPolicy } from '../domain/account.js';
 import type { Component } from '../domain/component.js';
 import { isHeadroomError } from '../domain/errors.js';
-import type { AccountForecast, MissingForecast, QuantileForecast, SeriesForecast } from '../domain/forecast.js';
+import type {
+  AccountForecast,
+  MissingForecast,
+  QuantileForecast,
+  SeriesForecast,
+  WindowLevel,
+} from '../domain/forecast.js';
 import { levelOf } from '../domain/policy-rules.js';
 import { binLabel, type Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
 import { EVIDENCE_WINDOW, type Evidence } from '../allocate/capacity.js';
 import type { FitForecaster, FittedForecaster } from '../forecast/port.js';
+import { jointLevel } from '../forecast/scenarios/joint-level.js';
 import { createEvidence } from '../replay/evidence.js';
 import { ordinary } from './events.js';
 import type { ForecastRequest, KnownBins, Wanted } from './port.js';
@@ -93,6 +100,7 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
           component,
           resolutions: entry.forecaster.forecastAll(levelsOf(policy)).map(kept),
           gate: entry.forecaster.gate(),
+          ...windowOf(policy, workload, component, entry.forecaster),
           data: entry.forecaster.data,
         });
       }
@@ -113,6 +121,20 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
       accounts.delete(account);
     },
   };
+}
+
+/** The level of each bin where the policy asks for a window jointly. */
+function windowOf(
+  policy: AccountPolicy,
+  name: string,
+  component: Component,
+  forecaster: FittedForecaster,
+): { window?: WindowLevel } {
+  const workload = policy.workloads.find((one) => one.name === name);
+  if (workload?.window === undefined) return {};
+  const level = levelOf(policy, workload, component);
+  const bins = Math.max(1, Math.ceil(workload.window / policy.step));
+  return { window: { length: workload.window, level, ...jointLevel(forecaster.dependence, bins, level) } };
 }
 
 /** Rows that are kept of the resolutions beyond the finest: what the optimizer plans over. */
@@ -204,6 +226,7 @@ function fitOptions(request: ForecastRequest, workloadName: string, component: C
     level: workload === undefined ? policy.level : levelOf(policy, workload, component),
     leadSteps,
     horizon: Math.max(Math.ceil(fine / policy.step), leadSteps + 1),
+    ...(workload?.window === undefined ? {} : { scenarios: { steps: Math.ceil(fine / policy.step) } }),
     coarse,
   };
 }
@@ -227,6 +250,7 @@ const fitKey = (policy: AccountPolicy): string =>
     policy.workloads.map((workload) => [
       workload.name,
       workload.leadTime,
+      workload.window !== undefined,
       // The level that its gate tests, wherever in the policy it stands: two levels may change places within one set.
       (Object.keys(workload.components) as Component[]).map((component) => [
         component,

@@ -32,12 +32,26 @@ export interface GateState {
   reason?: string;
 }
 
+/** What it takes to cover a whole window with a probability, as learnt from how misses came together. */
+export interface WindowLevel {
+  /** Seconds. */
+  length: number;
+  /** Of the window. */
+  level: number;
+  /** Of each of its bins. */
+  binLevel: number;
+  /** Past forecasts that it rests on; 0: too few yet, each bin may miss with the nth part of what is allowed. */
+  rows: number;
+}
+
 /** The forecast of one component of one workload, at several resolutions (steps ascending). */
 export interface SeriesForecast {
   workload: string;
   component: Component;
   resolutions: QuantileForecast[];
   gate: GateState;
+  /** Where the policy asks for a window jointly: the level of each bin that covers it. */
+  window?: WindowLevel;
   /** How the data behind it were. `cold`: too little history for more than a wide guess. */
   data: 'fresh' | 'cold';
 }

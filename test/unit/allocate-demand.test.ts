@@ -110,6 +110,32 @@ describe('a block', () => {
     expect(cover(forecastOf([1]), blocksOf(1), { policy })?.level).toBeCloseTo(1 - 0.01 / 12, 9);
   });
 
+  test.each([
+    {
+      name: 'what was learnt',
+      window: { length: 3600, level: 0.99, binLevel: 0.996, rows: 300 },
+      level: 0.99,
+      is: 0.996,
+    },
+    {
+      name: 'what was learnt, at another level that an override asks for',
+      window: { length: 3600, level: 0.99, binLevel: 0.996, rows: 300 },
+      level: 0.98,
+      is: 0.992,
+    },
+    {
+      name: 'the safe part, where something was learnt of another window',
+      window: { length: 7200, level: 0.99, binLevel: 0.996, rows: 300 },
+      level: 0.99,
+      is: 1 - 0.01 / 12,
+    },
+  ])('over a window takes $name', ({ window, level: asked, is }) => {
+    const policy = simple({}, { window: '1h', level: asked });
+    const forecast = forecastOf([1]);
+    const series = forecast.series.map((one) => ({ ...one, window }));
+    expect(cover({ ...forecast, series }, blocksOf(1), { policy })?.level).toBeCloseTo(is, 9);
+  });
+
   const level = (value: number, workload?: string): Override => ({
     kind: 'override',
     id: String(value),

@@ -1,7 +1,9 @@
 import { unitDraw } from './draws.js';
 import type { QuantileForecast } from '../../domain/forecast.js';
 import type { EpochSeconds } from '../../domain/time.js';
+import { probit } from '../../domain/normal.js';
 import { scoresOf, transform } from './marginal.js';
+import { createShape, type Shape } from './shape.js';
 
 /*
  * How a series' bins of one forecast hang together: whether a forecast that is too low in its first bin is too low in
@@ -14,8 +16,8 @@ import { scoresOf, transform } from './marginal.js';
 
 /** Rows kept: three weeks of hourly origins. Older ones make room. */
 export const ROWS = 512;
-/** A share as 16 bits; 0 is "not known". */
-const LARGEST = 65_535;
+/** A share of 1 in 16 bits; 0 is "not known", and in no row that is kept. */
+export const FULL = 65_535;
 
 /** One series' rows. */
 export interface Dependence {
@@ -25,13 +27,15 @@ export interface Dependence {
   readonly steps: number;
   /** Seconds between origins; origins are its multiples. */
   readonly stride: number;
+  /** Where bins fell between the stated levels. */
+  readonly shape: Pick<Shape, 'bend'>;
   /** Origins of the rows, oldest first: label of the last bin known. */
-  origins(): EpochSeconds[];
+  readonly origins: readonly EpochSeconds[];
   /**
-   * Writes a row's shares (0 … 1, each uniform where the forecast is calibrated) to `out`.
-   * @returns false where there is no such row.
+   * All shares, {@link FULL} for 1: each uniform where the forecast is calibrated. Row k, by age, begins at `begin(k)`.
    */
-  row(origin: EpochSeconds, out: Float32Array): boolean;
+  readonly shares: Uint16Array;
+  begin(row: number): number;
 }
 
 /** A {@link Dependence} that learns; an observation is O(steps / stride), bounded by the forecasts under way. */
@@ -56,30 +60,29 @@ export function createDependence(options: {
 }): DependenceLearner {
   const { step, steps, stride, seed } = options;
   const shares = new Uint16Array(ROWS * steps);
-  const rowOrigins = new Float64Array(ROWS).fill(Number.NaN);
-  let next = 0;
+  const shape = createShape();
+  /** Oldest first; the row of the first of them begins at `oldest`. */
+  const origins: EpochSeconds[] = [];
+  let oldest = 0;
   /** Forecasts whose bins have not all come. */
   let open: { origin: EpochSeconds; scores: Float64Array; values: number[][]; shares: Uint16Array; known: number }[] =
     [];
 
+  const begin = (row: number): number => ((oldest + row) % ROWS) * steps;
   const keep = (origin: EpochSeconds, row: Uint16Array): void => {
-    shares.set(row, next * steps);
-    rowOrigins[next] = origin;
-    next = (next + 1) % ROWS;
-  };
-  const ordered = (): number[] => {
-    const places: number[] = [];
-    for (let k = 0; k < ROWS; k++) {
-      const place = (next + k) % ROWS;
-      if (!Number.isNaN(rowOrigins[place])) places.push(place);
+    if (origins.length === ROWS) {
+      origins.shift();
+      oldest = (oldest + 1) % ROWS;
     }
-    return places;
+    origins.push(origin);
+    shares.set(row, begin(origins.length - 1));
   };
 
   return {
     step,
     steps,
     stride,
+    shape,
     due: (origin) => origin % stride === 0,
     remember(forecast) {
       open.push({
@@ -99,9 +102,10 @@ export function createDependence(options: {
         if (stated === undefined || Number.isNaN(value)) continue;
         const draw = unitDraw(seed, label, ahead);
         let share = transform(one.scores, stated, value, draw);
+        if (!censored) shape.observe(probit(share));
         // Of a lower bound all that is known is that demand lay above it.
         if (censored) share += unitDraw(seed + 1, label, ahead) * (1 - share);
-        one.shares[ahead - 1] = Math.max(1, Math.min(LARGEST, Math.round(share * LARGEST)));
+        one.shares[ahead - 1] = Math.max(1, Math.min(FULL, Math.round(share * FULL)));
         one.known++;
       }
       if (!done) return;
@@ -109,13 +113,9 @@ export function createDependence(options: {
       for (const one of open) if (ended(one) && bridge(one.shares, one.known)) keep(one.origin, one.shares);
       open = open.filter((one) => !ended(one));
     },
-    origins: () => ordered().map((place) => rowOrigins[place] ?? Number.NaN),
-    row(origin, out) {
-      const place = rowOrigins.indexOf(origin);
-      if (place === -1) return false;
-      for (let k = 0; k < steps; k++) out[k] = (shares[place * steps + k] ?? 0) / LARGEST;
-      return true;
-    },
+    origins,
+    shares,
+    begin,
   };
 }
 

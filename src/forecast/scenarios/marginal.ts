@@ -15,34 +15,39 @@ export const scoresOf = (levels: readonly number[]): Float64Array =>
   Float64Array.from(levels, (level) => probit(level));
 
 /**
- * Reads a distribution at many ascending normal scores.
+ * Reads distributions with the same levels at the same many normal scores.
  * @param scores of the stated levels, ascending, at least two.
- * @param values stated at those levels, non-decreasing.
  * @param at ascending normal scores.
- * @param out receives as many values, non-decreasing, ≥ 0.
+ * @returns a function of the values stated at the levels (non-decreasing), which writes as many, non-decreasing, ≥ 0.
  */
-export function readScores(
+export function createReader(
   scores: Float64Array,
-  values: ArrayLike<number>,
   at: Float64Array,
-  out: Float64Array | Float32Array,
-): void {
+): (values: ArrayLike<number>, out: Float64Array) => void {
   const last = scores.length - 1;
-  const slopes = tails(scores, values);
-  let right = 0;
-  for (let k = 0; k < at.length; k++) {
-    const z = at[k] ?? 0;
-    while (right <= last && (scores[right] ?? 0) < z) right++;
-    let value: number;
-    if (right === 0) value = (values[0] ?? 0) - slopes.lower * ((scores[0] ?? 0) - z);
-    else if (right > last) value = (values[last] ?? 0) + slopes.upper * (z - (scores[last] ?? 0));
-    else {
-      const z0 = scores[right - 1] ?? 0;
-      const y0 = values[right - 1] ?? 0;
-      value = y0 + (((values[right] ?? 0) - y0) * (z - z0)) / ((scores[right] ?? 0) - z0);
-    }
-    out[k] = value > 0 ? value : 0;
+  /** Where the part between levels k − 1 and k begins in `at`. */
+  const begins = new Int32Array(last + 3);
+  for (let k = 0, place = 0; k <= last; k++) {
+    while (place < at.length && (at[place] ?? 0) <= (scores[k] ?? 0)) place++;
+    begins[k + 1] = place;
   }
+  begins[last + 2] = at.length;
+  return (values, out) => {
+    const slopes = tails(scores, values);
+    for (let part = 0; part <= last + 1; part++) {
+      const anchor = Math.max(0, part - 1);
+      const score = scores[anchor] ?? 0;
+      const value = values[anchor] ?? 0;
+      let slope = slopes.lower;
+      if (part > last) slope = slopes.upper;
+      else if (part > 0) slope = ((values[part] ?? 0) - value) / ((scores[part] ?? 0) - score);
+      const to = begins[part + 1] ?? 0;
+      for (let k = begins[part] ?? 0; k < to; k++) {
+        const read = value + slope * ((at[k] ?? 0) - score);
+        out[k] = read > 0 ? read : 0;
+      }
+    }
+  };
 }
 
 /**

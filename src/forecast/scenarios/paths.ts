@@ -4,7 +4,7 @@ import { probit } from '../../domain/normal.js';
 import { isoTime, type EpochSeconds } from '../../domain/time.js';
 import type { Dependence } from './dependence.js';
 import { shuffled } from './draws.js';
-import { readScores, scoresOf } from './marginal.js';
+import { createReader, scoresOf } from './marginal.js';
 import { createTemplate } from './template.js';
 
 /*
@@ -30,13 +30,14 @@ export interface Scenarios {
   values: Float32Array[];
 }
 
-/** Normal scores of the middles of n equal shares; kept for the last n. */
-let grid = { paths: 0, scores: new Float64Array(0) };
-function evenScores(paths: number): Float64Array {
-  if (grid.paths !== paths) {
-    grid = { paths, scores: Float64Array.from({ length: paths }, (_, k) => probit((k + 0.5) / paths)) };
+/** The middles of n equal shares and their normal scores; kept for the last n. */
+let grid = { shares: new Float64Array(0), scores: new Float64Array(0) };
+function evenGrid(paths: number): typeof grid {
+  if (grid.shares.length !== paths) {
+    const shares = Float64Array.from({ length: paths }, (_, k) => (k + 0.5) / paths);
+    grid = { shares, scores: shares.map(probit) };
   }
-  return grid.scores;
+  return grid;
 }
 
 /**
@@ -82,13 +83,17 @@ export function samplePaths(
     starts[row] = begin;
     begin += counts[row] ?? 0;
   }
-  const even = evenScores(paths);
+  const even = evenGrid(paths);
   const column = new Float64Array(paths);
-  const values = series.map(({ forecast }, s) => {
+  const bent = new Float64Array(paths);
+  const values = series.map(({ forecast, dependence }, s) => {
     const scores = scoresOf(forecast.levels);
+    if (dependence === null) bent.set(even.scores);
+    else dependence.shape.bend(scores, even.scores, even.shares, bent);
+    const read = createReader(scores, bent);
     const out = new Float32Array(steps * paths);
     for (let t = 0; t < steps; t++) {
-      readScores(scores, forecast.quantiles[t] ?? [], even, column);
+      read(forecast.quantiles[t] ?? [], column);
       const ranked = template.ranked(s, t);
       let from = 0;
       for (let rank = 0; rank < rows; rank++) {

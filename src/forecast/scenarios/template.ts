@@ -1,6 +1,7 @@
 import { normalCdf, probit } from '../../domain/normal.js';
-import { ROWS, type Dependence } from './dependence.js';
+import { FULL, ROWS, type Dependence } from './dependence.js';
 import { unitDraw } from './draws.js';
+import { createRankSort } from './rank-sort.js';
 
 /*
  * The rows of several series laid beside each other by origin, and ranked: what ties bins, components and workloads
@@ -24,45 +25,37 @@ export function createTemplate(
   series: readonly (Dependence | null)[],
   { steps, seed }: { steps: number; seed: number },
 ): Template {
-  const own = series.map((one) => one?.origins() ?? []);
-  const learnt = [...new Set(own.flat())].sort((a, b) => a - b).slice(-ROWS);
+  const learnt = [...new Set(series.flatMap((one) => one?.origins ?? []))].sort((a, b) => a - b).slice(-ROWS);
   const rows = Math.max(FEWEST, learnt.length);
-  const shares = series.map((dependence, s) => {
-    const all = new Float32Array(rows * steps);
-    const row = new Float32Array(dependence?.steps ?? 0);
-    const origins = own[s] ?? [];
+  // By series and column, so that a column is ready to be sorted.
+  const columns = series.map((dependence, s) => {
+    const all = new Uint16Array(rows * steps);
+    const origins = dependence?.origins ?? [];
+    let place = 0;
     for (let r = 0; r < rows; r++) {
-      const origin = learnt[r];
+      const origin = learnt[r] ?? Number.POSITIVE_INFINITY;
+      while (place < origins.length && (origins[place] ?? 0) < origin) place++;
       // A series without this row (it was down, or is younger) lends another of its own: its own ties hold, those to
       // the others are lost in this row.
-      const substitute = origins[Math.floor(unitDraw(seed, r, s) * origins.length)];
-      const found =
-        dependence !== null &&
-        origin !== undefined &&
-        (dependence.row(origin, row) || (substitute !== undefined && dependence.row(substitute, row)));
-      if (found) all.set(row.subarray(0, steps), r * steps);
-      else guess(all, r, s, steps, seed);
+      const row = origins[place] === origin ? place : Math.floor(unitDraw(seed, r, s) * origins.length);
+      if (dependence === null || r >= learnt.length || row >= origins.length) {
+        guess(all, rows, r, s, steps, seed);
+        continue;
+      }
+      const begin = dependence.begin(row);
+      for (let t = 0; t < steps; t++) all[t * rows + r] = dependence.shares[begin + t] ?? 0;
     }
     return all;
   });
-  const keys = new Uint32Array(rows);
-  const ranked = new Uint16Array(rows);
+  const sort = createRankSort(rows);
   return {
     rows,
-    ranked(s, t) {
-      const all = shares[s];
-      for (let r = 0; r < rows; r++) {
-        keys[r] = Math.round((all?.[r * steps + t] ?? 0.5) * 65_535) * 65_536 + r;
-      }
-      keys.sort();
-      for (let r = 0; r < rows; r++) ranked[r] = (keys[r] ?? 0) & 0xffff;
-      return ranked;
-    },
+    ranked: (s, t) => sort((columns[s] ?? new Uint16Array(rows * steps)).subarray(t * rows, (t + 1) * rows)),
   };
 }
 
 /** A row that nobody has seen: departures that fade slowly, half of them common to all series. */
-function guess(out: Float32Array, row: number, series: number, steps: number, seed: number): void {
+function guess(out: Uint16Array, rows: number, row: number, series: number, steps: number, seed: number): void {
   const noise = (of: number, t: number): number => probit(unitDraw(seed + of, row, t));
   const fresh = Math.sqrt(1 - CARRIED ** 2);
   let common = noise(1, 0);
@@ -72,6 +65,7 @@ function guess(out: Float32Array, row: number, series: number, steps: number, se
       common = CARRIED * common + fresh * noise(1, t);
       alone = CARRIED * alone + fresh * noise(1000 + series, t);
     }
-    out[row * steps + t] = normalCdf(Math.sqrt(COMMON) * common + Math.sqrt(1 - COMMON) * alone);
+    const share = normalCdf(Math.sqrt(COMMON) * common + Math.sqrt(1 - COMMON) * alone);
+    out[t * rows + row] = Math.round(share * FULL);
   }
 }
