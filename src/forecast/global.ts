@@ -1,5 +1,6 @@
 import type { EpochSeconds } from '../domain/time.js';
 import type { Calendar } from './calendar.js';
+import type { FeatureInputs } from './feature-inputs.js';
 
 /*
  * A model that is trained on many series at once and then says quantiles of any of them: a booster, a network. It is an
@@ -15,6 +16,8 @@ export interface GlobalRequest {
   /** Seconds between bins. */
   step: number;
   calendar: Calendar;
+  /** What is known beside the series, where anything is; models that cannot use it leave it. */
+  inputs?: FeatureInputs;
 }
 
 export interface GlobalModel {

@@ -1,0 +1,175 @@
+import { errorsOf } from '../../domain/errors.js';
+import { createFeatureState, FEATURE_CONTEXT } from '../features.js';
+import type { GlobalModel } from '../global.js';
+import { parseBooster, predictRow, serialiseBooster, type Booster } from './booster.js';
+import { pack, unpack } from './container.js';
+import {
+  fitLocationScale,
+  LOCATION_SIZES,
+  placeRow,
+  standardise,
+  type LocationScale,
+  type Placed,
+} from './location-scale.js';
+import { ROW_NAMES, ROW_WIDTH, writeRow } from './relative.js';
+import {
+  BOOSTER_DEFAULTS,
+  trainBooster,
+  type BoosterOptions,
+  type BoosterProgress,
+  type TrainingRows,
+} from './train.js';
+import { sampleRows, type Rows, type TrainingSeries } from './training-rows.js';
+
+/*
+ * One booster for many series: rows of features at drawn origins and horizons (features.ts), made relative to each series
+ * (relative.ts), straightened by a regression (location-scale.ts), and what is left learnt by trees (train.ts).
+ */
+
+export const GLOBAL_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999] as const;
+
+export interface GlobalBoosterOptions {
+  levels?: readonly number[];
+  /** About how many rows are drawn from all series together. */
+  rows?: number;
+  /** Share of each series, at its end, that says when to stop; never learnt from. */
+  validation?: number;
+  /** Hyper-parameters of the trees, where they shall differ from the defaults. */
+  trees?: Partial<Omit<BoosterOptions, 'levels' | 'seed'>>;
+  seed?: number;
+}
+
+export interface GlobalBooster extends LocationScale {
+  readonly booster: Booster;
+}
+
+const TREES: Partial<BoosterOptions> = {
+  rounds: 400,
+  leaves: 31,
+  minLeaf: 200,
+  learningRate: 0.1,
+  columnShare: 0.5,
+  rowShare: 0.5,
+  patience: 40,
+};
+
+/** A target further than this from its middle, in scales, says no more than that it is far. */
+const FARTHEST = 40;
+
+const fail = errorsOf('forecast/booster');
+
+/**
+ * Trains on all series at once, in this thread (see train-in-thread.ts for another); a few tens of seconds for some 100,000
+ * rows. The same series, options and seed give the same bytes.
+ * @param onRound called after each round; what it throws ends the training.
+ * @returns the artifact, for {@link loadGlobalBooster}.
+ * @throws HeadroomError `invalid-input` where the series give too few rows.
+ */
+export function trainGlobalBooster(
+  series: readonly TrainingSeries[],
+  options: GlobalBoosterOptions = {},
+  onRound?: (progress: BoosterProgress) => void,
+): Uint8Array {
+  const { levels = GLOBAL_LEVELS, rows = 150_000, validation = 0.15, trees = {}, seed = 1 } = options;
+  const drawn = { aheads: 4, young: 0.15 };
+  const cut = 1 - validation;
+  const training = sampleRows(series, { from: 0, to: cut }, { ...drawn, rows, seed });
+  const watched = sampleRows(series, { from: cut, to: 1 }, { ...drawn, rows: rows * 0.25, seed: seed + 1 });
+  if (training.count < 200) {
+    const problem = `${series.length} series give ${training.count} rows`;
+    throw fail('invalid-input', 'training on many series', problem, 'give series of some days, 200 rows at least');
+  }
+  const straight = fitLocationScale(training.values, training.targets, training.count);
+  const boosterOptions = { ...BOOSTER_DEFAULTS, ...TREES, ...trees, levels, seed };
+  const booster = trainBooster(
+    standardised(training, straight),
+    boosterOptions,
+    watched.count < 100 ? null : standardised(watched, straight),
+    onRound === undefined ? {} : { onRound },
+  );
+  return serialiseGlobalBooster({ booster, ...straight });
+}
+
+/** Rows as the trees see them, column by column; the given ones are rewritten. */
+export function standardised({ count, values, targets }: Rows, straight: LocationScale): TrainingRows {
+  const placed: Placed = { middle: 0, scale: 1 };
+  const matrix = { rows: count, columns: ROW_WIDTH, values: new Float32Array(count * ROW_WIDTH) };
+  const target = new Float32Array(count);
+  for (let row = 0; row < count; row++) {
+    const at = row * ROW_WIDTH;
+    placeRow(straight, values, at, placed);
+    standardise(values, at, placed);
+    // A leaf of few rows would follow a single one that woke up from nothing.
+    target[row] = Math.max(-FARTHEST, Math.min(FARTHEST, ((targets[row] ?? 0) - placed.middle) / placed.scale));
+    for (let k = 0; k < ROW_WIDTH; k++) matrix.values[k * count + row] = values[at + k] ?? Number.NaN;
+  }
+  return { matrix, target };
+}
+
+const KIND = 'global-booster';
+const VERSION = 1;
+
+export function serialiseGlobalBooster({ booster, middles, widths }: GlobalBooster): Uint8Array {
+  return pack(KIND, VERSION, { columns: ROW_NAMES }, { booster: serialiseBooster(booster), middles, widths });
+}
+
+/**
+ * @throws HeadroomError `invalid-input`: other or changed bytes, a newer version, another set of features.
+ */
+export function parseGlobalBooster(bytes: Uint8Array): GlobalBooster {
+  const { header, read } = unpack(KIND, VERSION, bytes);
+  const bad = (problem: string): Error =>
+    fail('invalid-input', 'reading a global booster', problem, 'train it again with this version');
+  if (JSON.stringify(header['columns']) !== JSON.stringify(ROW_NAMES)) throw bad('it was trained on other features');
+  const booster = parseBooster(read('booster', Uint8Array));
+  const middles = read('middles', Float64Array);
+  const widths = read('widths', Float64Array);
+  if (booster.columns !== ROW_WIDTH) throw bad(`its trees ask ${booster.columns} features`);
+  if (middles.length !== LOCATION_SIZES.middles || widths.length !== LOCATION_SIZES.widths) {
+    throw bad('its coefficients are of another size');
+  }
+  if (![middles, widths].every((part) => part.every(Number.isFinite))) throw bad('a coefficient is not finite');
+  return { booster, middles, widths };
+}
+
+/** The model of an artifact. @throws HeadroomError as {@link parseGlobalBooster}. */
+export function loadGlobalBooster(bytes: Uint8Array): GlobalModel {
+  return createGlobalBooster(parseGlobalBooster(bytes));
+}
+
+export function createGlobalBooster(fitted: GlobalBooster): GlobalModel {
+  const { booster } = fitted;
+  const { levels } = booster;
+  const row = new Float32Array(ROW_WIDTH);
+  const placed: Placed = { middle: 0, scale: 1 };
+  return {
+    name: 'global-booster',
+    levels,
+    context: FEATURE_CONTEXT,
+    predict(requests, aheads) {
+      const out = new Float32Array(requests.length * aheads.length * levels.length).fill(Number.NaN);
+      let to = 0;
+      for (const { values, origin, step, calendar, inputs } of requests) {
+        const state = createFeatureState({ step, calendar });
+        const first = Math.max(0, values.length - FEATURE_CONTEXT);
+        for (let index = first; index < values.length; index++) {
+          state.observe(origin - (values.length - 1 - index) * step, values[index] ?? Number.NaN);
+        }
+        for (const ahead of aheads) {
+          const frame = writeRow(state.describe(ahead, inputs), row, 0);
+          if (frame !== null) {
+            placeRow(fitted, row, 0, placed);
+            standardise(row, 0, placed);
+            predictRow(booster, row, 0, out, to);
+            for (let level = 0; level < levels.length; level++) {
+              const relative = placed.middle + placed.scale * (out[to + level] ?? 0);
+              out[to + level] = Math.max(0, frame.last + frame.unit * relative);
+            }
+          }
+          to += levels.length;
+        }
+      }
+      return out;
+    },
+  };
+}

@@ -1,0 +1,190 @@
+import { SCALE_FEATURES } from '../features.js';
+import { solveRidge } from '../ridge.js';
+import { FIRST_SCALE, levelColumn, ROW_WIDTH, SMALLEST, STEPS_AHEAD } from './relative.js';
+
+/*
+ * The straight part of the global model: trees are slow to say "half-way between now and yesterday", a regression says it
+ * at once. By horizon, the middle of a row (least absolute deviations on its levels) and the logarithm of how far from it
+ * values fall; what is left, in units of that, has much the same shape everywhere, and is what the trees learn.
+ */
+
+const MIDDLES = [
+  ...(['mean 3', 'mean 12', 'mean 6 h', 'mean day', 'mean week', 'same minute', 'same minute, mean'] as const),
+  ...(['day before', 'day before, smooth', 'two days before', 'same time, mean', 'week before'] as const),
+  ...(['moved as the day before', 'moved as the mean day'] as const),
+].map(levelColumn);
+const MEAN_DAY = levelColumn('mean day');
+const MEAN_6H = levelColumn('mean 6 h');
+const FIRST_MOVED = levelColumn('moved as the day before');
+const RANGE = [levelColumn('max 12'), levelColumn('min 12')] as const;
+const SAME_TIME = levelColumn('same time, mean');
+/** Inputs of the logarithm of the scale: the scales, the short range, the distance from usual, and one. */
+const WIDTHS = SCALE_FEATURES.length + 3;
+const M = MIDDLES.length;
+/** Horizons that coefficients are fitted at: 1, 2, 4, … 2048 steps; linear in the logarithm between. */
+const KNOTS = 12;
+const MOST_DEPARTURE = 12;
+const ROUNDS = 5;
+const RIDGE = 3;
+
+/** Coefficients: [knot][middle], [knot][width]. */
+export interface LocationScale {
+  readonly middles: Float64Array;
+  readonly widths: Float64Array;
+}
+
+/** Middle and scale of a row, in its unit. */
+export interface Placed {
+  middle: number;
+  scale: number;
+}
+
+export const LOCATION_SIZES = { middles: KNOTS * M, widths: KNOTS * WIDTHS } as const;
+
+const isKnown = (value: number | undefined): value is number => value !== undefined && !Number.isNaN(value);
+
+function readMiddles(row: Float32Array, at: number, x: Float64Array): void {
+  for (let k = 0; k < M; k++) {
+    const column = MIDDLES[k] ?? 0;
+    let value = row[at + column];
+    // What recurs is not known yet: the mean of the day stands in, else the last value (0).
+    if (!isKnown(value) && column < FIRST_MOVED && column > MEAN_6H) value = row[at + MEAN_DAY];
+    x[k] = isKnown(value) ? Math.max(-MOST_DEPARTURE, Math.min(MOST_DEPARTURE, value)) : 0;
+  }
+}
+
+function readWidths(row: Float32Array, at: number, x: Float64Array): void {
+  let sum = 0;
+  let known = 0;
+  for (let k = 0; k < SCALE_FEATURES.length; k++) {
+    const value = row[at + FIRST_SCALE + k];
+    if (!isKnown(value)) continue;
+    sum += value;
+    known++;
+  }
+  const usual = known > 0 ? sum / known : 0;
+  for (let k = 0; k < SCALE_FEATURES.length; k++) {
+    const value = row[at + FIRST_SCALE + k];
+    x[k] = isKnown(value) ? Math.min(6, value) : usual;
+  }
+  const size = (value: number): number => Math.log(Math.max(Math.min(400, Math.abs(value)), SMALLEST));
+  const range = (row[at + RANGE[0]] ?? 0) - (row[at + RANGE[1]] ?? 0);
+  const fromUsual = row[at + SAME_TIME];
+  x[WIDTHS - 3] = isKnown(range) ? size(range) : usual;
+  x[WIDTHS - 2] = isKnown(fromUsual) ? size(fromUsual) : usual;
+  x[WIDTHS - 1] = 1;
+}
+
+const place = { knot: 0, share: 0 };
+function locate(row: Float32Array, at: number): void {
+  const ahead = Math.max(0, Math.min(KNOTS - 1.000001, row[at + STEPS_AHEAD] ?? 0));
+  place.knot = Math.floor(ahead);
+  place.share = ahead - place.knot;
+}
+
+function dot(weights: Float64Array, x: Float64Array): number {
+  const n = x.length;
+  const low = place.knot * n;
+  let sum = 0;
+  for (let k = 0; k < n; k++) {
+    const near = weights[low + k] ?? 0;
+    sum += (near + place.share * ((weights[low + n + k] ?? 0) - near)) * (x[k] ?? 0);
+  }
+  return sum;
+}
+
+const middleInputs = new Float64Array(M);
+const widthInputs = new Float64Array(WIDTHS);
+
+/** Of the row that stands at `at`. */
+export function placeRow({ middles, widths }: LocationScale, row: Float32Array, at: number, out: Placed): void {
+  locate(row, at);
+  readMiddles(row, at, middleInputs);
+  readWidths(row, at, widthInputs);
+  out.middle = dot(middles, middleInputs);
+  out.scale = Math.exp(Math.max(-7, Math.min(7, dot(widths, widthInputs))));
+}
+
+/** Rewrites a row's levels and scales from its middle, in units of its scale. */
+export function standardise(row: Float32Array, at: number, { middle, scale }: Placed): void {
+  for (let k = 0; k < FIRST_SCALE; k++) row[at + k] = ((row[at + k] ?? 0) - middle) / scale;
+  const shift = Math.log(scale);
+  for (let k = FIRST_SCALE; k < FIRST_SCALE + SCALE_FEATURES.length; k++) row[at + k] = (row[at + k] ?? 0) - shift;
+}
+
+/**
+ * Fits both parts.
+ * @param rows `count` rows, each ROW_WIDTH wide.
+ * @param targets by row, in its unit, from its last value.
+ */
+export function fitLocationScale(rows: Float32Array, targets: Float32Array, count: number): LocationScale {
+  const middles = new Float64Array(KNOTS * M);
+  // Least absolute deviations by reweighted least squares; it begins from the mean's, where all weights are one.
+  for (let round = 0; round < ROUNDS; round++) {
+    const solver = createKnotSolver(M);
+    for (let row = 0; row < count; row++) {
+      const at = row * ROW_WIDTH;
+      locate(rows, at);
+      readMiddles(rows, at, middleInputs);
+      const target = targets[row] ?? 0;
+      const off = Math.abs(target - dot(middles, middleInputs));
+      solver.add(middleInputs, target, 1 / Math.max(off, round === 0 ? 1 : 0.05));
+    }
+    solver.solve(middles);
+  }
+  const widths = new Float64Array(KNOTS * WIDTHS);
+  const solver = createKnotSolver(WIDTHS);
+  for (let row = 0; row < count; row++) {
+    const at = row * ROW_WIDTH;
+    locate(rows, at);
+    readMiddles(rows, at, middleInputs);
+    readWidths(rows, at, widthInputs);
+    const off = Math.abs((targets[row] ?? 0) - dot(middles, middleInputs));
+    solver.add(widthInputs, Math.log(Math.max(off, SMALLEST)), 1);
+  }
+  solver.solve(widths);
+  return { middles, widths };
+}
+
+/** Normal equations at every knot; a row counts at the two beside it, by how near they are. */
+function createKnotSolver(n: number): {
+  add(x: Float64Array, target: number, weight: number): void;
+  solve(out: Float64Array): void;
+} {
+  const triangle = (n * (n + 1)) / 2;
+  const moments = Array.from({ length: KNOTS }, () => new Float64Array(triangle));
+  const products = Array.from({ length: KNOTS }, () => new Float64Array(n));
+  const counts = new Float64Array(KNOTS);
+  const addTo = (knot: number, x: Float64Array, target: number, weight: number): void => {
+    const moment = moments[knot];
+    const product = products[knot];
+    if (moment === undefined || product === undefined || weight <= 0) return;
+    counts[knot] = (counts[knot] ?? 0) + weight;
+    let at = 0;
+    for (let i = 0; i < n; i++) {
+      const scaled = weight * (x[i] ?? 0);
+      product[i] = (product[i] ?? 0) + scaled * target;
+      for (let j = 0; j <= i; j++, at++) moment[at] = (moment[at] ?? 0) + scaled * (x[j] ?? 0);
+    }
+  };
+  return {
+    add(x, target, weight) {
+      addTo(place.knot, x, target, weight * (1 - place.share));
+      addTo(place.knot + 1, x, target, weight * place.share);
+    },
+    solve(out) {
+      let solved = -1;
+      for (let knot = 0; knot < KNOTS; knot++) {
+        const moment = moments[knot];
+        const product = products[knot];
+        if (moment === undefined || product === undefined || (counts[knot] ?? 0) < 20 * n) continue;
+        solveRidge(moment, product, RIDGE, out.subarray(knot * n, (knot + 1) * n));
+        // Knots that no row came near take the nearest one's.
+        if (solved < 0) for (let k = 0; k < knot; k++) out.copyWithin(k * n, knot * n, (knot + 1) * n);
+        else for (let k = solved + 1; k < knot; k++) out.copyWithin(k * n, solved * n, (solved + 1) * n);
+        solved = knot;
+      }
+      if (solved >= 0) for (let k = solved + 1; k < KNOTS; k++) out.copyWithin(k * n, solved * n, (solved + 1) * n);
+    },
+  };
+}
