@@ -2,8 +2,8 @@ import { fieldName } from '../src/domain/change.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
 import { callHook } from './hooks.js';
-import { placeOf } from './places.js';
-import { observeRequest, type Policies } from './policies.js';
+import { placeOf, poolPlaces } from './places.js';
+import { observeRequest, targetsOf, type Policies } from './policies.js';
 import type { Activities } from './types.js';
 import { seenValue } from '../src/domain/seen.js';
 
@@ -76,6 +76,21 @@ export function createRollback(deps: Dependencies, policies: Policies): Pick<Act
           placeOf(policy, input.step.target),
           signal,
         );
+      }),
+  };
+}
+
+/** An account that ends gives up its claims, so that another may have the objects; every value stays as it is. */
+export function createRelease(deps: Dependencies, policies: Policies): Pick<Activities, 'release'> {
+  return {
+    release: (input) =>
+      translated(async (signal) => {
+        const policy = await policies.get(input.policyId);
+        const places = [...targetsOf(policy), ...poolPlaces(policy)];
+        const released = await deps.cluster(policy.cluster).release(input.account, places, signal);
+        return {
+          problems: released.flatMap(({ object, problem }) => (problem === null ? [] : [`${object}: ${problem}`])),
+        };
       }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Plan, PlanSummary } from '../src/domain/plan.js';
-import { createApply, createConfirm, createRevalidate, createRollback } from './apply.js';
+import { createApply, createConfirm, createRelease, createRevalidate, createRollback } from './apply.js';
 import type { Dependencies } from './dependencies.js';
 import { createForecast } from './forecast.js';
 import { createLearn } from './learn.js';
@@ -21,6 +21,7 @@ export function createActivities(deps: Dependencies, summarize: (plan: Plan) => 
     ...createRevalidate(deps, policies),
     ...createApply(deps, policies),
     ...createRollback(deps, policies),
+    ...createRelease(deps, policies),
     ...createConfirm(deps, policies),
     ...createAwaitReady(deps, policies),
     ...createVerify(deps, policies),

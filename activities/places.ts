@@ -14,15 +14,17 @@ export function placeOf(policy: AccountPolicy, target: FieldTarget): FieldPlace 
 
 /** What of a request goes beyond workloads and the sizes of pools; absent where the policy asks for none of it. */
 export function provisionRequest(policy: AccountPolicy): Pick<ObserveRequest, 'provisioned' | 'tasks'> {
-  const provisioned = policy.pools.flatMap(({ name, provisioning }) =>
-    provisioning === undefined ? [] : [poolTarget(policy, name)],
-  );
+  const provisioned = poolPlaces(policy);
   const tasks = taskTargets(policy);
   return {
     ...(provisioned.length === 0 ? {} : { provisioned }),
     ...(tasks.length === 0 ? {} : { tasks }),
   };
 }
+
+/** The pools whose objects Headroom may write. */
+export const poolPlaces = (policy: AccountPolicy): PoolTarget[] =>
+  policy.pools.flatMap(({ name, provisioning }) => (provisioning === undefined ? [] : [poolTarget(policy, name)]));
 
 const homeOf = (policy: AccountPolicy): string => policy.namespace ?? policy.account;
 

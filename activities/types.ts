@@ -173,6 +173,16 @@ export interface RollbackInput {
   reason: string;
 }
 
+export interface ReleaseInput {
+  account: string;
+  policyId: string;
+}
+
+export interface ReleaseResult {
+  /** Objects whose marks could not be taken off, in words; empty where all are free. */
+  problems: string[];
+}
+
 export interface ConfirmInput {
   account: string;
   policyId: string;
@@ -195,6 +205,7 @@ export interface Activities {
   awaitReady(input: AwaitReadyInput): Promise<AwaitReadyResult>;
   verify(input: VerifyInput): Promise<VerifyResult>;
   rollback(input: RollbackInput): Promise<MutationResult>;
+  release(input: ReleaseInput): Promise<ReleaseResult>;
   confirm(input: ConfirmInput): Promise<ConfirmResult>;
   recordOutcome(input: { account: string; outcome: ChangeOutcome }): Promise<void>;
   exportHistory(input: { account: string; workflowId: string; at: EpochSeconds }): Promise<void>;

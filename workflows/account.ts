@@ -2,6 +2,8 @@ import {
   allHandlersFinished,
   condition,
   continueAsNew,
+  log,
+  patched,
   setHandler,
   setWorkflowOptions,
   upsertSearchAttributes,
@@ -10,13 +12,13 @@ import {
 import { fieldName } from '../src/domain/change.js';
 import type { MutationResult } from '../src/domain/cluster.js';
 import { isoTime, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
-import { reading } from './activities.js';
+import { light, reading } from './activities.js';
 import { runCycle } from './cycle.js';
 import { ATTRIBUTES } from './attributes.js';
 import { createAttributeWriter, showDetails, summaryLine } from './display.js';
 import { registerHandlers } from './handlers.js';
 import { statusQuery, type AccountInput } from './messages.js';
-import { createState, note, restoreState, type AccountState } from './state.js';
+import { createState, note, restoreState, type AccountState, type Original } from './state.js';
 
 /** What is left when an account is stopped. */
 export interface AccountResult {
@@ -123,29 +125,91 @@ function describeRestore(result: MutationResult, wanted: number): string {
   }
 }
 
-/** Lets a running change end, then puts back what was there before Headroom's first change, if that was asked for. */
+/**
+ * Lets a running change end, then puts back what was there before Headroom's first change, if that was asked for, and
+ * gives up its claims to the objects. What a field ends at is said as it happens, and stays on record.
+ */
 async function windDown(run: AccountRun): Promise<AccountResult['restored']> {
   const { state } = run;
   await condition(() => state.change === null);
-  if (run.stopping?.restore !== true) return [];
+  const restore = run.stopping?.restore === true;
+  const recorded = patched('stop-on-record');
+  const startedAt = run.now();
   const restored: AccountResult['restored'] = [];
-  const activities = reading(state.queues, 'put back what was there before Headroom');
-  for (const [index, { target, owner, keys }] of [...state.original].reverse().entries()) {
-    const field = fieldName(target);
-    try {
-      const result = await activities.rollback({
-        account: state.account,
-        policyId: state.policyId,
-        changeId: `${state.account}/stop-${state.changes}`,
-        changeKeys: keys,
-        step: { target, owner },
-        index,
-        reason: `stopped by ${run.stopping.author} with --restore`,
-      });
-      restored.push({ field, result: describeRestore(result, target.value) });
-    } catch (error) {
-      restored.push({ field, result: `not restored to ${target.value}: ${String(error)}` });
-    }
+  const fields = restore ? [...state.original].reverse() : [];
+  for (const [index, original] of fields.entries()) {
+    const field = fieldName(original.target);
+    const result = await putBack(run, original, index);
+    restored.push({ field, result });
+    note(state, run.now(), `${index + 1} of ${fields.length}: ${field} ${result}`);
+    run.show();
   }
+  if (!recorded) return restored;
+  const claims = await releaseClaims(run);
+  if (restore)
+    await recordStop(run, startedAt, [...restored.map(({ field, result }) => `${field} ${result}`), ...claims]);
   return restored;
+}
+
+async function putBack(run: AccountRun, { target, owner, keys }: Original, index: number): Promise<string> {
+  const { state } = run;
+  try {
+    const result = await reading(state.queues, 'put back what was there before Headroom').rollback({
+      account: state.account,
+      policyId: state.policyId,
+      changeId: stopId(state),
+      changeKeys: keys,
+      step: { target, owner },
+      index,
+      reason: `stopped by ${run.stopping?.author ?? 'nobody known'} with --restore`,
+    });
+    return describeRestore(result, target.value);
+  } catch (error) {
+    return `not restored to ${target.value}: ${String(error)}`;
+  }
+}
+
+const stopId = (state: AccountState): string => `${state.account}/stop-${state.changes}`;
+
+/** Another account may have the objects from now on. @returns what could not be freed, in words. */
+async function releaseClaims(run: AccountRun): Promise<string[]> {
+  const { state } = run;
+  let problems: string[];
+  try {
+    ({ problems } = await reading(state.queues, 'give up the claims to its objects').release({
+      account: state.account,
+      policyId: state.policyId,
+    }));
+  } catch (error) {
+    problems = [String(error)];
+  }
+  const words = problems.map((problem) => `marks of changes stay on ${problem}`);
+  for (const line of words) note(state, run.now(), line);
+  run.show();
+  return words;
+}
+
+/** So that `headroom history` tells what became of each field, a person's edits among them, after the account is gone. */
+async function recordStop(run: AccountRun, startedAt: EpochSeconds, told: readonly string[]): Promise<void> {
+  const { state } = run;
+  const author = run.stopping?.author ?? 'nobody known';
+  try {
+    await light(state.queues, 'record what was put back').recordOutcome({
+      account: state.account,
+      outcome: {
+        changeId: stopId(state),
+        planId: '',
+        result: 'stopped',
+        detail: `stopped by ${author} with --restore: ${told.length === 0 ? 'there was nothing to put back' : told.join('; ')}`,
+        startedAt,
+        endedAt: run.now(),
+        leadTime: null,
+        applied: 0,
+        checks: [],
+        restored: true,
+      },
+    });
+  } catch (error) {
+    log.error('what was put back is not on record', { error: String(error) });
+  }
 }

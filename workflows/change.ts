@@ -7,15 +7,16 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
+  patched,
   setCurrentDetails,
   setHandler,
   setWorkflowOptions,
   sleep,
 } from '@temporalio/workflow';
 import type { ApplyResult } from '../activities/types.js';
-import { fieldName } from '../src/domain/change.js';
-import type { Mutation } from '../src/domain/cluster.js';
-import type { ChangeOutcome, ChangeResult, CheckResult } from '../src/domain/plan.js';
+import { fieldName, isDispensable } from '../src/domain/change.js';
+import type { FieldTarget, Mutation } from '../src/domain/cluster.js';
+import type { ChangeOrder, ChangeOutcome, ChangeResult, CheckResult } from '../src/domain/plan.js';
 import { formatDuration, isoTime, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import { light, NON_RETRYABLE, reading, waiting, writing } from './activities.js';
 import {
@@ -32,6 +33,8 @@ interface Progress {
   startedAt: EpochSeconds;
   /** Indexes of the mutations that were written, or may have been: an answer that never came may stand for a write. */
   written: number[];
+  /** Indexes of the mutations that the cluster would not have and that are not needed, with its words. */
+  leftOut: Map<number, string>;
   leadTime: number | null;
   checks: CheckResult[];
   halted: string | null;
@@ -55,6 +58,7 @@ export async function change(input: ChangeInput): Promise<ChangeOutcome> {
   const progress: Progress = {
     startedAt: now(),
     written: [],
+    leftOut: new Map(),
     leadTime: null,
     checks: [],
     halted: null,
@@ -73,7 +77,7 @@ export async function change(input: ChangeInput): Promise<ChangeOutcome> {
         ...order.mutations.map(
           (mutation, index) =>
             `- ${fieldName(mutation.target)}: ${mutation.expect.value} → ${mutation.target.value} ` +
-            `(${progress.written.includes(index) ? 'written' : 'not written'}) — ${mutation.reason}`,
+            `(${progress.written.includes(index) ? 'written' : progress.leftOut.has(index) ? 'left out' : 'not written'}) — ${mutation.reason}`,
         ),
         ...progress.checks.map(
           (check) =>
@@ -92,6 +96,9 @@ export async function change(input: ChangeInput): Promise<ChangeOutcome> {
       detail: isCancellation(error) ? 'cancelled' : reasonOf(error),
     };
   }
+  const leftOut = [...progress.leftOut].map(([index, why]) => ({ field: nameOf(order, index), why }));
+  if (leftOut.length > 0)
+    ending.detail += `; without ${leftOut.map(({ field, why }) => `${field} (${why})`).join(', ')}`;
   const outcome = await CancellationScope.nonCancellable(async () => {
     let restored = true;
     if (ending.result !== 'kept' && progress.written.length > 0) {
@@ -107,6 +114,7 @@ export async function change(input: ChangeInput): Promise<ChangeOutcome> {
       endedAt: now(),
       leadTime: progress.leadTime,
       applied: progress.written.length,
+      ...(leftOut.length === 0 ? {} : { leftOut }),
       checks: progress.checks,
       restored,
     };
@@ -168,12 +176,17 @@ async function goForward(
         return { result: underWay ? 'rolled-back' : 'stopped', detail: result.detail };
       case 'not-found':
       case 'refused':
+        if (isDispensable(mutation.target) && patched('go-on-without')) {
+          progress.leftOut.set(index, result.detail);
+          break;
+        }
         return { result: underWay ? 'rolled-back' : 'failed', detail: result.detail };
     }
   }
 
+  const targets = targetsOf(order, progress);
+  if (targets.length === 0) return { result: 'failed', detail: 'nothing was written' };
   show('waiting for ready capacity');
-  const targets = order.mutations.map((mutation) => mutation.target);
   const ready = await unlessHalted(input, progress, () =>
     waiting(
       queues,
@@ -254,7 +267,7 @@ async function verify(
       summary: `next reading of the checks, until ${isoTime(end)}`,
     });
     if (!mustGoBack(input, progress)) {
-      const checks = await readChecks(input, progress.startedAt, from, now());
+      const checks = await readChecks(input, progress, from, now());
       if (checks !== null) progress.checks = checks;
       const readable = checks?.filter((check) => check.value !== null) ?? [];
       if (readable.length > 0 || checks?.length === 0) blind = false;
@@ -287,10 +300,19 @@ async function verify(
   }
 }
 
+const nameOf = (order: ChangeOrder, index: number): string => {
+  const mutation = order.mutations[index];
+  return mutation === undefined ? '' : fieldName(mutation.target);
+};
+
+/** What the change is about: all of it, but for what it went on without. */
+const targetsOf = (order: ChangeOrder, { leftOut }: Progress): FieldTarget[] =>
+  order.mutations.flatMap(({ target }, index) => (leftOut.has(index) ? [] : [target]));
+
 /** The checks since the change; null where they could not be read at all. */
 async function readChecks(
   input: ChangeInput,
-  began: EpochSeconds,
+  progress: Progress,
   from: EpochSeconds,
   to: EpochSeconds,
 ): Promise<CheckResult[] | null> {
@@ -300,8 +322,8 @@ async function readChecks(
       account: order.account,
       policyId: input.policyId,
       changeId: order.changeId,
-      targets: order.mutations.map((mutation) => mutation.target),
-      began,
+      targets: targetsOf(order, progress),
+      began: progress.startedAt,
       from,
       to,
     });
@@ -322,14 +344,10 @@ async function goBack(
 ): Promise<boolean> {
   const { order, queues } = input;
   const keys = progress.written.map((index) => order.mutations[index]?.key ?? '');
-  const written = new Set(
-    progress.written.map((index) => {
-      const mutation = order.mutations[index];
-      return mutation === undefined ? '' : fieldName(mutation.target);
-    }),
-  );
+  const written = new Set(progress.written.map((index) => nameOf(order, index)));
   const steps = order.contingency.reverse.filter((step) => written.has(fieldName(step.target)));
-  const left = new Set<string>();
+  /** By field: who set it since. */
+  const left = new Map<string, string>();
   for (let attempt = 0; ; attempt++) {
     try {
       for (const [index, step] of steps.entries()) {
@@ -343,7 +361,10 @@ async function goBack(
           reason: `change ${order.changeId} rolled back: ${ending.detail}`,
         });
         // Deleting an object is an edit, too.
-        if (result.kind === 'moved' || result.kind === 'not-found') left.add(fieldName(step.target));
+        if (result.kind === 'not-found') left.set(fieldName(step.target), 'gone');
+        if (result.kind === 'moved') {
+          left.set(fieldName(step.target), `${result.value} by ${result.owner ?? 'nobody known'}`);
+        }
       }
       const expected = steps.filter((step) => !left.has(fieldName(step.target)));
       const confirmed = await reading(queues, 'is the last known good back?').confirm({
@@ -352,7 +373,8 @@ async function goBack(
         steps: expected,
       });
       if (confirmed.restored) {
-        if (left.size > 0) ending.detail += `; left as someone set it meanwhile: ${[...left].join(', ')}`;
+        if (left.size > 0)
+          ending.detail += `; left as someone set it meanwhile: ${[...left].map(([field, who]) => `${field} (${who})`).join(', ')}`;
         return true;
       }
       throw ApplicationFailure.create({ type: 'unavailable', message: confirmed.detail });

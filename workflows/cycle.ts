@@ -251,6 +251,11 @@ function obstacleOf(run: AccountRun, plan: PlanSummary): { reason: HoldReason; d
   if (state.freeze !== null) {
     return { reason: 'frozen', detail: `by ${state.freeze.author} until ${isoTime(state.freeze.until)}` };
   }
+  const { cooling } = state;
+  if (cooling?.only !== undefined) {
+    const again = plan.fields.every(({ target }) => cooling.only?.includes(fieldName(target)) === true);
+    return again ? { reason: cooling.reason, detail: cooling.detail } : null;
+  }
   // Reactive scaling stays underneath: what the guard raises does not wait for a cooled-down forecast.
   const byGuard = plan.verdict.kind === 'act' && plan.verdict.source === 'guard' && plan.fields.every(raises);
   const mayRaise = state.cooling?.raisesAllowed === true && plan.fields.every(raises);

@@ -206,6 +206,12 @@ function endChange(run: AccountRun, outcome: ChangeOutcome): void {
       raisesAllowed,
     };
   }
+  // Nothing that serves was refused: only what would be refused again has to wait.
+  if (outcome.leftOut !== undefined && (outcome.result === 'kept' || outcome.result === 'failed')) {
+    const only = outcome.leftOut.map(({ field }) => field);
+    const until = now + state.policy.coolDown;
+    state.cooling = { until, reason: 'cooling-down', detail: outcome.detail, raisesAllowed: true, only };
+  }
   run.woken = `change ${outcome.changeId} ${outcome.result}`;
 }
 

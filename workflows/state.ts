@@ -46,6 +46,8 @@ export interface AccountState {
     detail: string;
     /** After a reduction was put back, a raise is no repeat of it. */
     raisesAllowed: boolean;
+    /** It holds up a plan of these fields alone: the cluster would not have them the last time. */
+    only?: string[];
   } | null;
   /** `originals`: what the change found in the fields that it writes, with the keys of its writes. */
   change: {

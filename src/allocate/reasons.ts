@@ -1,5 +1,5 @@
 import type { NumberReason, TaskPlacement } from '../domain/plan.js';
-import { COMPONENT_UNITS, type Component } from '../domain/component.js';
+import { COMPONENT_UNITS, REQUESTABLE, type Component } from '../domain/component.js';
 import { formatDuration, isoTime } from '../domain/time.js';
 import { sizeCost } from './choose.js';
 import { disruptionWords, leastAvailable } from './constraints/disruption.js';
@@ -251,9 +251,8 @@ function replicasRejected(prepared: Prepared, numbers: Numbers, workload: Prepar
   return rejected;
 }
 
-/** Requests are explained where there was a choice. */
+/** Requests are explained where there was a choice, and where the pods make none: then the number is a guess of the file's. */
 function requestReasons(prepared: Prepared, numbers: Numbers, workload: PreparedWorkload): Undated[] {
-  if (workload.options.length < 2) return [];
   const chosen = numbers.option[workload.index] ?? 0;
   const request = workload.options[chosen]?.request ?? {};
   const cost = sizeCost(prepared, workload, chosen, 0) / (prepared.hours[0] ?? 1);
@@ -262,6 +261,8 @@ function requestReasons(prepared: Prepared, numbers: Numbers, workload: Prepared
   for (const component of components) {
     const value = request[component];
     if (value === undefined) continue;
+    const unasked = REQUESTABLE.includes(component) && workload.state?.request[component] === undefined;
+    if (workload.options.length < 2 && !unasked) continue;
     const smaller = workload.options
       .map((option, index) => ({ index, request: option.request }))
       .filter(
@@ -281,8 +282,11 @@ function requestReasons(prepared: Prepared, numbers: Numbers, workload: Prepared
         costPerHour,
       });
     }
-    const words =
-      workload.options[chosen]?.current === true ? 'the size that runs now' : 'cheapest size of the grid over the plan';
+    const words = unasked
+      ? `the pods of ${workload.policy.name} request no ${component}: what the account file says is reckoned with, and not written`
+      : workload.options[chosen]?.current === true
+        ? 'the size that runs now'
+        : 'cheapest size of the grid over the plan';
     reasons.push({
       number: `${workload.policy.name}.request.${component}`,
       value,

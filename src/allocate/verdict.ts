@@ -36,10 +36,12 @@ export function decide(
     return { verdict: { kind: 'hold', reason: 'blackout', detail }, fields: [], reasons: [] };
   }
   const words = new Map(reasons.map((reason) => [reason.number, reason.binding.words]));
-  const taken: string[] = [];
+  /** What the plan wants to be different and is not Headroom's to write. */
+  const foreign: string[] = [];
+  const others: string[] = [];
   const changes = prepared.workloads.flatMap((workload) => {
     if (!workload.exists) return [];
-    return workloadFields(workload, numbers, words, taken);
+    return workloadFields(workload, numbers, words, foreign);
   });
   const kept = worthwhile(prepared, numbers, changes);
   const lowered = new Set(changes.filter((field) => !kept.includes(field)).map(workloadOf));
@@ -52,14 +54,14 @@ export function decide(
     words,
     consent: (pool, owner, field) => {
       if (ours(owner) || pool.policy.provisioning?.takeOwnership === true) return true;
-      taken.push(
+      foreign.push(
         `${pool.policy.name}.${field} belongs to ${owner}; provisioning.takeOwnership: true would let it be written`,
       );
       return false;
     },
   };
   const targets = autoscalerTargets(prepared, numbers, kept);
-  taken.push(...targets.notes);
+  others.push(...targets.notes);
   const nodes = prepared.pools.flatMap((pool) => [
     ...poolField(prepared, numbers, pool, lowered, words),
     ...warmField(provisioning, pool),
@@ -71,11 +73,15 @@ export function decide(
     ...nodes,
     ...weightFields(provisioning),
     ...preparedFields(prepared, numbers),
-    ...startFields(prepared, numbers, taken),
+    ...startFields(prepared, numbers, others),
   ].sort((a, b) => rank(a) - rank(b));
   const notes = [
     ...(gone.length > 0 ? [`not in the cluster: ${gone.join(', ')}`] : []),
-    ...(taken.length > 0 ? [taken.join('; ')] : []),
+    ...prepared.pools.flatMap(({ policy, state }) =>
+      (state?.missing ?? []).map((one) => `pool ${policy.name}: ${one}`),
+    ),
+    ...foreign,
+    ...others,
   ];
   const tell = (detail: string): string => [detail, ...notes].join('; ');
   if (fields.length > 0) {
@@ -93,15 +99,19 @@ export function decide(
       fields,
       reasons: targets.reasons,
     };
+  if (foreign.length > 0) {
+    const detail = tell('what the plan wants to be different is not Headroom’s to write');
+    return { verdict: { kind: 'hold', reason: 'not-ours', detail }, fields, reasons: targets.reasons };
+  }
   const spared = changes.length - kept.length;
   const detail =
     spared === 0
-      ? taken.length > 0
-        ? 'what the plan wants to be different is not Headroom’s to write'
-        : 'what is there is what the plan wants'
+      ? 'what is there is what the plan wants'
       : `lowering ${spared} would save less than ${Math.round(input.policy.hysteresis * 100)} % of the cost`;
   return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, fields, reasons: targets.reasons };
 }
+
+const short = (amount: number): number => Number(amount.toPrecision(4));
 
 /** `web (2 Deployments have the labels …)`: with the cluster's reason, where it gives one. */
 const absentWords = ({ policy, state }: PreparedWorkload): string =>
@@ -141,15 +151,16 @@ function workloadFields(
   workload: PreparedWorkload,
   numbers: Numbers,
   words: ReadonlyMap<string, string>,
-  taken: string[],
+  foreign: string[],
 ): PlannedField[] {
   const { state, policy } = workload;
   if (state === null) return [];
   const fields: PlannedField[] = [];
   const { name } = policy;
-  const may = (owner: FieldOwner, field: string): boolean => {
+  const may = (owner: FieldOwner, field: string, seen: number, value: number): boolean => {
     if (ours(owner) || policy.takeOwnership) return true;
-    taken.push(`${field} belongs to ${owner}; takeOwnership: true would let it be written`);
+    const moved = `${short(seen)} → ${short(value)}`;
+    foreign.push(`${field} belongs to ${owner}; takeOwnership: true would let it be written (${moved})`);
     return false;
   };
   const planned = totalOf(numbers, workload.index, 0);
@@ -158,13 +169,13 @@ function workloadFields(
   const least = workload.override === null ? workload.min : Math.min(workload.min, workload.override.value);
   if (workload.ownership === 'own') {
     const value = planned < state.replicas ? Math.min(state.replicas, Math.max(planned, least)) : planned;
-    if (value !== state.replicas && may(state.owners.replicas, `${name}.replicas`)) {
+    if (value !== state.replicas && may(state.owners.replicas, `${name}.replicas`, state.replicas, value)) {
       const seen = { value: state.replicas, owner: state.owners.replicas };
       fields.push({ target: { field: 'replicas', workload: name, value }, seen, reason });
     }
   } else if (state.autoscaler === null) {
     if (planned !== state.replicas)
-      taken.push(
+      foreign.push(
         `${name} has no autoscaler whose floor could be raised; ownership: own would let its replicas be written`,
       );
   } else {
@@ -173,7 +184,7 @@ function workloadFields(
     // A floor that a person set is theirs: it is raised above, and later lowered to it again, never under it.
     const lowest = Math.max(least, state.autoscaler.userFloor ?? (ours(owner) && owner !== null ? 0 : floor));
     const value = planned < floor ? Math.min(floor, Math.max(planned, lowest)) : planned;
-    if (value !== floor && may(owner, `${name}.floor`)) {
+    if (value !== floor && may(owner, `${name}.floor`, floor, value)) {
       fields.push({ target: { field: 'floor', workload: name, value }, seen: { value: floor, owner }, reason });
     }
   }
@@ -182,7 +193,7 @@ function workloadFields(
     const value = option?.request[component];
     const seen = state.request[component];
     if (value === undefined || seen === undefined || Math.abs(value - seen) <= 1e-9 * Math.max(value, seen)) continue;
-    if (!may(state.owners.request, `${name}.request.${component}`)) continue;
+    if (!may(state.owners.request, `${name}.request.${component}`, seen, value)) continue;
     fields.push({
       target: { field: 'request', workload: name, component, value },
       seen: { value: seen, owner: state.owners.request },

@@ -95,6 +95,13 @@ export interface ObserveRequest {
   fresh?: readonly string[];
 }
 
+/** What of an account's marks was taken off one object, or why not. */
+export interface Released {
+  /** As people name it: `Deployment acme/web`. */
+  object: string;
+  problem: string | null;
+}
+
 /** Where capacity lives: a Kubernetes cluster, or a simulated one. */
 export interface Cluster {
   readonly name: string;
@@ -121,6 +128,12 @@ export interface Cluster {
     place: FieldPlace | null,
     signal: AbortSignal,
   ): Promise<MutationResult>;
+  /**
+   * Gives up an account's claim to the objects of these places: the marks of its changes go, every value stays as it is.
+   * Safe to repeat. Answers only objects that had a mark; one that could not be freed says why.
+   * @throws HeadroomError `unavailable` where the cluster is out of reach.
+   */
+  release(account: string, places: readonly FieldPlace[], signal: AbortSignal): Promise<Released[]>;
   close(): Promise<void>;
 }
 

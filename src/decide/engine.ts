@@ -151,8 +151,13 @@ export function attribute(plan: Plan, { guarded }: CoveredDemand): Plan {
     return { ...plan, verdict: { kind: 'act', source: 'guard', detail: `${plan.verdict.detail} (guard: ${words})` } };
   }
   const closed = guarded.some((one) => one.closed);
-  return closed && plan.verdict.reason === 'steady'
-    ? { ...plan, verdict: { kind: 'hold', reason: 'coverage', detail: `reactive: ${words}` } }
+  if (!closed) return plan;
+  const { reason, detail } = plan.verdict;
+  if (reason === 'steady')
+    return { ...plan, verdict: { kind: 'hold', reason: 'coverage', detail: `reactive: ${words}` } };
+  // A closed gate alone would pass; what belongs to somebody else waits for a person.
+  return reason === 'not-ours'
+    ? { ...plan, verdict: { kind: 'hold', reason, detail: `${detail}; reactive: ${words}` } }
     : plan;
 }
 

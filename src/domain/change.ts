@@ -28,6 +28,14 @@ export function fieldName(target: FieldTarget): string {
   }
 }
 
+/**
+ * What goes before capacity and is no capacity itself. Where the cluster will not have one of these, the rest of a change
+ * goes on without it: a cache that stays cold, or a node that comes later, is no reason to leave demand unserved. (A
+ * task's time is none of them: the plan counts on where the task runs.)
+ */
+export const isDispensable = ({ field }: FieldTarget): boolean =>
+  field === 'warm' || field === 'limit' || field === 'weight' || field === 'prepared';
+
 /** An order among pools, or a task's time, has no less and more: nothing that serves is taken away by it. */
 const lowersNothing = (target: FieldTarget): boolean => target.field === 'weight' || target.field === 'start';
 

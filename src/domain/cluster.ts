@@ -82,6 +82,8 @@ export interface PoolState {
   warm?: { replicas: number; ready: number; owner: FieldOwner; trouble?: string };
   /** What the node provisioner is told about the pool, where the account file names its NodePool and that is there. */
   nodePool?: NodePoolState;
+  /** What the account file names for the pool and the cluster does not have, in words; absent where all is there. */
+  missing?: string[];
   /** Of `nodes`, those that take no new pods. */
   cordoned?: number;
   /** Nodes besides `nodes` that are being removed. */

@@ -2,6 +2,9 @@
 export const COMPONENTS = ['cpu', 'memory', 'storage', 'io', 'network', 'gpu'] as const;
 export type Component = (typeof COMPONENTS)[number];
 
+/** Those that a replica can request of its cluster; the others are measured alone. */
+export const REQUESTABLE: readonly Component[] = ['cpu', 'memory', 'storage', 'gpu'];
+
 export const COMPONENT_UNITS: Record<Component, string> = {
   cpu: 'cores',
   memory: 'bytes',

@@ -5,6 +5,7 @@ import type { EpochSeconds } from './time.js';
 /** Why a cycle changes nothing. */
 export const HOLD_REASONS = [
   'steady', // what is there is what the plan wants, within hysteresis
+  'not-ours', // what the plan wants to be different belongs to somebody else, and the account file does not agree
   'mode', // observe or recommend: the plan is shown, nothing is touched
   'paused',
   'frozen',
@@ -151,6 +152,8 @@ export interface ChangeOutcome {
   /** Seconds from the first write to ready capacity; null where it never got ready. */
   leadTime: number | null;
   applied: number;
+  /** Fields that the cluster would not have, and that the change went on without; absent where there were none. */
+  leftOut?: { field: string; why: string }[];
   checks: CheckResult[];
   /** False where even the way back did not end in the last known good: the account says `needs-attention`. */
   restored: boolean;

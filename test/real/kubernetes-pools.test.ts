@@ -195,6 +195,18 @@ describe('NodePools of Karpenter', () => {
   });
   const seen = async () => (await acme.observe()).pools[0]?.nodePool;
 
+  test('one that is not there is said by its name, and the others are seen', async () => {
+    const typo: PoolTarget = { ...target, pool: 'typo', karpenter: { nodePool: `${pool}-typo`, weight: true } };
+    const both = actor(account, { pools: [target, typo] });
+    const { pools } = await both.observe();
+    expect(pools.map(({ nodePool }) => nodePool !== undefined)).toEqual([true, false]);
+    expect(pools.map(({ missing = [] }) => missing.join())).toEqual([
+      '',
+      `there is no NodePool ${pool}-typo (karpenter.sh/v1); name it in provisioning.karpenter.nodePool`,
+    ]);
+    await both.close();
+  });
+
   test('limit and weight are read with their owners, and what one node counts', async () => {
     expect(await seen()).toEqual({
       limit: { resource: 'cpu', value: 100, owner: 'argocd', perNode: 8 },

@@ -316,6 +316,7 @@ function withoutStacks(activities: Activities): Activities {
     verify: strip((input) => activities.verify(input)),
     rollback: strip((input) => activities.rollback(input)),
     confirm: strip((input) => activities.confirm(input)),
+    release: strip((input) => activities.release(input)),
     recordOutcome: strip((input) => activities.recordOutcome(input)),
     exportHistory: strip((input) => activities.exportHistory(input)),
   };

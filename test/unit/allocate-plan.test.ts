@@ -237,9 +237,11 @@ describe('ownership', () => {
     owner: string | null,
     takeOwnership = false,
     userFloor: number | null = null,
+    nodesOf: string | null = null,
   ) => {
     const policy = simple({ ownership: 'floor' }, { takeOwnership, replicas: { min: 2, max: 50 } });
     const state = stateOf(policy, { web: 8 }, { general: 13 });
+    state.pools = state.pools.map((pool) => ({ ...pool, owner: nodesOf }));
     const [web] = state.workloads;
     if (web !== undefined) {
       web.autoscaler = { kind: 'hpa', name: 'web', floor, ceiling: 12, ...(userFloor === null ? {} : { userFloor }) };
@@ -263,8 +265,28 @@ describe('ownership', () => {
     { name: 'never goes above the ceiling', plan: () => floored(3, 30, null), is: 12 },
   ])('$name', ({ plan, is }) => expect(floorOf(plan())).toBe(is));
 
-  test('says what it may not write, and how it could', () => {
-    expect(floored(3, 7, 'kubectl').verdict.detail).toContain('web.floor belongs to kubectl; takeOwnership: true');
+  test('says what it may not write, and how it could: no plan is “steady” that only lacks consent', () => {
+    const others = (floor: number) => floored(floor, 7, 'kubectl', false, null, 'node-autoscaler').verdict;
+    const verdict = others(3);
+    expect(verdict).toMatchObject({ kind: 'hold', reason: 'not-ours' });
+    expect(verdict.detail).toContain(
+      'web.floor belongs to kubectl; takeOwnership: true would let it be written (3 → 7)',
+    );
+    expect(others(7)).toMatchObject({ kind: 'hold', reason: 'steady' });
+  });
+
+  test('what a pool lacks in the cluster is said, whatever else is done', () => {
+    const missing = ['there is no NodePool general (karpenter.sh/v1)'];
+    for (const [running, words] of [
+      [4, 'what is there is what the plan wants'],
+      [9, '0 to raise, 2 to lower'],
+    ] as const) {
+      const policy = simple();
+      const state = stateOf(policy, { web: running }, { general: Math.ceil(running / 4) });
+      state.pools = state.pools.map((pool) => ({ ...pool, missing }));
+      const { verdict } = allocator.allocate(inputOf(policy, [demandOf('web', 'cpu', [4])], { state })).plan;
+      expect(verdict.detail).toBe(`${words}; pool general: ${missing[0] ?? ''}`);
+    }
   });
 
   test('keeps the nodes of what the autoscaler runs above the floor', () => {
@@ -301,6 +323,21 @@ describe('request sizes', () => {
     { name: 'changed where another saves more', hysteresis: 0.05, is: 1 },
   ])('what runs now is $name', ({ hysteresis, is }) => {
     expect([...sizeOf(grid(new Array<number>(24).fill(2.9), 2, hysteresis))]).toEqual([is]);
+  });
+
+  test('where the pods request nothing, why says whose number is reckoned with', () => {
+    const policy = simple();
+    const state = stateOf(policy, { web: 4 });
+    const why = () => {
+      const { reasons, fields } = allocator.allocate(inputOf(policy, [demandOf('web', 'cpu', [4])], { state })).plan;
+      return { fields, words: reasons.find(({ number }) => number === 'web.request.cpu')?.binding.words };
+    };
+    expect(why().words).toBeUndefined();
+    for (const workload of state.workloads) workload.request = {};
+    expect(why().words).toBe(
+      'the pods of web request no cpu: what the account file says is reckoned with, and not written',
+    );
+    expect(why().fields.some(({ target }) => target.field === 'request')).toBe(false);
   });
 
   test('an overridden request is the only size', () => {

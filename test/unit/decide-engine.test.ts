@@ -245,6 +245,12 @@ describe('attribution', () => {
       guarded(true),
       { reason: 'coverage', detail: 'reactive: web/cpu: throttled' },
     ],
+    [
+      'not ours to write, its gate closed: both are said',
+      planOf([], { ...steady, reason: 'not-ours' }),
+      guarded(true),
+      { reason: 'not-ours', detail: 'as it is; reactive: web/cpu: throttled' },
+    ],
     ['steady, its gate open', planOf([], steady), guarded(false), { reason: 'steady' }],
     [
       'a hold for another reason keeps it',

@@ -1,6 +1,7 @@
 import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import type { AccountPolicy } from '../../src/domain/account.js';
+import type { PlannedField } from '../../src/domain/plan.js';
 import { REAL_TIME } from '../../src/domain/time.js';
 import type { account, AccountResult } from '../../workflows/account.js';
 import {
@@ -433,10 +434,55 @@ describe('account workflow', () => {
       const result = await stop(true);
       expect(result.restored).toEqual([{ field: 'web.replicas', result: 'back to 2' }]);
       expect(fakes.values.get('web.replicas')).toBe(2);
+      expect(countOf(fakes, 'release')).toBe(1);
     });
   });
 
-  it('stop leaves what runs as it is', async () => {
+  it('what stop --restore left to a person is on record, and so is what it could not free', async () => {
+    const fakes = createFakes();
+    fakes.plans = (count) => (count === 0 ? act([field(2, 6)]) : steady);
+    fakes.rollback = () => Promise.resolve({ kind: 'moved', value: 9, owner: 'kubectl' });
+    fakes.release = () => Promise.resolve({ problems: ['Deployment acme/web: patch is forbidden'] });
+    await live({ fakes }, async ({ pass, stop }) => {
+      await pass(2 * HOUR);
+      await stop(true);
+      expect(fakes.outcomes.at(-1)).toMatchObject({ changeId: 'acme/stop-1', result: 'stopped', planId: '' });
+      expect(fakes.outcomes.at(-1)?.detail).toBe(
+        'stopped by test with --restore: web.replicas left at 9, set by kubectl since; it was 2; ' +
+          'marks of changes stay on Deployment acme/web: patch is forbidden',
+      );
+    });
+  });
+
+  it('a change that went on without warm capacity holds up that alone, never a raise', async () => {
+    const fakes = createFakes();
+    fakes.values.set('general', 0);
+    const warm: PlannedField = { ...field(0, 4), target: { field: 'warm', pool: 'general', value: 4 } };
+    fakes.apply = (input) => {
+      fakes.calls.push({ name: 'apply', input, at: Date.now() });
+      const { target } = input.mutation;
+      if (target.field === 'warm') return Promise.resolve({ kind: 'not-found', detail: 'no namespace warm' });
+      fakes.values.set('web.replicas', target.value);
+      return Promise.resolve({ kind: 'applied', value: target.value });
+    };
+    let surge = false;
+    fakes.plans = () => (surge && fakes.values.get('web.replicas') !== 6 ? act([warm, field(2, 6)]) : act([warm]));
+    await live({ fakes, policy: { ...policyOf(), coolDown: DAY } }, async ({ handle, pass }) => {
+      await pass(2.5 * HOUR);
+      // The first plan met the refusal; the next ones know of it and begin no change.
+      expect(fakes.outcomes).toMatchObject([{ result: 'failed', applied: 0 }]);
+      expect((await handle.query(statusQuery)).verdict).toMatchObject({ reason: 'cooling-down' });
+      surge = true;
+      await pass(1.2 * HOUR);
+      expect(fakes.values.get('web.replicas')).toBe(6);
+      expect(fakes.outcomes.at(-1)).toMatchObject({ result: 'kept', leftOut: [{ field: 'general.warm' }] });
+      await pass(HOUR);
+      expect((await handle.query(statusQuery)).verdict).toMatchObject({ reason: 'cooling-down' });
+      expect(fakes.outcomes).toHaveLength(2);
+    });
+  });
+
+  it('stop leaves what runs as it is, and gives up its claims', async () => {
     const fakes = createFakes();
     fakes.plans = (count) => (count === 0 ? act([field(2, 6)]) : steady);
     await live({ fakes }, async ({ pass, stop }) => {
@@ -444,6 +490,7 @@ describe('account workflow', () => {
       const result = await stop();
       expect(result.restored).toEqual([]);
       expect(fakes.values.get('web.replicas')).toBe(6);
+      expect(countOf(fakes, 'release')).toBe(1);
     });
   });
 

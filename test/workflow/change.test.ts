@@ -43,6 +43,7 @@ const ACTIVITIES: Activities = {
   verify: (input) => fakes.verify(input),
   rollback: (input) => fakes.rollback(input),
   confirm: (input) => fakes.confirm(input),
+  release: (input) => fakes.release(input),
   recordOutcome: (input) => fakes.recordOutcome(input),
   exportHistory: (input) => fakes.exportHistory(input),
 };
@@ -245,6 +246,12 @@ const answerAt =
     };
   };
 
+const NO_NAMESPACE: MutationResult = { kind: 'not-found', detail: 'namespaces "warm" not found' };
+const warm = (from: number, to: number): PlannedField => ({
+  ...field(from, to),
+  target: { field: 'warm', pool: 'general', value: to },
+});
+
 const cases: Case[] = [
   {
     name: 'stale at revalidation: nothing is written',
@@ -299,6 +306,50 @@ const cases: Case[] = [
     back: ['web'],
     values: BEFORE,
     applies: 2,
+  },
+  {
+    name: 'warm capacity has no namespace: the raise goes ahead without it, and says so',
+    scene: {
+      fields: [warm(0, 4), ...THREE],
+      prepare: (of) => {
+        of.values.set('general', 0);
+        answerAt(1, NO_NAMESPACE)(of);
+      },
+    },
+    outcome: { result: 'kept', applied: 3, leftOut: [{ field: 'general.warm', why: 'namespaces "warm" not found' }] },
+    detail: /^checks held for 10m; without general\.warm \(namespaces "warm" not found\)$/,
+    values: { ...AFTER, general: 0 },
+    applies: 4,
+  },
+  {
+    name: 'nothing but what the cluster will not have: failed, in its words',
+    scene: {
+      fields: [warm(0, 4)],
+      prepare: (of) => {
+        of.values.set('general', 0);
+        answerAt(1, NO_NAMESPACE)(of);
+      },
+    },
+    outcome: { result: 'failed', applied: 0, restored: true },
+    detail: /^nothing was written; without general\.warm \(namespaces/,
+    values: { ...BEFORE, general: 0 },
+    applies: 1,
+  },
+  {
+    name: 'gone on without, then a needed one is refused: what was written goes back, what was left out is not touched',
+    scene: {
+      fields: [warm(0, 4), ...THREE],
+      prepare: (of) => {
+        of.values.set('general', 0);
+        answerAt(1, NO_NAMESPACE)(of);
+        answerAt(3, { kind: 'refused', detail: 'exceeded quota' })(of);
+      },
+    },
+    outcome: { result: 'rolled-back', applied: 1, restored: true },
+    detail: /^exceeded quota; without general\.warm/,
+    back: ['web'],
+    values: { ...BEFORE, general: 0 },
+    applies: 3,
   },
   {
     name: 'frozen when it begins: stopped',

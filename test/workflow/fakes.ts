@@ -174,6 +174,10 @@ export function createFakes(): Fakes {
       fakes.values.set(key(input.step.target), input.step.target.value);
       return { kind: 'applied', value: input.step.target.value };
     },
+    async release(input) {
+      record('release', input);
+      return { problems: [] };
+    },
     async confirm(input) {
       record('confirm', input);
       const wrong = input.steps.filter(({ target }) => fakes.values.get(key(target)) !== target.value);

@@ -72,7 +72,9 @@ async function withWrites(outcome: ChangeOutcome, store: Store) {
 async function exportTo(folder: string, outcomes: ChangeOutcome[], session: Session, store: Store): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   const files: string[] = [];
-  for (const { changeId } of outcomes) {
+  for (const { changeId, planId } of outcomes) {
+    // What a stop put back is on record, and no workflow of its own.
+    if (planId === '') continue;
     const workflowId = `change/${changeId}`;
     const record = await store.getRecord('history', workflowId);
     const history = record === null ? await createHistories(session.client).fetch(workflowId) : record.body;

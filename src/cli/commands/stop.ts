@@ -1,12 +1,14 @@
-import { stopSignal } from '../../../workflows/messages.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AccountResult } from '../../../workflows/account.js';
+import { statusQuery, stopSignal } from '../../../workflows/messages.js';
 import { EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
-import { withSession } from '../session.js';
+import { withSession, type AccountHandle } from '../session.js';
 
 export const register: RegisterCommand = (program, terminal) => {
   withExamples(
     program
       .command('stop')
-      .description('end an account’s loop; what runs stays as it is')
+      .description('end an account’s loop; what runs stays as it is, and is free for another account')
       .argument('<account>')
       .option('--restore', 'put back what was there before Headroom’s first change')
       .option('--no-wait', 'do not wait for a running change to end')
@@ -15,7 +17,9 @@ export const register: RegisterCommand = (program, terminal) => {
         await withSession(terminal, async (session) => {
           const account = session.account(name);
           await account.signal(stopSignal, { restore: options.restore === true, author: session.author });
-          const result = options.wait ? await account.handle.result() : null;
+          const result = options.wait
+            ? await ended(account, options.json === true ? () => undefined : terminal.err)
+            : null;
           if (options.json === true) printJson(terminal, result ?? { account: name, stopping: true });
           else if (result === null) terminal.out(`${name} is stopping`);
           else {
@@ -31,3 +35,34 @@ export const register: RegisterCommand = (program, terminal) => {
     'stop shop --restore',
   );
 };
+
+/** Between two looks at what the account says of its end. */
+const LOOK_EVERY_MS = 500;
+
+/** Waits for the end of the account, and tells what it does until then: a running change may take its time to end. */
+async function ended(account: AccountHandle, say: (line: string) => void): Promise<AccountResult> {
+  let over = false;
+  const result = account.handle.result().finally(() => (over = true));
+  const told = new Set<string>();
+  let doing = '';
+  while (!over) {
+    // Progress is a courtesy: what is not answered now is asked again, and the end is waited for whatever comes.
+    const status = await account.query(statusQuery).catch(() => null);
+    if (status !== null && status.phase !== 'stopping' && status.change !== null) {
+      const now = `change ${status.change.changeId} is running; it ends as its policy says`;
+      if (now !== doing) say((doing = now));
+    }
+    const log = status?.log ?? [];
+    const since = log.findLastIndex(({ text }) => text.startsWith('stopping'));
+    for (const { at, text } of log.slice(Math.max(0, since))) {
+      const key = `${at} ${text}`;
+      if (!told.has(key) && PROGRESS.test(text)) say(text);
+      told.add(key);
+    }
+    await Promise.race([result.catch(() => undefined), delay(LOOK_EVERY_MS)]);
+  }
+  return result;
+}
+
+/** Of the account's log, what belongs to its end: `stopping, …`, `change … kept: …`, `2 of 5: web.floor back to 2`. */
+const PROGRESS = /^(stopping|change .* (kept|rolled-back|stale|stopped|failed):|\d+ of \d+:|marks of changes)/;

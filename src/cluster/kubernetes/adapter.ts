@@ -11,6 +11,7 @@ import { isWorkload, locate } from './locate.js';
 import { stateOf } from './observe.js';
 import { createReleaser } from './provision/releaser.js';
 import { withProvisioning } from './provision/observe.js';
+import { releaseMarks } from './release.js';
 import { createPresence, type PresenceOptions } from './presence.js';
 import { writeField } from './write-field.js';
 
@@ -94,6 +95,7 @@ export function createKubernetesCluster(options: {
         ),
       );
     },
+    release: (account, places, signal) => releaseMarks(api, account, places, signal),
     close: () => {
       releaser.close();
       return watches.close();

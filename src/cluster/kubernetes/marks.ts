@@ -56,6 +56,17 @@ export const markAnnotation = (target: FieldTarget, mark: ChangeMark, reason: st
   [markName(target)]: JSON.stringify({ key: mark.key, value: mark.value, earlier: mark.earlier, reason }),
 });
 
+const MARK = 'headroom.dev/change-';
+
+/** Whose change a key names, `change/acme/42#3` → `acme`; null for a key of another form. */
+export const accountOfKey = (key: string): string | null => /^change\/([^/]+)\//.exec(key)?.[1] ?? null;
+
+/** Whether an annotation is the mark of one of this account's changes. */
+export function isMarkOf(account: string, name: string, text: string): boolean {
+  const mark = name.startsWith(MARK) ? parsed(text) : null;
+  return mark !== null && accountOfKey(mark.key) === account;
+}
+
 const PREPARED = 'headroom.dev/change-prepared.';
 
 /** The marks of what a workload was prepared for, by annotation: the few that a cache keeps. */

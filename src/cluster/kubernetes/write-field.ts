@@ -5,7 +5,7 @@ import { describeTarget, HEADROOM, nextMark, sameValue, type FieldNow, type Judg
 import type { FieldPlace } from '../port.js';
 import { canWrite, openField } from './actuators/index.js';
 import { ApiRefusal, type KubernetesApi } from './api.js';
-import { markAnnotation } from './marks.js';
+import { accountOfKey, markAnnotation, markName } from './marks.js';
 import { HPA_CONTROLLER } from './state.js';
 
 /** Reads and writes again this often where others write the object meanwhile (its status moves all through a rollout). */
@@ -24,9 +24,6 @@ export interface FieldWrite {
   owner: FieldOwner;
   signal: AbortSignal;
 }
-
-/** `change/acme/42#3` → `acme`; null for a key of another form. */
-const accountOf = (key: string): string | null => /^change\/([^/]+)\//.exec(key)?.[1] ?? null;
 
 /**
  * Reads, judges, writes under the resourceVersion that was read; from the start where the object moved in between.
@@ -63,11 +60,12 @@ export async function writeField(
       if (opened.refusal !== null) return refused(opened.refusal);
       if (purpose === 'apply') {
         const { owner, mark } = opened.now;
-        const claimed = mark === null ? null : accountOf(mark.key);
-        if (owner === HEADROOM && claimed !== null && claimed !== accountOf(key)) {
+        const claimed = mark === null ? null : accountOfKey(mark.key);
+        if (owner === HEADROOM && claimed !== null && claimed !== accountOfKey(key)) {
           return refused(
             `account ${claimed} has it (${mark?.key ?? ''}): one object has one account; ` +
-              `headroom stop ${claimed} --restore gives it back`,
+              `headroom stop ${claimed} gives it up (with --restore its old value comes back); ` +
+              `where that account is gone already, take the annotation ${markName(target)} off the object`,
           );
         }
         const { given, words } = opened.consent ?? { given: consents(at), words: 'takeOwnership: true' };

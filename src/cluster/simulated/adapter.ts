@@ -82,6 +82,8 @@ export function createSimulatedCluster(host: EngineHost, options: { wallClock?: 
       if (!isSimulated(target)) return Promise.resolve(unknownField(what));
       return write(`restoring ${what}`, signal, { kind: 'restore', restore: { ...restore, target } });
     },
+    // Accounts of a simulated cluster have pools and workloads of their own: no mark keeps another away.
+    release: () => Promise.resolve([]),
     now: () => Promise.resolve(host.now()),
     scale: () => Promise.resolve(host.scale()),
     run: async (factor) => {

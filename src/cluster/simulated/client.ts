@@ -157,6 +157,7 @@ export async function connectSimulatedCluster(options: {
         { action: `writing ${describeTarget(body.account, body.target)}`, path: '/v1/apply', body, signal },
         resultSchema,
       ),
+    release: () => Promise.resolve([]),
     restore: (body, _target, signal) =>
       call(
         { action: `restoring ${describeTarget(body.account, body.target)}`, path: '/v1/restore', body, signal },

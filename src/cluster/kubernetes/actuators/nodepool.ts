@@ -16,7 +16,7 @@ import type { Actuator, ActuatorContext, Opened } from './actuator.js';
  * NodeClaim or disruption budget ever: which node goes, and when, is Karpenter's to say.
  */
 
-const NODE_POOL: ObjectKind = { group: 'karpenter.sh', version: 'v1', plural: 'nodepools', kind: 'NodePool' };
+export const NODE_POOL: ObjectKind = { group: 'karpenter.sh', version: 'v1', plural: 'nodepools', kind: 'NodePool' };
 
 export const limitOf = (pool: NodePool, resource: LimitResource): number => {
   const limit = pool.spec.limits?.[resource];
@@ -122,7 +122,7 @@ async function open(
   const claimed =
     other === undefined || other === account
       ? null
-      : `NodePool ${karpenter.nodePool} is written for account ${other}; where that is over: kubectl annotate nodepool ${karpenter.nodePool} ${ACCOUNT}-`;
+      : `NodePool ${karpenter.nodePool} is written for account ${other}; headroom stop ${other} gives it up; where that account is gone already: kubectl annotate nodepool ${karpenter.nodePool} ${ACCOUNT}-`;
   return {
     kind: 'open',
     now: { value, owner, reportedOwner: owner, mark },

@@ -60,6 +60,8 @@ export interface ProvisionApi {
   applyDeployment(at: Named, body: V1Deployment, manager: string, signal: AbortSignal): Promise<void>;
   /** A plain update of some fields, in the name of another manager. */
   patchDeployment(at: Named, body: unknown, manager: string, signal: AbortSignal): Promise<void>;
+  /** Null where the role may not look: then it may well be there. */
+  namespaceExists(name: string, signal: AbortSignal): Promise<boolean | null>;
   readPriorityClass(name: string, signal: AbortSignal): Promise<V1PriorityClass | null>;
   createPriorityClass(body: V1PriorityClass, manager: string, signal: AbortSignal): Promise<void>;
   /** Null, too, where the cluster has no such kind of object. */
@@ -125,6 +127,14 @@ export function createProvisionApi(
       await call('patch on deployments.apps', signal, () =>
         apps.patchNamespacedDeployment({ ...at, body, fieldManager }, patching(MergePatch, signal)),
       );
+    },
+    namespaceExists: async (name, signal) => {
+      try {
+        return (await read('namespaces', signal, () => core.readNamespace({ name }, plain(signal)))) !== null;
+      } catch (error) {
+        if (error instanceof ApiRefusal && error.kind === 'forbidden') return null;
+        throw error;
+      }
     },
     readPriorityClass: (name, signal) =>
       read('priorityclasses.scheduling.k8s.io', signal, () => scheduling.readPriorityClass({ name }, plain(signal))),

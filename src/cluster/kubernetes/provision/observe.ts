@@ -63,15 +63,31 @@ async function poolOf(
   account: string,
   { pool, placeholders, karpenter }: PoolTarget,
   signal: AbortSignal,
-): Promise<Pick<PoolState, 'warm' | 'nodePool'>> {
+): Promise<Pick<PoolState, 'warm' | 'nodePool' | 'missing'>> {
   const [deployment, nodePool] = await Promise.all([
     placeholders === undefined
       ? undefined
       : api.readDeployment({ namespace: placeholders.namespace, name: placeholdersName(pool) }, signal),
     karpenter === undefined ? null : api.readNodePool(karpenter.nodePool, signal),
   ]);
+  const missing: string[] = [];
+  // The first placeholders make the Deployment, and nothing makes its namespace.
+  const homeless =
+    placeholders !== undefined &&
+    deployment === null &&
+    (await api.namespaceExists(placeholders.namespace, signal)) === false;
+  if (homeless) {
+    const where = placeholders.namespace;
+    missing.push(`there is no namespace ${where} for its placeholders: kubectl create namespace ${where}`);
+  }
+  if (karpenter !== undefined && nodePool === null) {
+    missing.push(
+      `there is no NodePool ${karpenter.nodePool} (karpenter.sh/v1); name it in provisioning.karpenter.nodePool`,
+    );
+  }
   return {
-    ...(deployment === undefined ? {} : { warm: warmOf(deployment, account) }),
+    ...(missing.length === 0 ? {} : { missing }),
+    ...(deployment === undefined || homeless ? {} : { warm: warmOf(deployment, account) }),
     ...(karpenter === undefined || nodePool === null ? {} : { nodePool: nodePoolOf(nodePool, karpenter) }),
   };
 }
