@@ -38,13 +38,20 @@ export default tseslint.config(
   {
     files: ['src/domain/**/*.ts'],
     rules: forbid(
-      [...pure, 'forecast', 'allocate', 'replay', 'behavior', 'activities', 'workflows'],
+      [...pure, 'forecast', 'allocate', 'replay', 'behavior', 'models', 'activities', 'workflows'],
       'the domain imports nothing of the house',
     ),
   },
   {
     files: ['src/behavior/**/*.ts', 'src/forecast/**/*.ts', 'src/allocate/**/*.ts', 'src/replay/**/*.ts'],
     rules: forbid([...pure, 'activities', 'workflows'], 'decisions are pure: no adapter, no I/O, no workflow'),
+  },
+  {
+    files: ['src/models/**/*.ts'],
+    rules: forbid(
+      ['cli', 'temporal', 'cluster', 'operate', 'activities', 'workflows', 'telemetry/embedded'],
+      'models know forecasting and the telemetry port; the composition root names the rest',
+    ),
   },
   {
     files: ['src/telemetry/**/*.ts', 'src/cluster/**/*.ts'],
@@ -68,7 +75,7 @@ export default tseslint.config(
   {
     files: ['workflows/**/*.ts'],
     rules: forbid(
-      [...pure, 'forecast', 'allocate', 'replay', 'behavior'],
+      [...pure, 'forecast', 'allocate', 'replay', 'behavior', 'models'],
       'workflows import types and small pure functions of the domain only',
     ),
   },

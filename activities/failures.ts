@@ -11,9 +11,13 @@ const HEARTBEAT_EVERY_MS = 3000;
 /**
  * Runs an activity's work with its cancellation signal, and translates what an adapter throws, once, into a failure
  * that Temporal keeps whole: its type is the error's kind, the cause stays.
+ * @param progress what a heartbeat says: the Temporal UI shows it while the work goes on.
  */
-export async function translated<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const beat = setInterval(() => heartbeat(), HEARTBEAT_EVERY_MS);
+export async function translated<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  progress: () => unknown = () => undefined,
+): Promise<T> {
+  const beat = setInterval(() => heartbeat(progress()), HEARTBEAT_EVERY_MS);
   try {
     return await work(cancellationSignal());
   } catch (error) {

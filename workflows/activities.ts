@@ -1,4 +1,5 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import type { RetrainActivities } from '../activities/retrain-types.js';
 import type { Activities } from '../activities/types.js';
 import type { Queues } from './messages.js';
 
@@ -68,5 +69,30 @@ export const waiting = (queues: Queues, summary: string, wallMs: number): AtClus
     scheduleToCloseTimeout: Math.ceil(2 * wallMs + 600_000),
     heartbeatTimeout: WORKER_GONE,
     retry: { initialInterval: '500ms', maximumInterval: '10s', nonRetryableErrorTypes: NON_RETRYABLE },
+    summary,
+  });
+
+/** A fit of minutes to hours: it says how far it is, is taken up from its checkpoint, and is really over when cancelled. */
+export const training = (queues: Pick<Queues, 'compute'>, summary: string): Pick<RetrainActivities, 'train'> =>
+  proxyActivities<Pick<RetrainActivities, 'train'>>({
+    taskQueue: queues.compute,
+    startToCloseTimeout: '6h',
+    scheduleToCloseTimeout: '24h',
+    heartbeatTimeout: '30s',
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '5s', maximumInterval: '5m', maximumAttempts: 6, nonRetryableErrorTypes: NON_RETRYABLE },
+    summary,
+  });
+
+type Comparing = Omit<RetrainActivities, 'train'>;
+
+/** What stands around a fit: reading its data, scoring, and saying who serves. */
+export const comparing = (queues: Pick<Queues, 'compute'>, summary: string): Comparing =>
+  proxyActivities<Comparing>({
+    taskQueue: queues.compute,
+    startToCloseTimeout: '20m',
+    scheduleToCloseTimeout: '1h',
+    heartbeatTimeout: '30s',
+    retry: { initialInterval: '1s', maximumInterval: '30s', maximumAttempts: 8, nonRetryableErrorTypes: NON_RETRYABLE },
     summary,
   });

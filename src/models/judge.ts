@@ -7,6 +7,8 @@ import type { ModelScore } from './score.js';
 
 export interface Judgement {
   better: boolean;
+  /** False where there was too little to tell. */
+  enough: boolean;
   /** Geometric mean over units of challenger / champion, of the weighted quantile loss; below 1 is better. */
   ratio: number;
   units: number;
@@ -37,8 +39,10 @@ export function judge(champion: ModelScore, challenger: ModelScore): Judgement {
   const variance = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / Math.max(1, units - 1);
   const ratio = Math.exp(mean);
   const upper = Math.exp(mean + CRITICAL * Math.sqrt(variance / Math.max(1, units)));
+  const enough = units >= LEAST_UNITS;
   const say = (better: boolean, why: string): Judgement => ({
     better,
+    enough,
     ratio,
     units,
     detail: `${why} (loss ${ratio.toFixed(3)} × that of ${champion.model} over ${units} days of series)`,
@@ -46,7 +50,7 @@ export function judge(champion: ModelScore, challenger: ModelScore): Judgement {
   if (challenger.said < LEAST_SAID * Math.min(1, champion.said)) {
     return say(false, `it answers at ${(challenger.said * 100).toFixed(0)} % of the bins alone`);
   }
-  if (units < LEAST_UNITS) return say(false, `too little to judge by: ${LEAST_UNITS} days of series are needed`);
+  if (!enough) return say(false, `too little to judge by: ${LEAST_UNITS} days of series are needed`);
   if (ratio > 1 - MARGIN) return say(false, 'it is not better by 1 %');
   const [worse, before] = [coverageError(challenger), coverageError(champion)];
   if (worse > before + COVERAGE_SLACK) {

@@ -79,6 +79,8 @@ export async function createWorkers(options: {
             }
           : {}),
         maxConcurrentActivityTaskExecutions: 40,
+        // A cancellation comes with the answer to a heartbeat: a fit that is called off ends soon.
+        maxHeartbeatThrottleInterval: '5s',
         shutdownGraceTime: '5s',
       }),
     ),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { RetrainActivities } from '../../activities/retrain-types.js';
 import type { Activities } from '../../activities/types.js';
 import { findTool } from '../../src/temporal/home.js';
 import { addSearchAttributes, ATTRIBUTE_NAMES } from '../../src/temporal/namespace.js';
@@ -13,7 +14,7 @@ export const BUNDLE = new URL('../../dist/workflow-bundle.js', import.meta.url).
  * and what one test leaves under way would keep the next from skipping.
  */
 export async function withWorker<T>(
-  activities: Activities,
+  activities: Activities | RetrainActivities,
   work: (environment: TestWorkflowEnvironment, taskQueue: string) => Promise<T>,
 ): Promise<T> {
   installOnce();
@@ -32,6 +33,8 @@ export async function withWorker<T>(
       workflowBundle: { code: readFileSync(BUNDLE, 'utf8') },
       activities: { ...activities },
       shutdownGraceTime: '100ms',
+      // A cancellation comes with the answer to a heartbeat.
+      maxHeartbeatThrottleInterval: '100ms',
     });
     return await worker.runUntil(() => work(environment, taskQueue));
   } finally {

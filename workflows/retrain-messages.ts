@@ -1,0 +1,72 @@
+import { defineQuery, defineSignal } from '@temporalio/workflow';
+import type { EpochSeconds, TimeScale } from '../src/domain/time.js';
+import type { Queues } from './messages.js';
+
+export const retrainWorkflowId = (scope: string): string => `retrain/${scope}`;
+
+export interface RetrainSettings {
+  /** Kinds of model, in the order in which they are trained. */
+  kinds: string[];
+  /** Seconds from the end of one run to the next. */
+  every: number;
+  /** Days of history to train on. */
+  days: number;
+  /** Seconds at the end of the data that neither champion nor challenger is fitted on. */
+  holdOut: number;
+  /** Seconds that a challenger is scored beside the champion before it takes its place; 0 for none. */
+  shadow: number;
+  /** Quantile levels, ascending. */
+  levels: number[];
+  /** Seconds ahead that the models answer. */
+  horizon: number;
+  seed: number;
+  /** Series to train on, at most. */
+  mostSeries: number;
+}
+
+export interface RetrainInput {
+  scope: string;
+  /** The account of a scope of its own; null for the models of all. */
+  account: string | null;
+  settings: RetrainSettings;
+  scale: TimeScale;
+  queues: Pick<Queues, 'compute'>;
+  /** Present after continue-as-new. */
+  state?: RetrainState;
+}
+
+/** A challenger that is scored beside the champion and not used. */
+export interface Shadow {
+  kind: string;
+  id: string;
+  since: EpochSeconds;
+  until: EpochSeconds;
+}
+
+export type RetrainPhase = 'waiting' | 'gathering' | 'training' | 'comparing' | 'stopping';
+
+/** Everything that the workflow carries from run to run: plain JSON, bounded in size. */
+export interface RetrainState {
+  /** 1 for the first. */
+  run: number;
+  phase: RetrainPhase;
+  /** What it is doing, in words. */
+  detail: string;
+  nextRunAt: EpochSeconds;
+  lastRunAt: EpochSeconds | null;
+  shadows: Shadow[];
+  /** Newest first. */
+  log: { at: EpochSeconds; text: string }[];
+}
+
+export type RetrainStatus = RetrainState & { scope: string; settings: RetrainSettings; now: EpochSeconds };
+
+/** Begin a run now. */
+export const retrainNowSignal = defineSignal<[{ author: string; reason: string }]>('retrain-now');
+/** The data have changed their ways: train soon, but not again and again. */
+export const driftSignal = defineSignal<[{ reason: string }]>('drift');
+/** End the run that is under way; the next one comes at its time. */
+export const cancelRunSignal = defineSignal<[{ author: string }]>('cancel-run');
+export const retrainSettingsSignal = defineSignal<[{ settings: RetrainSettings; author: string }]>('settings');
+export const stopRetrainSignal = defineSignal<[{ author: string }]>('stop');
+export const retrainStatusQuery = defineQuery<RetrainStatus>('status');
