@@ -4,6 +4,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, it } from 'vitest';
 import { codeOf, createBinning, MISSING } from '../../src/forecast/booster/bins.js';
 import { parseBooster, predictRow, serialiseBooster, type Booster } from '../../src/forecast/booster/booster.js';
+import { createGrower } from '../../src/forecast/booster/grow.js';
 import { bestSplit, fillHistogram, STRIDE, UNIT } from '../../src/forecast/booster/histogram.js';
 import { quantileOf } from '../../src/forecast/booster/order-statistic.js';
 import { BOOSTER_DEFAULTS, trainBooster, type TrainingRows } from '../../src/forecast/booster/train.js';
@@ -217,6 +218,65 @@ describe('the parts of a fit', () => {
           );
         },
       ),
+    );
+  });
+
+  it('a tree is the one that counting every leaf afresh would grow', () => {
+    const rows = 400;
+    fc.assert(
+      fc.property(fc.nat(1000), fc.integer({ min: 2, max: 12 }), (seed, leaves) => {
+        const random = xoroshiro128plus(seed);
+        const draw = (most: number): number => Math.floor(uniformFloat64(random) * most);
+        const codes = Uint8Array.from({ length: 3 * rows }, () => (draw(10) === 0 ? MISSING : draw(8)));
+        const gradients = Uint8Array.from({ length: rows }, (_, row) => ((codes[row] ?? 0) > 3 ? draw(4) : draw(3)));
+        const rules = { minLeaf: 9, l2: 1, minGain: 1e-6, leaves };
+        const binsOf = Int32Array.of(8, 8, 8);
+        const grower = createGrower({ rows, columns: 3, codes, binsOf }, rules);
+        // A tree before it, so that buffers are not fresh.
+        grower.grow(
+          Int32Array.from({ length: rows }, (_, k) => k),
+          rows,
+          gradients.map((one) => 3 - one),
+          1,
+          [0, 2],
+        );
+        const sample = Int32Array.from({ length: rows }, (_, k) => k);
+        const tree = grower.grow(sample, rows, gradients, 1, [0, 1, 2]);
+
+        const split = (members: readonly number[]): ReturnType<typeof bestSplit> => {
+          const histogram = new Float64Array(3 * STRIDE);
+          const packed = Float64Array.from(members, (row) => 1 + UNIT * (gradients[row] ?? 0));
+          fillHistogram(histogram, codes, rows, [0, 1, 2], Int32Array.from(members), 0, members.length, packed);
+          return bestSplit(
+            histogram,
+            [0, 1, 2],
+            binsOf,
+            packed.reduce((a, b) => a + b, 0),
+            1,
+            rules,
+          );
+        };
+        let parts: number[][] = [Array.from({ length: rows }, (_, k) => k)];
+        const asked: number[] = [];
+        while (parts.length < leaves) {
+          const splits = parts.map((part) => (part.length < 18 ? null : split(part)));
+          const gains = splits.map((one) => one?.gain ?? Number.NEGATIVE_INFINITY);
+          const k = gains.indexOf(Math.max(...gains));
+          const best = splits[k];
+          if (best === null || best === undefined || best.column < 0) break;
+          asked.push(best.column);
+          const goesLeft = (row: number): boolean => {
+            const code = codes[best.column * rows + row] ?? 0;
+            return code === MISSING ? best.missingLeft : code <= best.bin;
+          };
+          const part = parts[k] ?? [];
+          parts = [...parts.with(k, part.filter(goesLeft)), part.filter((row) => !goesLeft(row))];
+        }
+        expect(tree.column).toEqual(asked);
+        const grown = parts.map((_, k) => [...sample.subarray(grower.begins[k], grower.ends[k])]);
+        expect(grown).toEqual(parts);
+      }),
+      { numRuns: 30 },
     );
   });
 
