@@ -5,7 +5,7 @@ import { isoTime, type EpochSeconds } from '../domain/time.js';
 import { calendarOf } from './calendar.js';
 import { createEnsemble, type Ensemble } from './ensemble.js';
 import { createGate } from './gate.js';
-import { COARSE_MODELS, MODELS } from './models/registry.js';
+import { COARSE_MODELS, modelsNamed } from './models/registry.js';
 import type { FitForecaster, FitOptions } from './port.js';
 import { SCALES } from './scales.js';
 import { createDependence, strideOf } from './scenarios/dependence.js';
@@ -68,7 +68,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
     horizon,
     levels,
     calendar,
-    models: MODELS,
+    models: modelsNamed(options.models),
     scales: SCALES,
     exactly: [options.leadSteps],
   });

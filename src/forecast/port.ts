@@ -16,6 +16,8 @@ export interface FitOptions {
   horizon: number;
   /** Longer horizons in coarser bins, in seconds: hourly for a day and for a week. */
   coarse?: readonly { step: number; horizon: number }[];
+  /** Names of the models of the series' own step, instead of the default ones. */
+  models?: readonly string[];
   /** Learn how the bins of one forecast hang together, over so many steps (≤ horizon), for sample paths. */
   scenarios?: { steps: number };
   /** Seeds whatever is random in a fit; the same seed and data give the same fit. */

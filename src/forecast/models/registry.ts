@@ -1,3 +1,6 @@
+import { HeadroomError } from '../../domain/errors.js';
+import { arima } from './arima.js';
+import { hourOfWeek } from './hour-of-week.js';
 import type { ModelEntry } from './model.js';
 import { mstl } from './mstl.js';
 import { persistence } from './persistence.js';
@@ -22,3 +25,53 @@ export const MODELS: readonly ModelEntry[] = [
 
 /** The models of the coarser resolutions: cheap ones only, since they run beside the fine ones. */
 export const COARSE_MODELS: readonly ModelEntry[] = [persistence, seasonalNaiveDay, seasonalNaiveWeek, regression];
+
+/** Models that are there by name alone: they cost more than they bring on the traces (docs/forecast.md has the figures). */
+const SELECTABLE: readonly ModelEntry[] = [
+  // Lags and shocks of the series, of its steps or of its change since yesterday.
+  arima,
+  // The local hour of the week, by Bayes.
+  hourOfWeek,
+];
+
+/** Models whose library is loaded on demand. */
+const LOADED: Record<string, () => Promise<ModelEntry>> = {
+  // A bending trend with Fourier seasons, by Stan.
+  prophet: async () => (await import('./prophet.js')).prophet,
+};
+const loaded = new Map<string, ModelEntry>();
+
+/** Every name that {@link modelsNamed} knows. */
+export const modelNames = (): string[] => [
+  ...[...MODELS, ...SELECTABLE].map(({ name }) => name),
+  ...Object.keys(LOADED),
+];
+
+/** Loads what the models with these names need; once a thread. Names that need nothing are passed over. */
+export async function loadModels(names: readonly string[] = []): Promise<void> {
+  for (const name of names) {
+    const load = LOADED[name];
+    if (load !== undefined && !loaded.has(name)) loaded.set(name, await load());
+  }
+}
+
+/**
+ * The models of a series' own step: the default ones, or those named, in the registry's order.
+ * @throws HeadroomError `invalid-input` on a name that does not exist, or whose library was not loaded.
+ */
+export function modelsNamed(names?: readonly string[]): readonly ModelEntry[] {
+  if (names === undefined) return MODELS;
+  const known = [...MODELS, ...SELECTABLE, ...loaded.values()];
+  for (const name of names) {
+    if (known.some((entry) => entry.name === name)) continue;
+    const isLoadable = name in LOADED;
+    throw new HeadroomError({
+      kind: 'invalid-input',
+      component: 'forecast/models',
+      action: `choosing the model "${name}"`,
+      problem: isLoadable ? 'its library was not loaded' : 'there is no such model',
+      remedy: isLoadable ? 'call loadModels first' : `there are: ${modelNames().join(', ')}`,
+    });
+  }
+  return known.filter((entry) => names.includes(entry.name));
+}
