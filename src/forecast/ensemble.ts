@@ -4,6 +4,8 @@ import type { EpochSeconds } from '../domain/time.js';
 import { chooseAnchors } from './anchors.js';
 import type { Calendar } from './calendar.js';
 import { createCalibration } from './conformal.js';
+import type { GlobalModel } from './global.js';
+import { createGlobalBank } from './global-bank.js';
 import { createHistory } from './history.js';
 import { readLevel, straighten } from './levels.js';
 import type { Model, ModelEntry } from './models/model.js';
@@ -20,14 +22,26 @@ const REFRESH = 4;
 /** No single bin moves a weight by more than this. */
 const LARGEST_GAIN = 4;
 const DEGENERATE = 1000;
+/**
+ * Share of a member's own loss in its gain where it is far off, the rest being the gradient of the ensemble's. The
+ * gradient alone finds the best combination, but a calibrated ensemble's is zero on average, and would not tell a member
+ * that is hundreds of spreads away from one that is right.
+ */
+const OWN_LOSS = 1;
+/** Spreads from the ensemble at which half of that applies. */
+const FAR = 50;
 /** No quantile goes beyond this many times the (slowly forgotten) peak; a young series has not seen its peak yet. */
 const FARTHEST = 3;
 const FARTHEST_YOUNG = 10;
 
-/** One way to forecast quantiles: a model's middle, with its residuals relative to a scale. */
+/**
+ * One way to forecast quantiles: a model's middle, with its residuals relative to a scale. A global model says quantiles
+ * itself: they are taken as `stated`, and beside it their `own` width is a scale, on which its errors are learnt like
+ * those of the others, so that one whose shape is off for this series is put right.
+ */
 interface Member {
   model: number;
-  scale: Scale;
+  scale: Scale | 'own' | 'stated';
   /** First of its rows in the sketches. */
   row: number;
   states: number;
@@ -41,6 +55,8 @@ export interface EnsembleOptions {
   models: readonly ModelEntry[];
   /** Scales that each model stands with. */
   scales: readonly Scale[];
+  /** Models trained on many series; they are asked once {@link Ensemble.prepare} was called. */
+  globals?: readonly GlobalModel[];
   /** Horizons that must be learnt exactly, beside those chosen by default. */
   exactly: readonly number[];
 }
@@ -61,6 +77,11 @@ export interface Ensemble {
   /** Takes the next bin; `onScored` sees what had been stated for it. */
   observe(label: EpochSeconds, value: number, censored: boolean, onScored?: (scored: Scored) => void): void;
   forecast(horizon: number, levels: readonly number[]): QuantileForecast;
+  /**
+   * Announces the values of the next bins, for the global models to answer for all of them in one batch (nothing else
+   * looks at them), and wakes those models up.
+   */
+  prepare(values: Float64Array): void;
   /** Lets the models that need a whole window learn from one; it ends with the last bin. */
   fit(window: Series): void;
   /** Known bins taken in. */
@@ -74,7 +95,12 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const anchors = chooseAnchors(options.horizon, options.exactly);
   const A = anchors.length;
   const binsPerDay = DAY / step;
-  const history = createHistory(step, Math.ceil(Math.min(2016, Math.max(64, 7 * binsPerDay))) + 1);
+  const globals = options.globals ?? [];
+  const G = globals.length;
+  const history = createHistory(
+    step,
+    Math.max(Math.ceil(Math.min(2016, Math.max(64, 7 * binsPerDay))) + 1, ...globals.map((one) => one.context)),
+  );
   const context = { step, calendar, anchors, history };
   const entries = options.models.flatMap((entry): { model: Model; scales: readonly Scale[] }[] => {
     const model = entry.create(context);
@@ -82,30 +108,45 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     return model === null ? [] : [{ model, scales }];
   });
   const models = entries.map(({ model }) => model);
-  const M = models.length;
+  // Global models come after the others.
+  const M = models.length + G;
+  const firstGlobal = models.length;
+  const names = [...models, ...globals].map(({ name }) => name);
   // Each member's residual distributions: one an anchor, or one an anchor and state.
   let rows = 0;
-  const members = entries.flatMap((entry, model) =>
-    entry.scales.map((scale): Member => {
-      const member = { model, scale, row: rows, states: scale === 'state' ? STATES : 1 };
+  const standing = [
+    ...entries.map(({ scales }): readonly Member['scale'][] => scales),
+    ...globals.map((): readonly Member['scale'][] => ['own', 'stated']),
+  ];
+  const members = standing.flatMap((each, model) =>
+    each.map((scale): Member => {
+      const member = { model, scale, row: rows, states: scale === 'state' ? STATES : scale === 'stated' ? 0 : 1 };
       rows += member.states * A;
       return member;
     }),
   );
   const rowOf = (member: Member, anchor: number, state: number): number =>
-    member.row + anchor * member.states + (member.states === 1 ? 0 : state);
+    member.row + anchor * member.states + (member.states === STATES ? state : 0);
   const Q = members.length;
-  const scales = createScaleBank({ models: M, anchors, binsPerDay, calendar });
+  const scales = createScaleBank({ models: firstGlobal, anchors, binsPerDay, calendar });
   const halfLife = Math.max(200, Math.min(10 * binsPerDay, 3000));
   const sketches = createSketchBank(rows, levels, { halfLife, prior: 20 });
-  const weightBank = createWeightBank(A * L, Q, { halfLife: Math.max(100, Math.min(4 * binsPerDay, 1200)) });
+  const weightBank = createWeightBank(A * L, Q, {
+    halfLife: Math.max(100, Math.min(4 * binsPerDay, 1200)),
+    finished: members.map(({ states }) => states === 0),
+  });
   const calibration = createCalibration(anchors, levels);
   const low = levels.indexOf(0.1);
   const high = levels.indexOf(0.9);
   const middleLevel = levels.indexOf(0.5);
 
+  const bank = createGlobalBank({ globals, levels, anchors, step, calendar, history });
+  /** Global models are asked only once somebody has prepared for it: they cost more than all others together. */
+  let asking = false;
+  const globalStated = new Float64Array(G * L);
+
   // What was forecast and not yet scored: a ring for each anchor, as long as the anchor.
-  const width = M + Q + 2 * L + 2;
+  const width = M + Q + (G + 2) * L + 2;
   const rings = anchors.map((ahead) => new Float32Array(ahead * width).fill(Number.NaN));
   const ringOrigins = anchors.map((ahead) => new Float64Array(ahead).fill(Number.NaN));
   const standard = new Float32Array(rows * L);
@@ -119,17 +160,33 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   let known = 0;
   let peak = 0;
   const peakKeep = 2 ** (-1 / Math.max(100, 7 * binsPerDay));
-  let sinceRefresh = Number.POSITIVE_INFINITY;
+  let sinceRefresh = REFRESH;
 
+  const wakes = (model: number): boolean =>
+    model < firstGlobal
+      ? !Number.isNaN(models[model]?.predict(lastKnown + step, 1) ?? Number.NaN)
+      : asking && bank.read(model - firstGlobal, lastBin + step, globalStated, (model - firstGlobal) * L);
   const refresh = (): void => {
     for (let row = 0; row < rows; row++) sketches.quantiles(row, standard, row * L);
     for (let q = 0; q < Q; q++) {
-      awake[q] = !Number.isNaN(models[members[q]?.model ?? 0]?.predict(lastKnown + step, 1) ?? Number.NaN);
+      awake[q] = wakes(members[q]?.model ?? 0);
     }
     for (let cell = 0; cell < A * L; cell++) {
       weightBank.weights(cell, awake, weightRow);
       memberWeights.set(weightRow, cell * Q);
     }
+  };
+
+  const scaleBetween = (
+    kind: Scale,
+    model: number,
+    lower: number,
+    upper: number,
+    share: number,
+    target: EpochSeconds,
+  ): number => {
+    const near = scales.scale(kind, model, lower, target);
+    return lower === upper ? near : near + share * (scales.scale(kind, model, upper, target) - near);
   };
 
   /** Quantiles before calibration, for a target `ahead` bins after the last known one, between two anchors. */
@@ -147,7 +204,11 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const lower = from > ahead && upper > 0 ? upper - 1 : upper;
     const to = anchors[lower] ?? 1;
     const share = lower === upper ? 1 : (ahead - to) / (from - to);
-    for (let m = 0; m < M; m++) point[m] = models[m]?.predict(target, ahead) ?? Number.NaN;
+    for (let m = 0; m < firstGlobal; m++) point[m] = models[m]?.predict(target, ahead) ?? Number.NaN;
+    for (let g = 0; g < G; g++) {
+      const says = asking && bank.read(g, target, globalStated, g * L);
+      point[firstGlobal + g] = says ? (globalStated[g * L + middleLevel] ?? Number.NaN) : Number.NaN;
+    }
     raw.fill(0);
     const state = states.current();
     const sums = stated.fill(0);
@@ -158,9 +219,11 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         memberScale[q] = Number.NaN;
         continue;
       }
-      const near = scales.scale(member.scale, member.model, lower, target);
-      const far = lower === upper ? near : scales.scale(member.scale, member.model, upper, target);
-      const scale = (near + share * (far - near)) * stretch;
+      const said = (member.model - firstGlobal) * L;
+      const scale =
+        member.scale === 'stated' || member.scale === 'own'
+          ? scales.atLeast((globalStated[said + high] ?? 0) - (globalStated[said + low] ?? 0))
+          : stretch * scaleBetween(member.scale, member.model, lower, upper, share, target);
       memberScale[q] = scale;
       const nearRow = rowOf(member, lower, state) * L;
       const farRow = rowOf(member, upper, state) * L;
@@ -170,7 +233,9 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         const wNear = memberWeights[(lower * L + l) * Q + q] ?? 0;
         const wFar = memberWeights[(upper * L + l) * Q + q] ?? 0;
         const weight = wNear + share * (wFar - wNear);
-        raw[l] = (raw[l] ?? 0) + weight * Math.max(0, middle + scale * (zNear + share * (zFar - zNear)));
+        const quantile =
+          member.states === 0 ? (globalStated[said + l] ?? 0) : middle + scale * (zNear + share * (zFar - zNear));
+        raw[l] = (raw[l] ?? 0) + weight * Math.max(0, quantile);
         sums[l] = (sums[l] ?? 0) + weight;
       }
     }
@@ -203,6 +268,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const settled = ring[base] === 1;
     const state = ring[base + 1] ?? 0;
     const statedAt = base + 2 + M + Q + L;
+    const globalAt = statedAt + L;
     // Each level's correction is judged by its own value, not by what a neighbour raised it to: otherwise two
     // corrections that crossed would drive each other away for ever.
     const ownAt = ring.subarray(statedAt, statedAt + L);
@@ -223,21 +289,29 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       if (member === undefined || Number.isNaN(middle) || Number.isNaN(scale)) continue;
       const row = rowOf(member, anchor, state) * L;
       for (let l = 0; l < L; l++) {
-        const quantile = Math.max(0, middle + scale * (standard[row + l] ?? 0));
+        const quantile =
+          member.states === 0
+            ? (ring[globalAt + (member.model - firstGlobal) * L + l] ?? 0)
+            : Math.max(0, middle + scale * (standard[row + l] ?? 0));
         // A bound that the ensemble already covers says nothing of where demand was.
         const ensemble = ring[base + 2 + M + Q + l] ?? 0;
         const below = value <= ensemble;
         if (censored && below) continue;
         const slope = (below ? 1 : 0) - (levels[l] ?? 0.5);
-        const gain = (slope * (ensemble - quantile)) / unit;
+        const level = levels[l] ?? 0.5;
+        const linear = slope * (ensemble - quantile);
+        const real = slope * (ensemble - value) - (value <= quantile ? 1 - level : level) * Math.abs(value - quantile);
+        const far = Math.abs(ensemble - quantile) / unit;
+        const gain = (linear + (OWN_LOSS * far * (real - linear)) / (FAR + far)) / unit;
         weightBank.score(anchor * L + l, q, Math.max(-LARGEST_GAIN, Math.min(LARGEST_GAIN, gain)));
       }
+      if (member.states === 0) continue;
       const residual = value - middle;
       // Where a residual is thousands of scales, the scale was wrong, and says nothing of the shape.
       if (Math.abs(residual) > DEGENERATE * scale) continue;
       if (!censored || residual > 0) sketches.add(rowOf(member, anchor, state), residual / scale, censored);
     }
-    for (let m = 0; m < M; m++) {
+    for (let m = 0; m < firstGlobal; m++) {
       const residual = value - (ring[base + 2 + m] ?? Number.NaN);
       if (!Number.isNaN(residual) && (!censored || residual > 0)) scales.learn(m, anchor, label, residual);
     }
@@ -270,6 +344,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       ring.set(point, base + 2);
       ring.set(memberScale, base + 2 + M);
       ring.set(raw, base + 2 + M + Q);
+      ring.set(globalStated, base + 2 + M + Q + 2 * L);
       // What is kept in float32 must not fall below what was stated.
       for (let l = 0; l < L; l++) ring[base + 2 + M + Q + L + l] = (own[l] ?? 0) * (1 + 2e-7);
     }
@@ -304,12 +379,19 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         for (const model of models) model.observe(label, taken);
         lastKnown = label;
         known++;
-        if (++sinceRefresh >= REFRESH) {
-          refresh();
-          sinceRefresh = 0;
-        }
+        sinceRefresh++;
+      }
+      if (asking) bank.moveTo(label);
+      if (sinceRefresh >= REFRESH) {
+        refresh();
+        sinceRefresh = 0;
       }
       if (known > 0) remember(label);
+    },
+    prepare(values) {
+      if (G === 0) return;
+      asking = true;
+      bank.prepare(lastBin + step, values);
     },
     fit(window) {
       for (const model of models) model.fit?.(window);
@@ -318,6 +400,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     forecast(horizon, asked) {
       const gap = Math.round((lastBin - lastKnown) / step);
       const quantiles: number[][] = [];
+      if (asking) bank.ask(horizon);
       for (let ahead = 1; ahead <= horizon; ahead++) {
         combine(lastBin + ahead * step, ahead + gap);
         quantiles.push(asked.map((level) => readLevel(levels, stated, level)));
@@ -338,6 +421,6 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         total += weight;
       }
     }
-    return Object.fromEntries(models.map((model, m) => [model.name, (sums[m] ?? 0) / total]));
+    return Object.fromEntries(names.map((name, m) => [name, (sums[m] ?? 0) / total]));
   }
 }

@@ -19,6 +19,11 @@ const COLD_BINS = 24;
  * that capacity was set to, that bin is a miss and not a tie.
  */
 const ABOVE = 1e-6;
+/** Global models are asked over the last week of a fit, or so many bins: enough to weigh them and to learn their errors. */
+const GLOBAL_SPAN = 7 * DAY;
+const GLOBAL_BINS = 1000;
+/** Origins that they are asked for at once. */
+const BATCH = 128;
 /** Beyond this a value is no demand but a mistake; it also keeps float32 from overflowing. */
 const LARGEST = 1e30;
 
@@ -70,6 +75,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
     calendar,
     models: modelsNamed(options.models),
     scales: SCALES,
+    ...(options.globals === undefined ? {} : { globals: options.globals }),
     exactly: [options.leadSteps],
   });
   const levelAt = fine.levels.indexOf(options.level);
@@ -136,8 +142,10 @@ export const fitForecaster: FitForecaster = (series, options) => {
   // What needs a whole window is fitted on the first half and then rolls through the second like everything else, so
   // that weights, residuals and calibration come from bins that it had not seen; the last fit is the one that serves.
   const half = Math.floor(series.values.length / 2);
+  const asked = Math.max(0, series.values.length - Math.max(GLOBAL_BINS, Math.ceil(GLOBAL_SPAN / step)));
   series.values.forEach((value, index) => {
     if (index === half) fine.fit(sliceSeries(series, 0, half));
+    if (index >= asked && (index - asked) % BATCH === 0) fine.prepare(series.values.subarray(index, index + BATCH));
     take(binLabel(series, index), value, series.censored[index] === 1);
   });
   fine.fit(series);

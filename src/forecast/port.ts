@@ -1,6 +1,7 @@
 import type { GateState, QuantileForecast } from '../domain/forecast.js';
 import type { Series } from '../domain/series.js';
 import type { Dependence } from './scenarios/dependence.js';
+import type { GlobalModel } from './global.js';
 
 /** What a fit may assume about its series. */
 export interface FitOptions {
@@ -20,6 +21,8 @@ export interface FitOptions {
   models?: readonly string[];
   /** Learn how the bins of one forecast hang together, over so many steps (≤ horizon), for sample paths. */
   scenarios?: { steps: number };
+  /** Trained models that join the ensemble at the series' own step. */
+  globals?: readonly GlobalModel[];
   /** Seeds whatever is random in a fit; the same seed and data give the same fit. */
   seed?: number;
 }

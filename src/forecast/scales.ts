@@ -19,6 +19,8 @@ const SLOTS = 48;
 export interface ScaleBank {
   /** The scale for bin `target`: > 0, whatever was seen. */
   scale(kind: Scale, model: number, anchor: number, target: EpochSeconds): number;
+  /** A width that a model states, no less than the least scale. */
+  atLeast(width: number): number;
   /** Learns that the model was off by `residual` (in units of the series) at `label`. */
   learn(model: number, anchor: number, label: EpochSeconds, residual: number): void;
   /** Follows the level of the series: the least scale is a share of it. */
@@ -58,6 +60,7 @@ export function createScaleBank(options: {
       }
       return Math.max(value, least());
     },
+    atLeast: (width) => Math.max(width, least()),
     learn(model, anchor, label, residual) {
       const row = model * anchors.length + anchor;
       const n = (seen[row] = (seen[row] ?? 0) + 1);

@@ -7,6 +7,8 @@
 
 /** Scores after which a member counts half of what its gains say. */
 const APPRENTICE = 100;
+/** The weight, in scores, of one that was never judged. */
+const NOVICE = 1e-4;
 
 /** What the members have won and lost against the ensemble at every (anchor, level), and the weights they earn. */
 export interface WeightBank {
@@ -19,13 +21,21 @@ export interface WeightBank {
   weights(cell: number, awake: readonly boolean[], out: Float64Array): void;
 }
 
-/** @param options.halfLife scored bins until a gain counts half. */
-export function createWeightBank(cells: number, members: number, options: { halfLife: number }): WeightBank {
+/**
+ * @param options.halfLife scored bins until a gain counts half.
+ * @param options.finished members that have no shape to learn, and are judged from their first bin on.
+ */
+export function createWeightBank(
+  cells: number,
+  members: number,
+  options: { halfLife: number; finished?: readonly boolean[] },
+): WeightBank {
   const gains = new Float32Array(cells * members);
   const squares = new Float32Array(cells * members);
   const largest = new Float32Array(cells * members);
   const scored = new Uint16Array(cells * members);
   const keep = 2 ** (-1 / options.halfLife);
+  const graceOf = (member: number): number => (options.finished?.[member] === true ? 0 : APPRENTICE / 4);
   const logMembers = Math.log(Math.max(2, members));
   return {
     score(cell, member, gain) {
@@ -33,7 +43,7 @@ export function createWeightBank(cells: number, members: number, options: { half
       const times = Math.min(60_000, (scored[at] ?? 0) + 1);
       scored[at] = times;
       // Its first residuals shape its quantiles: judging those would be judging the wide guess before them.
-      if (times <= APPRENTICE / 4) return;
+      if (times <= graceOf(member)) return;
       const variance = (squares[at] ?? 0) * keep + gain * gain;
       squares[at] = variance;
       const most = Math.max((largest[at] ?? 0) * keep, Math.abs(gain));
@@ -55,9 +65,10 @@ export function createWeightBank(cells: number, members: number, options: { half
       }
       let sum = 0;
       for (let m = 0; m < members; m++) {
-        // One that joins late has neither won nor lost, and must not be taken at its word for it.
-        const times = scored[base + m] ?? 0;
-        sum += out[m] = Math.exp((out[m] ?? 0) - top) * ((times + 0.01) / (times + APPRENTICE));
+        // One that joins late has neither won nor lost, and must not be taken at its word for it: a wild one would
+        // shake the others' gains for days.
+        const judged = Math.max(0, (scored[base + m] ?? 0) - graceOf(m));
+        sum += out[m] = Math.exp((out[m] ?? 0) - top) * ((judged + NOVICE) / (judged + APPRENTICE));
       }
       for (let m = 0; m < members; m++) out[m] = sum > 0 ? (out[m] ?? 0) / sum : 0;
     },

@@ -1,0 +1,142 @@
+import type { EpochSeconds } from '../domain/time.js';
+import type { Calendar } from './calendar.js';
+import type { GlobalModel, GlobalRequest } from './global.js';
+import type { History } from './history.js';
+import { readLevel } from './levels.js';
+
+/** What the global models say of one series, at the ensemble's levels. */
+export interface GlobalBank {
+  /**
+   * Announces the values of the next bins, so that the models answer for all these origins in one batch. A bin reaches
+   * no forecast from an origin before it. Without it, they are asked origin by origin.
+   */
+  prepare(next: EpochSeconds, values: Float64Array): void;
+  /** Moves on to an origin, whose value the history holds already. */
+  moveTo(origin: EpochSeconds): void;
+  /** Asks for more steps ahead of the present origin than the anchors. */
+  ask(horizon: number): void;
+  /**
+   * Quantiles of bin `target` by model `g`, at the ensemble's levels, into `out` from `at`; linear between two steps
+   * that were asked for. False, and nothing written, where the model has nothing to say.
+   */
+  read(g: number, target: EpochSeconds, out: Float64Array, at: number): boolean;
+}
+
+/** Steps ahead beyond the dense ones are asked for in strides, so that a day of them costs little more than two hours. */
+const DENSE = 24;
+const SPARSE = 48;
+
+/** Every step at first, then at most {@link SPARSE} more, the last one among them. */
+function stepsTo(horizon: number): number[] {
+  const steps = Array.from({ length: Math.min(DENSE, horizon) }, (_, k) => k + 1);
+  const stride = Math.max(1, Math.ceil((horizon - DENSE) / SPARSE));
+  for (let step = DENSE + stride; step < horizon; step += stride) steps.push(step);
+  if (horizon > DENSE) steps.push(horizon);
+  return steps;
+}
+
+export function createGlobalBank(options: {
+  globals: readonly GlobalModel[];
+  /** The ensemble's, ascending. */
+  levels: readonly number[];
+  anchors: readonly number[];
+  step: number;
+  calendar: Calendar;
+  history: History;
+}): GlobalBank {
+  const { globals, levels, anchors, step, calendar, history } = options;
+  const L = levels.length;
+  const context = Math.max(1, ...globals.map((model) => model.context));
+  let origin = Number.NaN;
+  let aheads: readonly number[] = anchors;
+  /** Of each model, [ahead][level]. */
+  let answers: Float64Array[] = globals.map(() => new Float64Array(0));
+  /** What was answered ahead of time: of each model, [origin][ahead][level]; the first origin's label. */
+  let prepared: { from: EpochSeconds; count: number; answers: Float64Array[] } | null = null;
+
+  /** The model's answers to requests, at the ensemble's levels. */
+  const answer = (model: GlobalModel, requests: readonly GlobalRequest[], asked: readonly number[]): Float64Array => {
+    const given = model.predict(requests, asked);
+    const K = model.levels.length;
+    const own = new Float64Array(K);
+    const rows = requests.length * asked.length;
+    const out = new Float64Array(rows * L).fill(Number.NaN);
+    for (let row = 0; row < rows; row++) {
+      let whole = true;
+      for (let k = 0; k < K; k++) {
+        const value = given[row * K + k] ?? Number.NaN;
+        if (!Number.isFinite(value)) whole = false;
+        own[k] = Math.max(value, k > 0 ? (own[k - 1] ?? 0) : 0);
+      }
+      if (!whole) continue;
+      let below = 0;
+      for (let l = 0; l < L; l++) {
+        // Tails beyond the model's own levels are read on, and must not fall back.
+        below = Math.max(below, readLevel(model.levels, own, levels[l] ?? 0.5));
+        out[row * L + l] = below;
+      }
+    }
+    return out;
+  };
+
+  const requestAt = (label: EpochSeconds): GlobalRequest => {
+    const values = new Float32Array(context);
+    for (let k = 0; k < context; k++) values[k] = history.at(label - (context - 1 - k) * step);
+    return { values: values.subarray(firstKnown(values)), origin: label, step, calendar };
+  };
+
+  return {
+    prepare(next, values) {
+      const count = values.length;
+      const joined = new Float32Array(context + count).fill(Number.NaN);
+      for (let k = 1; k <= context; k++) joined[context - k] = history.at(next - k * step);
+      joined.set(values, context);
+      const requests = Array.from({ length: count }, (_, k): GlobalRequest => {
+        const window = joined.subarray(k + 1, k + 1 + context);
+        return { values: window.subarray(firstKnown(window)), origin: next + k * step, step, calendar };
+      });
+      prepared = { from: next, count, answers: globals.map((model) => answer(model, requests, anchors)) };
+    },
+    moveTo(label) {
+      origin = label;
+      aheads = anchors;
+      const index = prepared === null ? -1 : Math.round((label - prepared.from) / step);
+      if (prepared !== null && index >= 0 && index < prepared.count) {
+        const size = anchors.length * L;
+        answers = prepared.answers.map((one) => one.subarray(index * size, (index + 1) * size));
+        return;
+      }
+      prepared = null;
+      const request = requestAt(label);
+      answers = globals.map((model) => answer(model, [request], anchors));
+    },
+    ask(horizon) {
+      if (Number.isNaN(origin)) return;
+      aheads = stepsTo(horizon);
+      const request = requestAt(origin);
+      answers = globals.map((model) => answer(model, [request], aheads));
+    },
+    read(g, target, out, at) {
+      const rows = answers[g];
+      const ahead = Math.round((target - origin) / step);
+      const upper = aheads.findIndex((one) => one >= ahead);
+      if (rows === undefined || rows.length === 0 || upper === -1 || !(ahead >= 1)) return false;
+      const far = aheads[upper] ?? 1;
+      const lower = far > ahead && upper > 0 ? upper - 1 : upper;
+      const near = aheads[lower] ?? 1;
+      const share = lower === upper ? 1 : (ahead - near) / (far - near);
+      if (Number.isNaN(rows[lower * L]) || Number.isNaN(rows[upper * L])) return false;
+      for (let l = 0; l < L; l++) {
+        const from = rows[lower * L + l] ?? 0;
+        out[at + l] = from + share * ((rows[upper * L + l] ?? 0) - from);
+      }
+      return true;
+    },
+  };
+}
+
+/** Index of the first value that is known; the last one where none is. */
+function firstKnown(values: Float32Array): number {
+  const first = values.findIndex((value) => !Number.isNaN(value));
+  return first === -1 ? Math.max(0, values.length - 1) : first;
+}
