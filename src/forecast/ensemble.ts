@@ -23,12 +23,10 @@ const REFRESH = 4;
 const LARGEST_GAIN = 4;
 const DEGENERATE = 1000;
 /**
- * Share of a member's own loss in its gain where it is far off, the rest being the gradient of the ensemble's. The
- * gradient alone finds the best combination, but a calibrated ensemble's is zero on average, and would not tell a member
- * that is hundreds of spreads away from one that is right.
+ * Spreads between a member and the ensemble at which half of its gain is its own loss, the rest being the gradient of
+ * the ensemble's. The gradient alone finds the best combination, but a calibrated ensemble's is zero on average, and
+ * would not tell a member that is hundreds of spreads away from one that is right.
  */
-const OWN_LOSS = 1;
-/** Spreads from the ensemble at which half of that applies. */
 const FAR = 50;
 /** No quantile goes beyond this many times the (slowly forgotten) peak; a young series has not seen its peak yet. */
 const FARTHEST = 3;
@@ -302,7 +300,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         const linear = slope * (ensemble - quantile);
         const real = slope * (ensemble - value) - (value <= quantile ? 1 - level : level) * Math.abs(value - quantile);
         const far = Math.abs(ensemble - quantile) / unit;
-        const gain = (linear + (OWN_LOSS * far * (real - linear)) / (FAR + far)) / unit;
+        const gain = (linear + (far * (real - linear)) / (FAR + far)) / unit;
         weightBank.score(anchor * L + l, q, Math.max(-LARGEST_GAIN, Math.min(LARGEST_GAIN, gain)));
       }
       if (member.states === 0) continue;
