@@ -4,6 +4,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, it } from 'vitest';
 import { codeOf, createBinning, MISSING } from '../../src/forecast/booster/bins.js';
 import { parseBooster, predictRow, serialiseBooster, type Booster } from '../../src/forecast/booster/booster.js';
+import { FOREST_DEFAULTS, trainForest } from '../../src/forecast/booster/forest.js';
 import { createGrower } from '../../src/forecast/booster/grow.js';
 import { bestSplit, fillHistogram, STRIDE, UNIT } from '../../src/forecast/booster/histogram.js';
 import { quantileOf } from '../../src/forecast/booster/order-statistic.js';
@@ -88,6 +89,27 @@ describe('a fitted booster', () => {
     }
     expect(loss / least).toBeLessThan(bound);
     expect(loss / least).toBeGreaterThan(0.98);
+  });
+});
+
+describe('a fitted forest', () => {
+  const options = { ...FOREST_DEFAULTS, levels: LEVELS, trees: 30, leaves: 24, minLeaf: 30, columnShare: 1, seed: 3 };
+  const forest = trainForest(rowsOf(6000, 1), options);
+  it.each([
+    { name: 'low and narrow', row: [-0.5, -0.5, 0], wanted: [0.1, 0.5, 0.9] },
+    { name: 'high and wide', row: [0.5, 0.5, 0], wanted: [3.3, 4.5, 5.7] },
+    { name: 'missing and high', row: [0.5, Number.NaN, 0], wanted: [13.1, 13.5, 13.9] },
+  ])('knows the quantiles of $name', ({ row, wanted }) => {
+    predict(forest, row).forEach((value, k) => expect(Math.abs(value - (wanted[k] ?? 0))).toBeLessThan(0.35));
+  });
+  it('is the same again, as bytes too', () => {
+    expect(trainForest(rowsOf(6000, 1), options)).toEqual(forest);
+    expect(parseBooster(serialiseBooster(forest))).toEqual(forest);
+  });
+  it('of too few rows to part says their quantiles', () => {
+    const few = { matrix: { rows: 3, columns: 1, values: Float32Array.of(1, 2, 3) }, target: Float32Array.of(0, 1, 2) };
+    const said = predict(trainForest(few, { ...options, rowShare: 1 }), [2]);
+    [0.2, 1, 1.8].forEach((value, k) => expect(said[k]).toBeCloseTo(value, 5));
   });
 });
 

@@ -102,6 +102,19 @@ describe('the global booster', () => {
     expect([...together]).toEqual(requests.flatMap((request) => [...model.predict([request], [1, 9])]));
   });
 
+  it('is a forest where that is asked for, under its own name', () => {
+    const forest = { trees: 8, minLeaf: 20 };
+    const other = loadGlobalBooster(
+      trainGlobalBooster([seriesOf(1), seriesOf(2)], { ...OPTIONS, method: 'forest', forest }),
+    );
+    expect([model.name, other.name]).toEqual(['global-booster', 'global-forest']);
+    const values = Float32Array.from(day);
+    const request = { values, origin: START + (values.length - 1) * STEP, step: STEP, calendar: calendarOf('UTC') };
+    const median = other.levels.indexOf(0.5);
+    const said = other.predict([request], [DAY])[median] ?? 0;
+    expect(Math.abs(said - valueAt(9, day.length - 1 + DAY))).toBeLessThan(6);
+  });
+
   it('is trained again to the very same bytes', () => {
     const again = trainGlobalBooster(
       [1, 2, 3, 4, 5, 6].map((seed) => seriesOf(seed, seed)),

@@ -1,6 +1,7 @@
 import { errorsOf } from '../../domain/errors.js';
 import { createFeatureState, FEATURE_CONTEXT } from '../features.js';
 import type { GlobalModel } from '../global.js';
+import { FOREST_DEFAULTS, trainForest, type ForestOptions } from './forest.js';
 import { parseBooster, predictRow, serialiseBooster, type Booster } from './booster.js';
 import { pack, unpack } from './container.js';
 import {
@@ -28,18 +29,25 @@ import { sampleRows, type Rows, type TrainingSeries } from './training-rows.js';
 
 export const GLOBAL_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999] as const;
 
+/** Boosted trees, or a random forest: less sharp, and hard to mislead. */
+export type GlobalMethod = 'boosting' | 'forest';
+
 export interface GlobalBoosterOptions {
+  method?: GlobalMethod;
   levels?: readonly number[];
   /** About how many rows are drawn from all series together. */
   rows?: number;
   /** Share of each series, at its end, that says when to stop; never learnt from. */
   validation?: number;
-  /** Hyper-parameters of the trees, where they shall differ from the defaults. */
+  /** Hyper-parameters of boosted trees, where they shall differ from the defaults. */
   trees?: Partial<Omit<BoosterOptions, 'levels' | 'seed'>>;
+  /** Those of a forest. */
+  forest?: Partial<Omit<ForestOptions, 'levels' | 'seed'>>;
   seed?: number;
 }
 
 export interface GlobalBooster extends LocationScale {
+  readonly method: GlobalMethod;
   readonly booster: Booster;
 }
 
@@ -70,7 +78,14 @@ export function trainGlobalBooster(
   options: GlobalBoosterOptions = {},
   onRound?: (progress: BoosterProgress) => void,
 ): Uint8Array {
-  const { levels = GLOBAL_LEVELS, rows = 150_000, validation = 0.15, trees = {}, seed = 1 } = options;
+  const {
+    method = 'boosting',
+    levels = GLOBAL_LEVELS,
+    rows = 150_000,
+    validation = 0.15,
+    trees = {},
+    seed = 1,
+  } = options;
   const drawn = { aheads: 4, young: 0.15 };
   const cut = 1 - validation;
   const training = sampleRows(series, { from: 0, to: cut }, { ...drawn, rows, seed });
@@ -80,14 +95,18 @@ export function trainGlobalBooster(
     throw fail('invalid-input', 'training on many series', problem, 'give series of some days, 200 rows at least');
   }
   const straight = fitLocationScale(training.values, training.targets, training.count);
-  const boosterOptions = { ...BOOSTER_DEFAULTS, ...TREES, ...trees, levels, seed };
-  const booster = trainBooster(
-    standardised(training, straight),
-    boosterOptions,
-    watched.count < 100 ? null : standardised(watched, straight),
-    onRound === undefined ? {} : { onRound },
-  );
-  return serialiseGlobalBooster({ booster, ...straight });
+  const rowsOfTrees = standardised(training, straight);
+  const hooks = onRound === undefined ? {} : { onRound };
+  const booster =
+    method === 'forest'
+      ? trainForest(rowsOfTrees, { ...FOREST_DEFAULTS, ...options.forest, levels, seed }, hooks)
+      : trainBooster(
+          rowsOfTrees,
+          { ...BOOSTER_DEFAULTS, ...TREES, ...trees, levels, seed },
+          watched.count < 100 ? null : standardised(watched, straight),
+          hooks,
+        );
+  return serialiseGlobalBooster({ method, booster, ...straight });
 }
 
 /** Rows as the trees see them, column by column; the given ones are rewritten. */
@@ -109,8 +128,8 @@ export function standardised({ count, values, targets }: Rows, straight: Locatio
 const KIND = 'global-booster';
 const VERSION = 1;
 
-export function serialiseGlobalBooster({ booster, middles, widths }: GlobalBooster): Uint8Array {
-  return pack(KIND, VERSION, { columns: ROW_NAMES }, { booster: serialiseBooster(booster), middles, widths });
+export function serialiseGlobalBooster({ method, booster, middles, widths }: GlobalBooster): Uint8Array {
+  return pack(KIND, VERSION, { method, columns: ROW_NAMES }, { booster: serialiseBooster(booster), middles, widths });
 }
 
 /**
@@ -121,6 +140,8 @@ export function parseGlobalBooster(bytes: Uint8Array): GlobalBooster {
   const bad = (problem: string): Error =>
     fail('invalid-input', 'reading a global booster', problem, 'train it again with this version');
   if (JSON.stringify(header['columns']) !== JSON.stringify(ROW_NAMES)) throw bad('it was trained on other features');
+  const method: unknown = header['method'];
+  if (method !== 'boosting' && method !== 'forest') throw bad('it does not say what its trees are');
   const booster = parseBooster(read('booster', Uint8Array));
   const middles = read('middles', Float64Array);
   const widths = read('widths', Float64Array);
@@ -129,7 +150,7 @@ export function parseGlobalBooster(bytes: Uint8Array): GlobalBooster {
     throw bad('its coefficients are of another size');
   }
   if (![middles, widths].every((part) => part.every(Number.isFinite))) throw bad('a coefficient is not finite');
-  return { booster, middles, widths };
+  return { method, booster, middles, widths };
 }
 
 /** The model of an artifact. @throws HeadroomError as {@link parseGlobalBooster}. */
@@ -143,7 +164,7 @@ export function createGlobalBooster(fitted: GlobalBooster): GlobalModel {
   const row = new Float32Array(ROW_WIDTH);
   const placed: Placed = { middle: 0, scale: 1 };
   return {
-    name: 'global-booster',
+    name: fitted.method === 'forest' ? 'global-forest' : 'global-booster',
     levels,
     context: FEATURE_CONTEXT,
     predict(requests, aheads) {

@@ -1,8 +1,9 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { errorsOf } from '../../domain/errors.js';
-import { createBinning, encode, MISSING, type Binning, type Matrix } from './bins.js';
+import { createBinning, encode, MISSING, type Matrix } from './bins.js';
 import type { Booster } from './booster.js';
+import { drawColumns, drawRows, isUseful } from './draw.js';
+import { createTrees } from './collect.js';
 import { createGrower, type Grown } from './grow.js';
 import { MOST_GRADIENT, MOST_ROWS } from './histogram.js';
 import { quantileOf } from './order-statistic.js';
@@ -77,7 +78,13 @@ export interface FitHooks {
 
 const fail = errorsOf('forecast/booster');
 
-function check({ matrix, target }: TrainingRows, options: BoosterOptions): void {
+type CheckedOptions = Pick<
+  BoosterOptions,
+  'levels' | 'rounds' | 'leaves' | 'minLeaf' | 'rowShare' | 'columnShare' | 'bins'
+>;
+
+/** @throws HeadroomError `invalid-input` where rows or options cannot be fitted. */
+export function checkTraining({ matrix, target }: TrainingRows, options: CheckedOptions): void {
   const action = `fitting on ${matrix.rows} rows of ${matrix.columns} features`;
   const refuse = (problem: string, remedy: string): never => {
     throw fail('invalid-input', action, problem, remedy);
@@ -110,7 +117,7 @@ export function trainBooster(
   validation: TrainingRows | null = null,
   hooks: FitHooks = {},
 ): Booster {
-  check(training, options);
+  checkTraining(training, options);
   const { matrix, target } = training;
   const { rows, columns } = matrix;
   const { levels } = options;
@@ -130,7 +137,7 @@ export function trainBooster(
           target: validation.target,
           scores: createScores(base, validation.matrix.rows),
         };
-  const forest = createForest(levels.length);
+  const collected = createTrees(levels.length);
   const gradients = new Uint8Array(rows);
   const sample = new Int32Array(rows);
   const scratch = new Float32Array(rows);
@@ -146,7 +153,7 @@ export function trainBooster(
     const tree = grower.grow(sample, count, gradients, turn < 0 ? all : (levels[turn] ?? 0.5), chosen);
     if (tree.leaves > 1) {
       const steps = leafSteps(tree, grower, sample, scores, target, levels, options.learningRate, scratch);
-      forest.add(tree, binning, steps);
+      collected.add(tree, binning, steps);
       step(tree, codes, rows, steps, scores);
       if (watched !== null) step(tree, watched.codes, watched.target.length, steps, watched.scores);
     }
@@ -154,17 +161,11 @@ export function trainBooster(
     hooks.onRound?.({ round: round + 1, rounds: options.rounds, loss });
     if (loss === null || loss < best) {
       best = loss ?? 0;
-      bestTrees = forest.trees;
-    } else if (forest.trees - bestTrees >= options.patience) break;
+      bestTrees = collected.trees;
+    } else if (collected.trees - bestTrees >= options.patience) break;
     if (useful.length === 0) break;
   }
-  return { levels: [...levels], columns, base, ...forest.finish(bestTrees) };
-}
-
-function isUseful(codes: Uint8Array, rows: number, column: number): boolean {
-  const first = codes[column * rows];
-  for (let at = column * rows + 1; at < (column + 1) * rows; at++) if (codes[at] !== first) return true;
-  return false;
+  return { levels: [...levels], columns, base, ...collected.finish(bestTrees) };
 }
 
 function baseOf(target: Float32Array, levels: readonly number[]): Float32Array {
@@ -175,32 +176,6 @@ function baseOf(target: Float32Array, levels: readonly number[]): Float32Array {
 /** Quantiles as they stand, [level][row]. */
 const createScores = (base: Float32Array, rows: number): Float32Array[] =>
   Array.from(base, (value) => new Float32Array(rows).fill(value));
-
-/** Draws the rows of a tree, each with the same chance, in ascending order. */
-function drawRows(random: RandomGenerator, sample: Int32Array, rows: number, share: number): number {
-  if (share >= 1) {
-    for (let row = 0; row < rows; row++) sample[row] = row;
-    return rows;
-  }
-  const bound = Math.round(share * 2 ** 32) - 2 ** 31;
-  let count = 0;
-  for (let row = 0; row < rows; row++) if (random.next() < bound) sample[count++] = row;
-  return count;
-}
-
-/** Draws the columns of a tree, in ascending order. */
-function drawColumns(random: RandomGenerator, useful: readonly number[], share: number): number[] {
-  if (share >= 1) return [...useful];
-  const pool = [...useful];
-  const wanted = Math.min(pool.length, Math.max(1, Math.round(share * pool.length)));
-  for (let k = 0; k < wanted; k++) {
-    const other = k + Math.floor(((random.next() + 2 ** 31) / 2 ** 32) * (pool.length - k));
-    const kept = pool[k] ?? 0;
-    pool[k] = pool[other] ?? 0;
-    pool[other] = kept;
-  }
-  return pool.slice(0, wanted).sort((a, b) => a - b);
-}
 
 /** On how many of the levels (of one alone: `turn` ≥ 0) a row's value lies at or under its quantile. */
 function setGradients(
@@ -289,59 +264,3 @@ function lossOf(scores: readonly Float32Array[], target: Float32Array, levels: r
   });
   return sum / Math.max(1, target.length * levels.length);
 }
-
-type Trees = Omit<Booster, 'levels' | 'columns' | 'base'>;
-
-/** Collects trees; a node keeps the value that its bin ends with, so that a booster needs no bins afterwards. */
-function createForest(levels: number): {
-  readonly trees: number;
-  add(tree: Grown, binning: Binning, steps: Float32Array): void;
-  /** The first `trees` of them. */
-  finish(trees: number): Trees;
-} {
-  const grown: { tree: Grown; thresholds: number[]; steps: Float32Array }[] = [];
-  return {
-    get trees() {
-      return grown.length;
-    },
-    add(tree, binning, steps) {
-      const thresholds = tree.column.map((column, node) => {
-        const ends = binning.ends[column] ?? new Float32Array(0);
-        // All values left of the missing ones.
-        return ends[tree.bin[node] ?? 0] ?? LARGEST;
-      });
-      grown.push({ tree, thresholds, steps });
-    },
-    finish(trees) {
-      const kept = grown.slice(0, trees);
-      const nodes = kept.reduce((sum, { tree }) => sum + tree.column.length, 0);
-      const leaves = kept.reduce((sum, { tree }) => sum + tree.leaves, 0);
-      const out = {
-        roots: new Int32Array(kept.length),
-        column: new Uint16Array(nodes),
-        threshold: new Float32Array(nodes),
-        missingLeft: new Uint8Array(nodes),
-        left: new Int32Array(nodes),
-        right: new Int32Array(nodes),
-        steps: new Float32Array(leaves * levels),
-      };
-      let node = 0;
-      let leaf = 0;
-      kept.forEach(({ tree, thresholds, steps }, k) => {
-        const child = (one: number): number => (one < 0 ? one - leaf : one + node);
-        out.roots[k] = node;
-        out.column.set(tree.column, node);
-        out.threshold.set(thresholds, node);
-        out.missingLeft.set(tree.missingLeft.map(Number), node);
-        out.left.set(tree.left.map(child), node);
-        out.right.set(tree.right.map(child), node);
-        out.steps.set(steps, leaf * levels);
-        node += tree.column.length;
-        leaf += tree.leaves;
-      });
-      return out;
-    },
-  };
-}
-
-const LARGEST = 3.4028234663852886e38;
