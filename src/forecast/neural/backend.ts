@@ -24,12 +24,19 @@ const error = errorsOf('forecast/neural');
 const require = createRequire(import.meta.url);
 /** The folder that `make tensorflow` fills: infra/tensorflow/build.mjs. */
 const BUILT = 'tensorflow-4.22.0';
+const BINDING = join('lib', 'napi-v8', 'tfjs_binding.node');
 
-/** Where the native binding may be: installed with the packages, or built by `make tensorflow`. */
+/** Folders of the package: among the installed ones, or as `make tensorflow` built it. */
 function nativePlaces(): string[] {
   const cache =
     process.env['HEADROOM_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'headroom');
-  return ['@tensorflow/tfjs-node', join(cache, BUILT, 'node_modules', '@tensorflow', 'tfjs-node')];
+  const built = join(cache, BUILT, 'node_modules', '@tensorflow', 'tfjs-node');
+  try {
+    return [dirname(require.resolve('@tensorflow/tfjs-node/package.json')), built];
+  } catch {
+    // An optional dependency: npm drops it where its own download fails.
+    return [built];
+  }
 }
 
 let native: Promise<Backend | string> | null = null;
@@ -76,7 +83,8 @@ async function loadNative(): Promise<Backend | string> {
   if (major >= 23) return `@tensorflow/tfjs-node 4.22.0 does not run on Node ${major}`;
   let problem = 'there is no native binding, neither among the packages nor in the cache';
   for (const place of nativePlaces()) {
-    if (place.startsWith('@') ? !resolves(place) : !existsSync(place)) continue;
+    // Installed with scripts ignored, the package has no binding: loading it would leave half of it behind.
+    if (!existsSync(join(place, BINDING))) continue;
     try {
       // TensorFlow greets on stderr with what its processor can do; nobody asked.
       process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
@@ -88,15 +96,6 @@ async function loadNative(): Promise<Backend | string> {
     }
   }
   return problem;
-}
-
-function resolves(name: string): boolean {
-  try {
-    require.resolve(name);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 async function loadWasm(): Promise<Backend> {
