@@ -1,8 +1,8 @@
 # Headroom. `make demo` and `make test` need Node >= 20.3, Python >= 3.9 with pip, and make; nothing else by hand.
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
-.PHONY: help setup demo test test-real test-peers lint format servers-build servers chaos bench-decision bench-cycles \
-  bench-telemetry bench-observe bench-real bench-forecast first-run clean
+.PHONY: help setup tensorflow demo test test-real test-peers lint format servers-build servers chaos bench-decision \
+  bench-cycles bench-telemetry bench-observe bench-real bench-forecast bench-neural first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ test-real: servers-build ## Tests against those servers (FILES=test/real/… for
 test-peers: servers-build ## Tests beside KEDA and Karpenter, which it builds first: some twenty minutes once (FILES=test/peers/…)
 	@node dist/infra/servers/provide.js peers
 	@node infra/test.mjs --config vitest.peers.config.ts $(FILES)
+
+tensorflow: ## TensorFlow's native binding, built into the cache; training runs on WebAssembly without it
+	@node infra/tensorflow/build.mjs
 
 lint: setup ## Types, lint lines between the rooms, format
 	@node node_modules/typescript/bin/tsc --noEmit -p .

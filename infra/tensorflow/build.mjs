@@ -97,7 +97,13 @@ function fetchWheel(work) {
   );
   const wheel = readdirSync(work).find((name) => name.endsWith('.whl'));
   const unpacked = join(work, 'wheel');
-  run('unpacking', python, ['-m', 'zipfile', '-e', join(work, wheel), unpacked], {}, 'check the free disk space (2 GB)');
+  run(
+    'unpacking',
+    python,
+    ['-m', 'zipfile', '-e', join(work, wheel), unpacked],
+    {},
+    'check the free disk space (2 GB)',
+  );
   return join(unpacked, 'tensorflow');
 }
 

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { AccountPolicy } from '../domain/account.js';
-import { HeadroomError, isHeadroomError } from '../domain/errors.js';
+import { HeadroomError } from '../domain/errors.js';
+import { restoredError, type PlainError } from '../domain/plain-error.js';
 import type { AllocationRequest, Decider, ForecastRequest } from './port.js';
 
 /*
@@ -24,13 +25,7 @@ export interface Call {
   policy?: PolicyMention;
 }
 
-export type Answer =
-  | { id: number; ok: true; value: unknown }
-  | {
-      id: number;
-      ok: false;
-      error: { message: string; headroom: ConstructorParameters<typeof HeadroomError>[0] | null };
-    };
+export type Answer = { id: number; ok: true; value: unknown } | { id: number; ok: false; error: PlainError };
 
 interface Thread {
   worker: Worker;
@@ -54,10 +49,7 @@ export function createDecisionPool(threads = 1): Decider {
       const caller = thread.waiting.get(answer.id);
       thread.waiting.delete(answer.id);
       if (answer.ok) caller?.resolve(answer.value);
-      else
-        caller?.reject(
-          answer.error.headroom === null ? new Error(answer.error.message) : new HeadroomError(answer.error.headroom),
-        );
+      else caller?.reject(restoredError(answer.error));
     });
     // A thread that dies takes its models along; the next one fits them again from the store.
     worker.on('error', (error) => failAll(thread, error));
@@ -137,17 +129,4 @@ function hash(text: string): number {
     value = Math.imul(value ^ text.charCodeAt(index), 0x01000193) >>> 0;
   }
   return value;
-}
-
-/** For the thread: an error as plain data. */
-export function plainError(error: unknown): {
-  message: string;
-  headroom: ConstructorParameters<typeof HeadroomError>[0] | null;
-} {
-  if (isHeadroomError(error)) {
-    const { kind, component, action, remedy, message } = error;
-    const problem = message.slice(`${component}: ${action}: `.length, -`; ${remedy}`.length);
-    return { message, headroom: { kind, component, action, problem, remedy } };
-  }
-  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), headroom: null };
 }

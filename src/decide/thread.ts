@@ -1,7 +1,8 @@
 import { parentPort } from 'node:worker_threads';
 import type { AccountPolicy } from '../domain/account.js';
+import { plainError } from '../domain/plain-error.js';
 import { createEngine } from './engine.js';
-import { plainError, type Answer, type Call, type PolicyMention } from './pool.js';
+import type { Answer, Call, PolicyMention } from './pool.js';
 import type { AllocationRequest, Decider, ForecastRequest } from './port.js';
 
 const port = parentPort;

@@ -4,9 +4,9 @@ import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createEngine } from '../../src/decide/engine.js';
 import type * as PoolModule from '../../src/decide/pool.js';
-import { plainError } from '../../src/decide/pool.js';
 import type { AllocationRequest, Decider, ForecastRequest } from '../../src/decide/port.js';
 import { HeadroomError } from '../../src/domain/errors.js';
+import { plainError } from '../../src/domain/plain-error.js';
 import { AT, policyOf, stateOf } from './allocate-fixtures.js';
 
 /* A thread runs compiled code: the pool of the build, as it ships. */

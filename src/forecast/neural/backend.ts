@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type * as Wasm from '@tensorflow/tfjs-backend-wasm';
 import type * as Core from '@tensorflow/tfjs-core';
 import { errorsOf } from '../../domain/errors.js';
 
@@ -101,7 +102,7 @@ async function loadNative(): Promise<Backend | string> {
 async function loadWasm(): Promise<Backend> {
   const tf: typeof Core = require('@tensorflow/tfjs-core');
   const module = '@tensorflow/tfjs-backend-wasm';
-  const wasmBackend: typeof import('@tensorflow/tfjs-backend-wasm') = require(module);
+  const wasmBackend: typeof Wasm = require(module);
   wasmBackend.setWasmPaths(join(dirname(require.resolve(module)), '/'));
   // One thread: a fit then repeats bit for bit on machines with any number of cores.
   wasmBackend.setThreadsCount(1);

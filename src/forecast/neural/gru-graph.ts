@@ -51,10 +51,7 @@ export function runGru(
   for (let p = 0; p < PATCHES; p++) {
     const before = state;
     const gates = tf.sigmoid(
-      tf.add<Tensor2D>(
-        tf.slice(gatesOfInputs, [p * batch, 0], [batch, 2 * units]),
-        tf.matMul(before, weights.ofGates),
-      ),
+      tf.add<Tensor2D>(tf.slice(gatesOfInputs, [p * batch, 0], [batch, 2 * units]), tf.matMul(before, weights.ofGates)),
     );
     const keep = tf.slice(gates, [0, 0], [batch, units]);
     const reset = tf.slice(gates, [0, units], [batch, units]);

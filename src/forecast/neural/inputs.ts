@@ -156,8 +156,7 @@ export function describe(
     tokens.to[at + patch + 2] = Math.cos(turn);
   }
 
-  const near = (index: number, around: number): number =>
-    mean(view, index - around, index + around + 1, first, end);
+  const near = (index: number, around: number): number => mean(view, index - around, index + around + 1, first, end);
   const around = Math.max(0, Math.round(AROUND / step));
   const perDay = Math.max(LATELY, Math.round(DAY / step));
   const ofDay = mean(view, end - perDay, end, first, end);
@@ -179,7 +178,10 @@ export function describe(
     f[at + 1] = bend(normal, now);
     f[at + 2] = bend(normal, lately);
     f[at + 3] = bend(normal, orElse(ofDay, lately));
-    f[at + 4] = bend(normal, orElse(dayBack < first ? Number.NaN : (values[dayBack] ?? Number.NaN), orElse(yesterday, lately)));
+    f[at + 4] = bend(
+      normal,
+      orElse(dayBack < first ? Number.NaN : (values[dayBack] ?? Number.NaN), orElse(yesterday, lately)),
+    );
     f[at + 5] = bend(normal, orElse(yesterday, lately));
     f[at + 6] = bend(normal, orElse(lastWeek, orElse(yesterday, lately)));
     // Yesterday's way from this time of day on, begun from where the series is now.

@@ -36,8 +36,11 @@ export interface LocalUpdate {
 }
 
 /** What every cell begins with: the same for the same seed. */
-export const initialNetworkWeights = (settings: NeuralSettings, levels: readonly number[], seed: number): Float32Array =>
-  initialWeights(shapeOf(settings, levels), seed);
+export const initialNetworkWeights = (
+  settings: NeuralSettings,
+  levels: readonly number[],
+  seed: number,
+): Float32Array => initialWeights(shapeOf(settings, levels), seed);
 
 /**
  * Some steps on one cell's series.

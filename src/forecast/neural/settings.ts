@@ -39,7 +39,9 @@ export type NeuralSettings = z.infer<typeof neuralSettingsSchema>;
 export function readSettings(given: Readonly<Record<string, unknown>> = {}): NeuralSettings {
   const read = neuralSettingsSchema.safeParse(given);
   if (read.success) return read.data;
-  const problem = read.error.issues.map(({ path, message }) => `${path.join('.') || 'settings'}: ${message}`).join(', ');
+  const problem = read.error.issues
+    .map(({ path, message }) => `${path.join('.') || 'settings'}: ${message}`)
+    .join(', ');
   const known = Object.keys(neuralSettingsSchema.shape).join(', ');
   throw neuralError('invalid-input', 'reading hyper-parameters of a network', problem, `known are ${known}`);
 }
