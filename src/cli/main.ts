@@ -31,6 +31,8 @@ const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   events: () => import('./commands/events.js'),
   forecast: () => import('./commands/forecast.js'),
   backtest: () => import('./commands/backtest.js'),
+  models: () => import('./commands/models.js'),
+  retrain: () => import('./commands/retrain.js'),
   doctor: () => import('./commands/doctor.js'),
   completion: () => import('./commands/completion.js'),
 };

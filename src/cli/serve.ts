@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createActivities } from '../../activities/index.js';
+import { createRetraining } from '../../activities/retrain.js';
 import { summarizePlan } from '../allocate/index.js';
 import { createDecisionPool } from '../decide/pool.js';
 import { HeadroomError } from '../domain/errors.js';
@@ -21,6 +22,7 @@ import { parseTime, simulatedNow } from '../domain/time.js';
 import { CommandFailure, EXIT, type Terminal } from './command.js';
 import { endSink, influxOfEnvironment, sinkOfEnvironment } from './influxdb.js';
 import { clusterOfEnvironment } from './kube.js';
+import { openLibrary } from './models.js';
 import { portOf } from './port.js';
 import { numberOf } from './session.js';
 import { openStore } from './store.js';
@@ -81,6 +83,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     host: options.metricsHost,
     ...(options.metricsPort === undefined ? {} : { port: portOf(options.metricsPort, '--metrics-port') }),
   });
+  const models = openLibrary(terminal.env);
   const decider = createDecisionPool(Math.max(1, Math.round(numberOf(options.threads, '--threads'))));
   const cluster = roles.includes('cluster')
     ? clusterOfEnvironment(options.cluster, (line) => terminal.err(line), options.context)
@@ -95,28 +98,31 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     queues,
     serve: roles,
     versioning: true,
-    activities: metrics.activities(
-      createActivities(
-        {
-          store: recording,
-          source: sourceOver(recording),
-          cluster: (name) => {
-            if (cluster !== null && name === options.cluster) return cluster;
-            throw new HeadroomError({
-              kind: 'not-found',
-              component: 'worker',
-              action: `finding cluster ${name}`,
-              problem: `this worker serves ${cluster === null ? 'no cluster' : options.cluster}`,
-              remedy: `run a worker with --roles cluster --cluster ${name}`,
-            });
+    activities: {
+      ...createRetraining({ store: recording, models }),
+      ...metrics.activities(
+        createActivities(
+          {
+            store: recording,
+            source: sourceOver(recording),
+            cluster: (name) => {
+              if (cluster !== null && name === options.cluster) return cluster;
+              throw new HeadroomError({
+                kind: 'not-found',
+                component: 'worker',
+                action: `finding cluster ${name}`,
+                problem: `this worker serves ${cluster === null ? 'no cluster' : options.cluster}`,
+                remedy: `run a worker with --roles cluster --cluster ${name}`,
+              });
+            },
+            fence: createFence(client, now),
+            decider: metrics.decider(decider),
+            histories: createHistories(client),
           },
-          fence: createFence(client, now),
-          decider: metrics.decider(decider),
-          histories: createHistories(client),
-        },
-        summarizePlan,
+          summarizePlan,
+        ),
       ),
-    ),
+    },
   });
   const finished = worker.run();
   const exposed = await metrics.serve({

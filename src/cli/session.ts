@@ -94,17 +94,26 @@ function accountHandle(client: Client, name: string): AccountHandle {
 /** The worker answers queries and updates: an operator is told when none does, not left waiting. */
 const PATIENCE_MS = 30_000;
 
-/** The words of the validator, or who is missing; never a stack of the SDK's. */
-function explain(error: unknown, account: string, action: string): unknown {
-  if (error instanceof WorkflowNotFoundError || error instanceof QueryRejectedError) {
-    return new HeadroomError({
-      kind: 'not-found',
-      component: 'cli',
-      action: `${action} of ${account}`,
-      problem: `account ${account} is not running`,
-      remedy: '`headroom list` shows what runs; `headroom start` starts it',
-    });
-  }
+const notRunning = (account: string, action: string): HeadroomError =>
+  new HeadroomError({
+    kind: 'not-found',
+    component: 'cli',
+    action: `${action} of ${account}`,
+    problem: `account ${account} is not running`,
+    remedy: '`headroom list` shows what runs; `headroom start` starts it',
+  });
+
+/**
+ * The words of the validator, or who is missing; never a stack of the SDK's.
+ * @param missing what to say where no such workflow runs.
+ */
+export function explain(
+  error: unknown,
+  account: string,
+  action: string,
+  missing: (account: string, action: string) => HeadroomError = notRunning,
+): unknown {
+  if (error instanceof WorkflowNotFoundError || error instanceof QueryRejectedError) return missing(account, action);
   if (error instanceof WorkflowUpdateFailedError) {
     const cause = error.cause;
     return new CommandFailure(

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { createActivities } from '../../activities/index.js';
+import { createRetraining } from '../../activities/retrain.js';
 import type { Queues } from '../../workflows/messages.js';
 import { summarizePlan } from '../allocate/index.js';
 import type { Cluster } from '../cluster/port.js';
@@ -16,6 +17,7 @@ import { TOKEN_VARIABLE } from '../cluster/simulated/token.js';
 import { createDecisionPool } from '../decide/pool.js';
 import type { Decider } from '../decide/port.js';
 import { HeadroomError } from '../domain/errors.js';
+import type { ModelLibrary } from '../models/library.js';
 import { REAL_TIME, simulatedNow, type TimeScale } from '../domain/time.js';
 import { createOwnMetrics, type MetricsOptions } from '../operate/metrics/own.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../telemetry/embedded/store.js';
@@ -51,6 +53,8 @@ export interface DevOptions {
   port?: number;
   uiPort?: number;
   decisionThreads?: number;
+  /** Trained models, and where to put new ones; without it there are none. */
+  models?: ModelLibrary;
   /** Called before the worker starts: fills the store with history. */
   prepare?: (store: EmbeddedStore) => Promise<void>;
   /** Headroom's own metrics on a port; none without. */
@@ -186,7 +190,10 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       queues: EMBEDDED_QUEUES,
       serve: ['light', 'compute', 'cluster'],
       versioning: true,
-      activities: metrics?.activities(activities) ?? activities,
+      activities: {
+        ...(options.models === undefined ? {} : createRetraining({ store, models: options.models })),
+        ...(metrics?.activities(activities) ?? activities),
+      },
     });
     const finished = worker.run();
     finished.catch((error: unknown) => say(`worker: ${String(error)}`));

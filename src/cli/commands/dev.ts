@@ -51,6 +51,7 @@ async function runDev(options: Options, terminal: Terminal): Promise<void> {
   const { startDev } = await import('../../temporal/dev.js');
   const { installLogger } = await import('../../temporal/worker.js');
   const { namedTarget } = await import('../../temporal/connection.js');
+  const { openLibrary } = await import('../models.js');
   const speed = numberOf(options.speed, '--speed');
   if (!(speed > 0)) throw new CommandFailure(EXIT.usage, '--speed must be above 0');
   const where = await clusterOf(options, terminal);
@@ -67,6 +68,7 @@ async function runDev(options: Options, terminal: Terminal): Promise<void> {
   const dev = await startDev({
     home: homeFolder(terminal.env),
     env: terminal.env,
+    models: openLibrary(terminal.env),
     say: (line) => terminal.err(line),
     ...where,
     ...ports,
