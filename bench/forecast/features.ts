@@ -33,7 +33,7 @@ export const featureNames: readonly string[] = [
 ];
 
 export interface FeatureReader {
-  /** The unit of an origin's row: the mean of the last week; > 0. */
+  /** The unit of an origin's row: the mean of the last week, or a quarter of that of all before; > 0. */
   unit(origin: number): number;
   /** Writes the row of a target `ahead` bins after the origin. */
   read(origin: number, ahead: number, row: Float32Array): void;
@@ -63,8 +63,9 @@ export function createFeatureReader(series: Series): FeatureReader {
   const unit = (origin: number): number => {
     const week = mean(origin + 1 - 7 * season, origin);
     const ever = mean(0, origin);
-    if (week > 1e-9) return week;
-    return ever > 1e-9 ? ever : 1;
+    // A series that has hardly moved for a week would else count thousands of times as much as any other.
+    const least = Math.max(Number.isNaN(week) ? 0 : week, 0.25 * ever);
+    return least > 1e-9 ? least : 1;
   };
   // What depends on the origin alone is read once for all its targets.
   let readAt = -1;
