@@ -4,27 +4,32 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { z } from 'zod';
+import type { Series } from '../../src/domain/series.js';
+import { ROW_NAMES, ROW_WIDTH, writeRow, type Frame } from '../../src/forecast/booster/relative.js';
+import { calendarOf } from '../../src/forecast/calendar.js';
+import { createFeatureState } from '../../src/forecast/features.js';
 import { checkoutRoot } from '../result.js';
 import { bytesOf, cacheFolder, hashOf, writeWhole } from './cache.js';
-import { createFeatureReader, featureNames } from './features.js';
-import { CHOSEN, FITTED, LONGEST, SEED, stepsOf } from './setting.js';
+import { CHOSEN, FITTED, LONGEST, SEED, stepsOf, TIME_ZONE } from './setting.js';
 import type { Trace } from './traces.js';
 
 /*
- * The rows that a global model is trained on, chosen on, and asked for, as float32 files: the very same for the peer and
- * for whoever wants to be compared with it.
+ * The rows that a global peer is trained on, chosen on, and asked for, as float32 files: the product's own features
+ * (src/forecast/features.ts) in the product's own units (booster/relative.ts).
  */
 
 /** Origins of each series that training and choice draw, and targets of each. */
 const DRAWN = { train: 200, valid: 60 } as const;
 const TARGETS = 24;
+/** A target further from the last value than this, in units, says no more than that it is far: as in training ours. */
+const FARTHEST = 100;
 
 const matrixSchema = z.object({
   features: z.array(z.string()),
   train: z.object({ rows: z.number(), x: z.string(), y: z.string() }),
   valid: z.object({ rows: z.number(), x: z.string(), y: z.string() }),
-  /** By id of the series: rows [origin][ahead], and what turns an answer into the series' own unit. */
-  test: z.record(z.string(), z.object({ rows: z.number(), x: z.string(), unit: z.string() })),
+  /** By id of the series: rows [origin][ahead], and of each the last value and the unit of an answer. */
+  test: z.record(z.string(), z.object({ rows: z.number(), x: z.string(), frame: z.string() })),
 });
 export type Matrix = z.infer<typeof matrixSchema>;
 
@@ -33,9 +38,8 @@ interface MatrixTask {
   origins: readonly number[];
 }
 
-/** Origins and targets: half near (log-uniform over the steps ahead), half anywhere within the day. */
-function draw(trace: Trace, part: keyof typeof DRAWN, seed: number): { origin: number; ahead: number }[] {
-  const { series } = trace;
+/** Targets by origin, ascending: half near (log-uniform over the steps ahead), half anywhere within the day. */
+function draw(series: Series, part: keyof typeof DRAWN, seed: number): Map<number, number[]> {
   const bins = series.values.length;
   const [first, end] =
     part === 'train'
@@ -43,46 +47,71 @@ function draw(trace: Trace, part: keyof typeof DRAWN, seed: number): { origin: n
       : [Math.floor(FITTED * bins), Math.floor(CHOSEN * bins)];
   const aheads = stepsOf(LONGEST, series.step);
   const random = xoroshiro128plus(seed);
-  const drawn: { origin: number; ahead: number }[] = [];
+  const drawn = new Map<number, number[]>();
   for (let k = 0; k < DRAWN[part]; k++) {
     const origin = uniformInt(random, first, end - 2);
+    const targets = drawn.get(origin) ?? [];
+    drawn.set(origin, targets);
     for (let target = 0; target < TARGETS; target++) {
       const share = uniformFloat64(random);
       const ahead = target % 2 === 0 ? Math.floor(aheads ** share) : 1 + Math.floor(aheads * share);
       // Nothing of a later part is learnt.
-      if (origin + ahead < end && ahead <= aheads) drawn.push({ origin, ahead });
+      if (origin + ahead < end && ahead <= aheads) targets.push(ahead);
     }
   }
-  return drawn;
+  return new Map([...drawn].sort(([a], [b]) => a - b));
 }
+
+/** Follows a series and stops at origins, given ascending. */
+function visit(
+  series: Series,
+  origins: Iterable<number>,
+  stop: (origin: number, write: (ahead: number, out: Float32Array, at: number) => Frame | null) => void,
+): void {
+  const state = createFeatureState({ step: series.step, calendar: calendarOf(TIME_ZONE) });
+  let next = 0;
+  for (const origin of origins) {
+    for (; next <= origin; next++) state.observe(series.start + next * series.step, series.values[next] ?? Number.NaN);
+    stop(origin, (ahead, out, at) => writeRow(state.describe(ahead), out, at));
+  }
+}
+
+/** Hash of all that the rows depend on but the series. */
+export const matrixCode = (): string => {
+  const built = (...parts: string[]): string => join(checkoutRoot(), 'dist', ...parts);
+  const files = ['features.js', 'feature-inputs.js', 'calendar.js', 'booster/relative.js'];
+  return hashOf(
+    ...files.map((file) => readFileSync(built('src', 'forecast', file))),
+    ...['matrix.js', 'setting.js'].map((file) => readFileSync(built('bench', 'forecast', file))),
+  );
+};
 
 /** Writes the matrix, or finds it where an earlier run left it. */
 export function provideMatrix(tasks: readonly MatrixTask[], say: (line: string) => void): Matrix {
-  const code = ['features.js', 'matrix.js', 'setting.js'].map((file) =>
-    readFileSync(join(checkoutRoot(), 'dist', 'bench', 'forecast', file)),
-  );
   const key = hashOf(
-    ...code,
+    matrixCode(),
     ...tasks.flatMap(({ trace, origins }) => [trace.id, JSON.stringify(origins), bytesOf(trace.series.values)]),
   );
   const folder = join(cacheFolder(), 'matrix', key);
   const index = join(folder, 'matrix.json');
   if (existsSync(index)) return matrixSchema.parse(JSON.parse(readFileSync(index, 'utf8')));
   say(`writing the feature matrix of ${tasks.length} series …`);
-  const F = featureNames.length;
+  const F = ROW_WIDTH;
   const learn = (part: keyof typeof DRAWN): Matrix['train'] => {
     const x: Float32Array[] = [];
     const y: number[] = [];
-    tasks.forEach(({ trace }, index) => {
-      const reader = createFeatureReader(trace.series);
-      for (const { origin, ahead } of draw(trace, part, SEED + 1000 * index + (part === 'train' ? 0 : 1))) {
-        const truth = trace.series.values[origin + ahead] ?? Number.NaN;
-        if (Number.isNaN(truth) || Number.isNaN(trace.series.values[origin])) continue;
-        const row = new Float32Array(F);
-        reader.read(origin, ahead, row);
-        x.push(row);
-        y.push(truth / reader.unit(origin));
-      }
+    tasks.forEach(({ trace: { series } }, index) => {
+      const drawn = draw(series, part, SEED + 1000 * index + (part === 'train' ? 0 : 1));
+      visit(series, drawn.keys(), (origin, write) => {
+        for (const ahead of drawn.get(origin) ?? []) {
+          const row = new Float32Array(F);
+          const truth = series.values[origin + ahead] ?? Number.NaN;
+          const frame = Number.isNaN(truth) ? null : write(ahead, row, 0);
+          if (frame === null) continue;
+          x.push(row);
+          y.push(Math.max(-FARTHEST, Math.min(FARTHEST, (truth - frame.last) / frame.unit)));
+        }
+      });
     });
     const flat = new Float32Array(x.length * F);
     x.forEach((row, index) => flat.set(row, index * F));
@@ -93,24 +122,24 @@ export function provideMatrix(tasks: readonly MatrixTask[], say: (line: string) 
   };
   const [train, valid] = [learn('train'), learn('valid')];
   const test = Object.fromEntries(
-    tasks.map(({ trace, origins }, index) => {
-      const reader = createFeatureReader(trace.series);
-      const aheads = stepsOf(LONGEST, trace.series.step);
+    tasks.map(({ trace: { id, series }, origins }, index) => {
+      const aheads = stepsOf(LONGEST, series.step);
       const rows = origins.length * aheads;
       const x = new Float32Array(rows * F);
-      origins.forEach((origin, o) => {
+      const frames: number[] = [];
+      visit(series, origins, (_, write) => {
         for (let ahead = 1; ahead <= aheads; ahead++) {
-          const at = (o * aheads + ahead - 1) * F;
-          reader.read(origin, ahead, x.subarray(at, at + F));
+          const frame = write(ahead, x, (frames.length / 2) * F);
+          frames.push(frame?.last ?? 0, frame?.unit ?? 0);
         }
       });
-      const files = { x: join(folder, `test-${index}.x.f32`), unit: join(folder, `test-${index}.unit.f64`) };
+      const files = { x: join(folder, `test-${index}.x.f32`), frame: join(folder, `test-${index}.frame.f64`) };
       writeWhole(files.x, bytesOf(x));
-      writeWhole(files.unit, bytesOf(Float64Array.from(origins, (origin) => reader.unit(origin))));
-      return [trace.id, { rows, ...files }];
+      writeWhole(files.frame, bytesOf(Float64Array.from(frames)));
+      return [id, { rows, ...files }];
     }),
   );
-  const matrix: Matrix = { features: [...featureNames], train, valid, test };
+  const matrix: Matrix = { features: [...ROW_NAMES], train, valid, test };
   writeWhole(index, JSON.stringify(matrix));
   return matrix;
 }

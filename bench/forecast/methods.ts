@@ -6,7 +6,7 @@ import { HeadroomError } from '../../src/domain/errors.js';
 import { checkoutRoot } from '../result.js';
 import { bytesOf, cacheFolder, costSchema, hashFolders, hashOf, readDoubles, writeWhole, type Cost } from './cache.js';
 import type { Job } from './job.js';
-import { provideMatrix } from './matrix.js';
+import { matrixCode, provideMatrix } from './matrix.js';
 import type { Forecasts } from './score.js';
 import { CHOSEN, FITTED, LEVELS, LONGEST, SEED, stepsOf } from './setting.js';
 import type { Trace } from './traces.js';
@@ -164,7 +164,7 @@ function pythonMethod(name: string, kind: Method['kind'], file: string, all: rea
     textOf(source('peers', file)),
     textOf(source('peers', 'common.py')),
     textOf(source('peers', 'requirements.txt')),
-    matrix ? textOf(built('bench', 'forecast', 'matrix.js')) : '',
+    matrix ? matrixCode() : '',
   );
   // A global model's forecasts depend on every series that it has learnt from.
   const place = placeOf(name, hashOf(code, ...(matrix ? all.map(taskHash) : [])));

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createFeatureReader, featureNames } from '../../bench/forecast/features.js';
 import { persistence, quantilesOf, seasonalNaive } from '../../bench/forecast/naive.js';
 import { geometricMean, naiveError, pinball, score } from '../../bench/forecast/score.js';
 import { originsOf } from '../../bench/forecast/traces.js';
@@ -118,19 +117,6 @@ describe('naive peers', () => {
     expect(stated).toEqual(peer(seriesOf(told), 200, 30, levels));
     expect(stated.every(Number.isFinite)).toBe(true);
   });
-});
-
-test('features see nothing after their origin', () => {
-  const before = Array.from({ length: 400 }, (_, index) => 10 + Math.sin(index));
-  const after = before.map((value, index) => (index > 300 ? 1e6 : value));
-  const rows = [before, after].map((values) => {
-    const row = new Float32Array(featureNames.length).fill(-7);
-    createFeatureReader(seriesOf(values)).read(300, 20, row);
-    return [...row];
-  });
-  expect(rows[0]).toEqual(rows[1]);
-  // Every feature is written.
-  expect(rows[0]).not.toContain(-7);
 });
 
 test('origins are those of `forecast --rolling`, and none stands before a hole', () => {

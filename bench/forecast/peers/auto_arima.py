@@ -8,7 +8,7 @@ import numpy as np
 from common import classical, days_of, read_job
 from statsforecast.models import AutoARIMA
 
-WINDOW_DAYS = 7
+WINDOW_DAYS = 5
 HARMONICS = 4
 
 
@@ -27,7 +27,7 @@ def fit(entry, past):
     # What never changes has no ARIMA; a grain of noise leaves its forecast what it is.
     if np.ptp(window) < 1e-12:
         window = window + 1e-9 * np.random.default_rng(1).standard_normal(len(window))
-    model = AutoARIMA(season_length=1, max_p=3, max_q=3, approximation=True, stepwise=True)
+    model = AutoARIMA(season_length=1, max_p=2, max_q=2, nmodels=20, approximation=True, stepwise=True)
     return model.fit(window, X=terms)
 
 

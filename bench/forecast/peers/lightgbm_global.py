@@ -52,9 +52,9 @@ say(f"LightGBM: {len(train_y)} rows x {F}; {shared * len(matrix['test']):.0f} s 
 for entry in job["series"]:
     test = matrix["test"][entry["id"]]
     x = np.fromfile(test["x"], dtype=np.float32).reshape(test["rows"], F)
-    unit = np.fromfile(test["unit"], dtype=np.float64)
+    last, unit = np.fromfile(test["frame"], dtype=np.float64).reshape(-1, 2).T
     begun = cpu()
     made = np.stack([model.predict(x, num_iteration=model.best_iteration) for model in models], axis=-1)
     cycle = (cpu() - begun) / len(entry["origins"])
-    made = np.sort(made, axis=-1).reshape(len(entry["origins"]), entry["aheads"], len(levels))
-    write_made(entry, made * unit[:, None, None], [shared], cycle)
+    made = last[:, None] + unit[:, None] * np.sort(made, axis=-1)
+    write_made(entry, made.reshape(len(entry["origins"]), entry["aheads"], len(levels)), [shared], cycle)
