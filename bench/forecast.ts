@@ -39,14 +39,19 @@ async function main(): Promise<void> {
   const begun = Date.now();
   const say = (line: string): void =>
     console.error(`${((Date.now() - begun) / 1000).toFixed(0).padStart(5)} s  ${line}`);
-  const { traces, skipped } = await readTraces(folder, only);
+  const { traces, skipped } = await readTraces(folder);
   for (const { id, reason } of skipped) say(`${id} is left out: ${reason}`);
-  const tasks: Task[] = traces.map((trace) => ({ trace, origins: originsOf(trace.series, count) }));
+  const all: Task[] = traces.map((trace) => ({ trace, origins: originsOf(trace.series, count) }));
+  const tasks = all.filter(({ trace }) => only === undefined || only.some((part) => trace.id.includes(part)));
   const processes = Number(process.env['JOBS'] || Math.min(2, availableParallelism()));
-  const methods = allMethods(tasks, processes).filter(({ name }) => wanted === undefined || wanted.includes(name));
+  const methods = allMethods(all, processes).filter(({ name, kind }) =>
+    wanted === undefined ? kind !== 'part' : wanted.includes(name),
+  );
+  let shared = 0;
   const scored: Scored[] = [];
   for (const method of methods) {
     await method.make(tasks, say);
+    if (method.kind === 'ours') shared = (await method.shared?.()) ?? 0;
     for (const task of tasks) {
       const { forecasts, cost } = readMade(method, task);
       const { series, id } = task.trace;
@@ -66,7 +71,7 @@ async function main(): Promise<void> {
     return;
   }
   const seconds = (Date.now() - begun) / 1000;
-  const results = resultsOf(scored);
+  const results = resultsOf(scored, shared);
   writeResults('forecast', results);
   await writeDocument(join(checkoutRoot(), 'docs', 'forecast.md'), scored, { results, skipped, count, seconds });
 }

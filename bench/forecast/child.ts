@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { loadGlobalBooster } from '../../src/forecast/booster/global-booster.js';
 import { bytesOf, writeWhole, type Cost } from './cache.js';
 import { forecastHeadroom } from './headroom.js';
 import { jobSchema, seriesOf } from './job.js';
@@ -19,10 +20,21 @@ function naively(method: Naive): { quantiles: Float64Array; cost: Pick<Cost, 'fi
   return { quantiles, cost: { fits: [], cycle: null } };
 }
 
-const made =
-  job.method === 'headroom'
-    ? forecastHeadroom(series, job.origins, job.aheads, job.levels)
-    : naively(job.method === 'persistence' ? persistence : seasonalNaive);
+function make(): { quantiles: Float64Array; cost: Pick<Cost, 'fits' | 'cycle'> } {
+  switch (job.method) {
+    case 'persistence':
+      return naively(persistence);
+    case 'seasonal naive':
+      return naively(seasonalNaive);
+    case 'headroom':
+    case 'headroom alone': {
+      const globals = job.globals.map((file) => loadGlobalBooster(readFileSync(file)));
+      return forecastHeadroom(series, job.origins, job.aheads, job.levels, globals);
+    }
+  }
+}
+
+const made = make();
 const cost: Cost = { ...made.cost, memory: process.resourceUsage().maxRSS * 1024 };
 writeWhole(`${job.out}.f64`, bytesOf(made.quantiles));
 // Last, since its presence says that the forecasts are whole.

@@ -1,12 +1,13 @@
 import type { Series } from '../../src/domain/series.js';
 import { fitForecaster } from '../../src/forecast/forecaster.js';
+import type { GlobalModel } from '../../src/forecast/global.js';
 import type { FitForecaster } from '../../src/forecast/port.js';
 import { forecastAtOrigins } from '../../src/forecast/rolling.js';
 import type { Cost } from './cache.js';
 import { TIME_ZONE } from './setting.js';
 
 /** Processor seconds since then, of all threads of this process. */
-function stopwatch(): () => number {
+export function stopwatch(): () => number {
   const begun = process.cpuUsage();
   return () => {
     const { user, system } = process.cpuUsage(begun);
@@ -20,12 +21,13 @@ export function forecastHeadroom(
   origins: readonly number[],
   aheads: number,
   levels: readonly number[],
+  globals: readonly GlobalModel[],
 ): { quantiles: Float64Array; cost: Pick<Cost, 'fits' | 'cycle'> } {
   const fits: number[] = [];
   const spent = { observe: 0, observed: 0, forecast: 0, forecasts: 0 };
   const fit: FitForecaster = (window, options) => {
     const fitting = stopwatch();
-    const fitted = fitForecaster(window, options);
+    const fitted = fitForecaster(window, globals.length > 0 ? { ...options, globals } : options);
     fits.push(fitting());
     return {
       ...fitted,

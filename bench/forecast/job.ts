@@ -4,7 +4,7 @@ import { readDoubles } from './cache.js';
 
 /** What one process is asked to forecast, as it stands in its job file. */
 export const jobSchema = z.object({
-  method: z.enum(['headroom', 'persistence', 'seasonal naive']),
+  method: z.enum(['headroom', 'headroom alone', 'persistence', 'seasonal naive']),
   /** The series: where its values stand (float64), and its grid. */
   values: z.string(),
   start: z.number(),
@@ -12,6 +12,8 @@ export const jobSchema = z.object({
   origins: z.array(z.number().int()),
   aheads: z.number().int().positive(),
   levels: z.array(z.number()),
+  /** Artifacts of trained global models, by file. */
+  globals: z.array(z.string()),
   /** Where the quantiles go, [origin][ahead][level] in float64, and beside it their cost. */
   out: z.string(),
 });

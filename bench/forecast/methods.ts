@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { z } from 'zod';
 import { HeadroomError } from '../../src/domain/errors.js';
 import { checkoutRoot } from '../result.js';
 import { bytesOf, cacheFolder, costSchema, hashFolders, hashOf, readDoubles, writeWhole, type Cost } from './cache.js';
@@ -26,12 +27,15 @@ export interface Made {
 
 export interface Method {
   name: string;
-  /** How it stands in the tables: ours, a naive one, a classical library with split conformal, one that learns. */
-  kind: 'ours' | 'naive' | 'classical' | 'learnt';
+  /** How it stands in the tables: ours, a naive one, a classical library with split conformal, one that learns,
+   * or a part of ours, which is made where it is asked for by name alone. */
+  kind: 'ours' | 'naive' | 'classical' | 'learnt' | 'part';
   /** Where a task's forecasts stand once made, without extension. */
   place(task: Task): string;
   /** Makes what is not there. */
   make(tasks: readonly Task[], say: (line: string) => void): Promise<void>;
+  /** Processor seconds of a training for all series, by series. */
+  shared?(): Promise<number>;
 }
 
 const built = (...parts: string[]): string => join(checkoutRoot(), 'dist', ...parts);
@@ -48,6 +52,7 @@ function valuesOf(trace: Trace): { file: string; hash: string } {
   return { file, hash };
 }
 
+const seriesHash = ({ trace }: Task): string => valuesOf(trace).hash;
 /** The hash of what all methods are asked of a series. */
 const taskHash = ({ trace, origins }: Task): string =>
   hashOf(valuesOf(trace).hash, JSON.stringify([origins, LEVELS, LONGEST, SEED]));
@@ -80,7 +85,7 @@ export function readMade(method: Method, task: Task): Made {
   return { forecasts, cost: costSchema.parse(JSON.parse(textOf(`${place}.json`))) };
 }
 
-function inputOf(place: string, { trace, origins }: Task): Omit<Job, 'method'> {
+function inputOf(place: string, { trace, origins }: Task): Omit<Job, 'method' | 'globals'> {
   const { series } = trace;
   return {
     values: valuesOf(trace).file,
@@ -93,8 +98,17 @@ function inputOf(place: string, { trace, origins }: Task): Omit<Job, 'method'> {
   };
 }
 
-/** A method that runs in Node, a process a series, so many at once. */
-function nodeMethod(name: Job['method'], kind: Method['kind'], code: string, processes: number): Method {
+/**
+ * A method that runs in Node, a process a series, so many at once.
+ * @param provide gives the global models' files once, with the processor seconds that each series owes for their training.
+ */
+function nodeMethod(
+  name: Job['method'],
+  kind: Method['kind'],
+  code: string,
+  processes: number,
+  provide?: (say: (line: string) => void) => Promise<{ files: string[]; share: number }>,
+): Method {
   const place = placeOf(name, code);
   return {
     name,
@@ -102,17 +116,44 @@ function nodeMethod(name: Job['method'], kind: Method['kind'], code: string, pro
     place,
     async make(tasks, say) {
       const queue = tasks.filter((task) => !isMade(place(task)));
+      if (queue.length === 0) return;
+      const globals = await provide?.(say);
       let done = 0;
       const work = async (): Promise<void> => {
         for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
           const out = place(task);
-          writeWhole(`${out}.job`, JSON.stringify({ method: name, ...inputOf(out, task) } satisfies Job));
+          const job: Job = { method: name, globals: globals?.files ?? [], ...inputOf(out, task) };
+          writeWhole(`${out}.job`, JSON.stringify(job));
           await run(process.execPath, [built('bench', 'forecast', 'child.js'), `${out}.job`]);
           say(`${name}: ${++done} done, ${queue.length} to go (${task.trace.id})`);
         }
       };
       await Promise.all(Array.from({ length: processes }, work));
     },
+    ...(provide === undefined ? {} : { shared: async () => (await provide(() => undefined)).share }),
+  };
+}
+
+/** The product's global model, trained once on all series; the next run finds it. */
+function trainedOn(all: readonly Task[], code: string) {
+  return async (say: (line: string) => void): Promise<{ files: string[]; share: number }> => {
+    const series = all.map(({ trace }) => ({
+      values: valuesOf(trace).file,
+      start: trace.series.start,
+      step: trace.series.step,
+    }));
+    const out = join(
+      cacheFolder(),
+      'globals',
+      hashOf(code, textOf(built('bench', 'forecast', 'train.js')), JSON.stringify(series)),
+    );
+    if (!isMade(out)) {
+      say(`training the global model on ${series.length} series …`);
+      writeWhole(`${out}.job`, JSON.stringify({ series, out }));
+      await run(process.execPath, [built('bench', 'forecast', 'train.js'), `${out}.job`]);
+    }
+    const { seconds } = z.object({ seconds: z.number() }).parse(JSON.parse(textOf(`${out}.json`)));
+    return { files: [`${out}.bin`], share: seconds / series.length };
   };
 }
 
@@ -185,18 +226,26 @@ function pythonMethod(name: string, kind: Method['kind'], file: string, all: rea
   };
 }
 
-/** All of them, ours first. */
-export function allMethods(tasks: readonly Task[], processes: number): Method[] {
+/**
+ * All of them, ours first.
+ * @param all every task of the bench, whichever are asked for: what is learnt from all series does not depend on that.
+ */
+export function allMethods(all: readonly Task[], processes: number): Method[] {
   const naive = textOf(built('bench', 'forecast', 'naive.js'));
-  const ours = hashFolders([built('src', 'forecast'), built('src', 'domain'), built('src', 'models')]);
+  const parts = [built('src', 'forecast'), built('src', 'domain')];
+  const ours = hashOf(hashFolders(parts), textOf(built('bench', 'forecast', 'headroom.js')));
+  const training = hashFolders([built('src', 'forecast', 'booster')]) + matrixCode();
+  const train = trainedOn(all, training);
   return [
-    nodeMethod('headroom', 'ours', hashOf(ours, textOf(built('bench', 'forecast', 'headroom.js'))), processes),
+    nodeMethod('headroom', 'ours', hashOf(ours, 'with globals', ...all.map(seriesHash)), processes, train),
     nodeMethod('persistence', 'naive', naive, processes),
     nodeMethod('seasonal naive', 'naive', naive, processes),
-    pythonMethod('LightGBM', 'learnt', 'lightgbm_global.py', tasks),
+    pythonMethod('LightGBM', 'learnt', 'lightgbm_global.py', all),
     pythonMethod('AutoARIMA', 'classical', 'auto_arima.py'),
     pythonMethod('AutoTheta', 'classical', 'auto_theta.py'),
     pythonMethod('MSTL', 'classical', 'mstl.py'),
     pythonMethod('fracast', 'learnt', 'fracast_zero_shot.py'),
+    // Without the global models, to see what they bring; it is no peer.
+    nodeMethod('headroom alone', 'part', ours, processes),
   ];
 }

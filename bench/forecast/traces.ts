@@ -22,13 +22,11 @@ const indexSchema = z.array(
 
 /**
  * The main column of each trace (its first), averaged to bins of five minutes or of the trace's own, longer interval.
- * @param only parts of ids; a trace counts where one of them is in its id. Without it, all.
  * @returns the traces, and those that have no room for a day's forecast in their last 30 %, with the reason.
  * @throws HeadroomError `not-found` where there is no index, `invalid-input` where a file cannot be read.
  */
 export async function readTraces(
   folder: string,
-  only?: readonly string[],
 ): Promise<{ traces: Trace[]; skipped: { id: string; reason: string }[] }> {
   const index = join(folder, 'INDEX.csv');
   if (!existsSync(index)) {
@@ -45,7 +43,6 @@ export async function readTraces(
   const skipped: { id: string; reason: string }[] = [];
   for (const { dataset, series: name, path, interval_s } of rows) {
     const id = `${dataset}/${name}`;
-    if (only !== undefined && !only.some((part) => id.includes(part))) continue;
     const file = join(folder, path);
     const column = (await readHeader(file))[1] ?? 'value';
     const step = Math.max(FINEST_STEP, interval_s);
