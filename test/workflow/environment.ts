@@ -6,6 +6,10 @@ import type { Activities } from '../../activities/types.js';
 import { findTool } from '../../src/temporal/home.js';
 import { addSearchAttributes, ATTRIBUTE_NAMES } from '../../src/temporal/namespace.js';
 
+const HOUR = 3_600_000;
+/** Every test begins ten minutes past a whole hour. */
+const FIRST = 600_000;
+
 /** The bundle that ships: `make test` builds it first. */
 export const BUNDLE = new URL('../../dist/workflow-bundle.js', import.meta.url).pathname;
 
@@ -23,6 +27,8 @@ export async function withWorker<T>(
     path === undefined ? {} : { server: { executable: { type: 'existing-path', path } } },
   );
   try {
+    // Time begins at the machine's own: cycles fall on whole hours, and none may fall within a test that counts them.
+    await environment.sleep((HOUR - (Date.now() % HOUR) + FIRST) % HOUR);
     const namespace = environment.namespace ?? 'default';
     await addSearchAttributes(environment.connection, namespace, ATTRIBUTE_NAMES);
     const taskQueue = 'test';
