@@ -58,6 +58,12 @@ export async function startDevServer(options: {
   }
 }
 
+/**
+ * A workflow task that was with a worker when it was killed, three times and more, is waited for up to ten minutes by the
+ * server's own settings before it is given to another: an account whose worker is restarted often would stand still.
+ */
+const SOON_AGAIN = { 'history.workflowTaskRetryMaxInterval': '5s' };
+
 async function spawnServer(
   executable: string,
   databaseFile: string,
@@ -72,7 +78,10 @@ async function spawnServer(
       // Write-ahead logging: readers do not wait for writers, and a commit is one append.
       ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal'],
       ...Object.entries(SEARCH_ATTRIBUTE_TYPES).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
-      ...Object.entries(dynamicConfig).flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
+      ...Object.entries({ ...SOON_AGAIN, ...dynamicConfig }).flatMap(([key, value]) => [
+        '--dynamic-config-value',
+        `${key}=${JSON.stringify(value)}`,
+      ]),
     ],
     // A group of its own: Ctrl-C reaches this process alone, which then ends the server in order.
     { stdio: ['ignore', 'ignore', 'pipe'], detached: true },

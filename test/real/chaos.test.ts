@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeResults } from '../../bench/result.js';
 import { connectClient } from '../../src/temporal/connection.js';
 import { accountWorkflowId, overrideSignal, pauseSignal, resumeSignal } from '../../workflows/messages.js';
+import { diagnosis } from './diagnosis.js';
 import { eventually } from './real.js';
 import { startWebhook, type Webhook } from './trouble.js';
 import { openWorld, WORKLOADS, type World } from './world.js';
@@ -19,6 +20,10 @@ import { openWorld, WORKLOADS, type World } from './world.js';
 const KILLS = Number(process.env['CHAOS_KILLS'] ?? 20);
 const WRITES_RESULT = process.env['CHAOS_RESULT'] !== undefined;
 const SEED = Number(process.env['CHAOS_SEED'] ?? 4);
+/** Seconds. */
+const PATIENCE = 1200;
+/** After so many kills each account gets the time to come to something. */
+const BREATH = 10;
 const ACCOUNTS = ['chaos-a', 'chaos-b', 'chaos-c'];
 
 describe('SIGKILL of the worker at random moments', () => {
@@ -59,6 +64,8 @@ describe('SIGKILL of the worker at random moments', () => {
     const met: Record<string, number> = {};
     let ended = false;
     let asked = 0;
+    /** Requests that stand, by account. */
+    const stood = new Map<string, number>();
 
     /** One account: asks for another pair, waits until it stands, and so on. */
     const drive = async (account: string): Promise<number[]> => {
@@ -75,9 +82,11 @@ describe('SIGKILL of the worker at random moments', () => {
           return seen.join() === wanted.join();
           // Killed again and again, an account may come no further for long; it has to when that ends.
         }, 1800).catch(async (error: unknown) => {
-          halfWay.push(`${account}: ${before.join()} → ${wanted.join()} is ${(await world.replicas(account)).join()}`);
-          throw error;
+          const is = (await world.replicas(account)).join();
+          halfWay.push(`${account}: ${before.join()} → ${wanted.join()} is ${is}\n${await diagnosis(world, account)}`);
+          throw new Error(halfWay.join('\n'), { cause: error });
         });
+        stood.set(account, (stood.get(account) ?? 0) + 1);
         await delay(between(0, 2500));
       }
       return wanted;
@@ -94,6 +103,12 @@ describe('SIGKILL of the worker at random moments', () => {
       for (const activity of await underWay(client)) met[activity] = (met[activity] ?? 0) + 1;
       await world.worker.kill();
       await world.restartWorker();
+      // On a slow machine a worker may be killed before it comes to anything: then nothing is on its way to be met.
+      if (kill % BREATH === BREATH - 1) {
+        const before = new Map(stood);
+        const moved = (account: string): boolean => (stood.get(account) ?? 0) > (before.get(account) ?? 0);
+        await eventually(async () => ended || ACCOUNTS.every(moved), PATIENCE);
+      }
     }
     ended = true;
     const wanted = await failed;
@@ -107,7 +122,7 @@ describe('SIGKILL of the worker at random moments', () => {
       );
       const quiet = all.every(({ status }) => status.verdict?.kind === 'hold' && status.verdict.reason === 'steady');
       return quiet && all;
-    }, 240);
+    }, PATIENCE);
 
     expect(halfWay).toEqual([]);
     for (const [index, account] of ACCOUNTS.entries()) {

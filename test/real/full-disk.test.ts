@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { startInflux, type InfluxServer } from '../../infra/servers/index.js';
 import { isAlive } from '../../src/temporal/home.js';
 import { startDevServer, type DevServer } from '../../src/temporal/server.js';
+import { explained } from './diagnosis.js';
 import { eventually } from './real.js';
 import { openWorld, type World, type WorldOptions } from './world.js';
 
@@ -18,6 +19,8 @@ import { openWorld, type World, type WorldOptions } from './world.js';
 
 const ACCOUNT = 'full';
 const MiB = 2 ** 20;
+/** Seconds; what is late is not lost. */
+const PATIENCE = 600;
 
 /** A file system of its own can be had by root alone. */
 const REASON = ((): string | null => {
@@ -78,6 +81,9 @@ const reviveWorker = async (world: World): Promise<null> => {
   return null;
 };
 
+/** The Temporal server that took the place of the one that gave up. */
+let revivedServer: DevServer | null = null;
+
 const cases: Case[] = [
   {
     store: 'the embedded store',
@@ -111,9 +117,11 @@ const cases: Case[] = [
     options: (disk) => ({ temporalFolder: disk }),
     async revive(world, _, disk) {
       const { temporal, env } = world.stand;
-      if (temporal.pid !== null && isAlive(temporal.pid)) return nobody();
+      const serving = revivedServer ?? temporal;
+      if (serving.pid !== null && isAlive(serving.pid)) return nobody();
       const port = Number(temporal.address.split(':').at(-1));
-      return startDevServer({ databaseFile: join(disk, 'temporal.db'), env, port });
+      revivedServer = await startDevServer({ databaseFile: join(disk, 'temporal.db'), env, port });
+      return revivedServer;
     },
   },
 ];
@@ -139,7 +147,7 @@ describe.skipIf(REASON !== null)(`a full disk${REASON === null ? '' : ` (skipped
       const world = await openWorld({ accounts: [ACCOUNT], ...options(disk.path, influx) });
       closing.push(() => world.close());
       closing.push(() => disk.free());
-      await eventually(async () => (await world.stand.status(ACCOUNT)).verdict?.kind === 'hold', 60);
+      await eventually(async () => (await world.stand.status(ACCOUNT)).verdict?.kind === 'hold', PATIENCE);
 
       await disk.fill();
       const asked = await world.stand.headroom(
@@ -147,24 +155,35 @@ describe.skipIf(REASON !== null)(`a full disk${REASON === null ? '' : ` (skipped
       );
       await delay(8000);
       await disk.free();
-      const revived = await revive(world, influx, disk.path);
-      if (revived !== null) closing.push(() => revived.close());
+      // As a supervisor would, again and again: who ran out of room may give up a while after there is some.
+      const supervise = async (): Promise<void> => {
+        const revived = await revive(world, influx, disk.path);
+        if (revived !== null) closing.push(() => revived.close());
+      };
+      await supervise();
 
       // What was not acknowledged is asked for again; what was stands.
       if (asked.code !== 0) {
         await eventually(async () => {
+          await supervise();
           const again = await world.stand.headroom(
             ...['override', ACCOUNT, '--replicas', 'web=6', '--for', '30d', '--reason', 'a test'],
           );
           return again.code === 0;
-        }, 60);
+        }, PATIENCE);
       }
-      await eventually(async () => (await world.replicas(ACCOUNT)).join() === '6,3', 120);
-      const { changes } = await eventually(async () => {
+      const stands = eventually(async () => {
+        await supervise();
+        return (await world.replicas(ACCOUNT)).join() === '6,3';
+      }, PATIENCE);
+      await explained(world, ACCOUNT, stands);
+      const kept = eventually(async () => {
         const history = await world.stand.history(ACCOUNT);
         return history.changes.some(({ result }) => result === 'kept') && history;
-      }, 120);
+      }, PATIENCE);
+      const { changes } = await explained(world, ACCOUNT, kept);
       expect(changes.filter(({ restored }) => !restored)).toEqual([]);
     },
+    4 * PATIENCE * 1000,
   );
 });
