@@ -1,5 +1,7 @@
+import { ApplicationFailure } from '@temporalio/common';
 import type { AccountPolicy } from '../src/domain/account.js';
 import type { Component } from '../src/domain/component.js';
+import { HeadroomError, isHeadroomError } from '../src/domain/errors.js';
 import { binLabel, lastKnownIndex } from '../src/domain/series.js';
 import { binStart, type EpochSeconds } from '../src/domain/time.js';
 import { freshnessOf } from '../src/telemetry/freshness.js';
@@ -20,6 +22,12 @@ const OVERLAP_BINS = 3;
  */
 const LATE_SECONDS = 86_400;
 
+/**
+ * How long a source may take: less than the activity itself (30 s, workflows/activities.ts), with time left for the rest of
+ * it. `slowMs`: a failure that took longer is none that a moment mends.
+ */
+const READING = { withinMs: 25_000, slowMs: 5_000 };
+
 /** Up to where every series of the window is known; its start where one has nothing in it. */
 const knownUpTo = (window: UsageWindow): EpochSeconds =>
   Math.min(
@@ -31,15 +39,47 @@ const knownUpTo = (window: UsageWindow): EpochSeconds =>
   );
 
 /** Telemetry and cluster as they are now; says what is missing or stale. */
-export function createObserve(deps: Dependencies, policies: Policies): Pick<Activities, 'observe'> {
+export function createObserve(
+  deps: Dependencies,
+  policies: Policies,
+  { withinMs, slowMs } = READING,
+): Pick<Activities, 'observe'> {
   /** Up to where an outside source was copied into the store, by account. */
   const mirrored = new Map<string, EpochSeconds>();
+
+  /**
+   * The source's words, before the activity's own limit cuts it off without any. What took long to fail would take as long
+   * again: it is not tried again within the cycle, which holds at once; the next one tries.
+   */
+  async function readWithin(query: UsageQuery, signal: AbortSignal): Promise<UsageWindow> {
+    const began = performance.now();
+    const late = AbortSignal.timeout(withinMs);
+    try {
+      return await deps.source.readUsage(query, AbortSignal.any([signal, late]));
+    } catch (error) {
+      signal.throwIfAborted();
+      const failure = late.aborted
+        ? new HeadroomError({
+            kind: 'unavailable',
+            component: `telemetry/${deps.source.name}`,
+            action: `reading usage of ${query.account}`,
+            problem: `no whole answer within ${Math.round(withinMs / 1000)}s`,
+            remedy: 'see that it is well; the next cycle tries again',
+            cause: error,
+          })
+        : error;
+      const slow = performance.now() - began >= slowMs;
+      if (!slow || !isHeadroomError(failure) || failure.kind !== 'unavailable') throw failure;
+      const { kind: type, message } = failure;
+      throw ApplicationFailure.create({ type, message, nonRetryable: true, cause: failure });
+    }
+  }
 
   /** Copies what an outside source has since the last cycle; the store's snapshots then stand for it. */
   async function mirror(query: UsageQuery, signal: AbortSignal): Promise<void> {
     if (deps.source === deps.store) return;
     const from = Math.max(query.from, (mirrored.get(query.account) ?? query.from) - OVERLAP_BINS * query.step);
-    const window = await deps.source.readUsage({ ...query, from }, signal);
+    const window = await readWithin({ ...query, from }, signal);
     await deps.store.writeUsage(
       window.series.map(({ workload, component, series }) => ({
         key: { account: query.account, workload, component },

@@ -20,8 +20,9 @@ export interface InfluxOfEnvironment {
  * INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET; INFLUX_BUCKET_HOURLY and INFLUX_BUCKET_LOOP where the names that
  * follow from INFLUX_BUCKET do not suit. The token comes from the environment alone: a command line is seen by others.
  * @param what needs it, for the message.
+ * @param timeout seconds that one call may take; default 30.
  */
-export function influxOfEnvironment(env: NodeJS.ProcessEnv, what: string): InfluxOfEnvironment {
+export function influxOfEnvironment(env: NodeJS.ProcessEnv, what: string, timeout?: number): InfluxOfEnvironment {
   const given = (name: string): string | undefined => (env[name] === '' ? undefined : env[name]);
   const read = (name: string): string => {
     const value = given(name);
@@ -46,7 +47,7 @@ export function influxOfEnvironment(env: NodeJS.ProcessEnv, what: string): Influ
       hourlyBucket: given('INFLUX_BUCKET_HOURLY') ?? hourlyBucketOf(bucket),
       loopBucket: given('INFLUX_BUCKET_LOOP') ?? loopBucketOf(bucket),
     },
-    connection: createInfluxConnection({ url, token, org }),
+    connection: createInfluxConnection({ url, token, org, ...(timeout === undefined ? {} : { timeout }) }),
   };
 }
 

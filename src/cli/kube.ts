@@ -4,10 +4,10 @@ import type { Cluster } from '../cluster/port.js';
 import { HeadroomError } from '../domain/errors.js';
 
 /**
- * The cluster of the environment's kubeconfig (KUBECONFIG, ~/.kube/config, or the pod's service account). Its watches
- * begin with the first look, and end with `close`.
+ * The environment's kubeconfig (KUBECONFIG, ~/.kube/config, or the pod's service account), at a context of it.
+ * @throws HeadroomError `invalid-input`, or `not-found` with the contexts that there are.
  */
-export function clusterOfEnvironment(name: string, say: (line: string) => void, context?: string): Cluster {
+export function kubeConfigOfEnvironment(context?: string): KubeConfig {
   const kubeConfig = new KubeConfig();
   try {
     kubeConfig.loadFromDefault();
@@ -38,5 +38,11 @@ export function clusterOfEnvironment(name: string, say: (line: string) => void, 
     }
     kubeConfig.setCurrentContext(context);
   }
+  return kubeConfig;
+}
+
+/** The cluster of the environment's kubeconfig. Its watches begin with the first look, and end with `close`. */
+export function clusterOfEnvironment(name: string, say: (line: string) => void, context?: string): Cluster {
+  const kubeConfig = kubeConfigOfEnvironment(context);
   return createKubernetesCluster({ kubeConfig, name, watches: { say: (line) => say(`cluster ${name}: ${line}`) } });
 }

@@ -15,6 +15,7 @@ import { connectClient, connectWorker, resolveTarget } from '../temporal/connect
 import { createFence } from '../temporal/fence.js';
 import { createHistories } from '../temporal/histories.js';
 import { homeFolder, removeRuntimeFile, writeRuntimeFile } from '../temporal/home.js';
+import { announceWorker, sharingWords } from '../temporal/neighbours.js';
 import { ensureSearchAttributes, makeVersionCurrent } from '../temporal/namespace.js';
 import { clockOf } from '../temporal/rehearsal.js';
 import { createWorkers, installLogger } from '../temporal/worker.js';
@@ -79,6 +80,11 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     say: (line) => terminal.err(line),
   });
   const queues = { light: 'headroom', compute: 'headroom-compute', cluster: `headroom-cluster-${options.cluster}` };
+  const presence = await announceWorker(
+    home,
+    roles.map((role) => queues[role]),
+  );
+  for (const other of presence.sharing) terminal.err(`warning: ${sharingWords(other, home)}`);
   const metrics = createOwnMetrics({
     host: options.metricsHost,
     ...(options.metricsPort === undefined ? {} : { port: portOf(options.metricsPort, '--metrics-port') }),
@@ -158,6 +164,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     await finished.catch((error: unknown) => terminal.err(String(error)));
     await exposed.close();
     if (owned !== null) await removeRuntimeFile(home);
+    await presence.leave();
     await cluster?.close();
     await decider.close();
     await endSink(sink);

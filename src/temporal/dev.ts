@@ -26,6 +26,7 @@ import { createStoreService } from '../telemetry/service.js';
 import { connectClient, connectWorker, type TemporalTarget } from './connection.js';
 import { createFence } from './fence.js';
 import { createHistories } from './histories.js';
+import { announceWorker, sharingWords } from './neighbours.js';
 import { newToken, readRuntimeFile, removeRuntimeFile, writeRuntimeFile } from './home.js';
 import { ensureSearchAttributes, makeVersionCurrent, setRetention } from './namespace.js';
 import { startDevServer } from './server.js';
@@ -184,6 +185,9 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       },
       summarizePlan,
     );
+    const presence = await announceWorker(home, [...new Set(Object.values(EMBEDDED_QUEUES))]);
+    closers.push(() => presence.leave());
+    for (const other of presence.sharing) say(`warning: ${sharingWords(other, home)}`);
     const worker = await createWorkers({
       connection,
       namespace: target.namespace,

@@ -54,7 +54,10 @@ export async function within(env: NodeJS.ProcessEnv, ...argv: string[]): Promise
 /** The environment of a process under test: nothing of the caller's own Temporal or Headroom settings gets in. */
 export function environment(home: string, extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(TEMPORAL_|HEADROOM_(HOME|STORE|AUTHOR|DEBUG|SIMULATOR)|INFLUX_|NO_COLOR|FORCE_COLOR)/.test(name),
+    ([name]) =>
+      !/^(TEMPORAL_|HEADROOM_(HOME|STORE|AUTHOR|DEBUG|SIMULATOR)|INFLUX_|PROMETHEUS_|KUBECONFIG|KUBERNETES_|NO_COLOR|FORCE_COLOR)/.test(
+        name,
+      ),
   );
   return {
     ...Object.fromEntries(inherited),

@@ -51,6 +51,21 @@ describe('warm capacity by placeholders', () => {
     });
   });
 
+  test('placeholders without their namespace: said when it is looked, and told as not found when it is written', async () => {
+    const homeless = warmPool(pool, `${namespace.name}-gone`);
+    const other = actor(namespace.name, { pools: [homeless] });
+    const { pools } = await other.observe();
+    expect(pools[0]?.warm).toBeUndefined();
+    expect(pools[0]?.missing).toEqual([
+      `there is no namespace ${namespace.name}-gone for its placeholders: kubectl create namespace ${namespace.name}-gone`,
+    ]);
+    expect(await other.apply(warm(2), 'change/acme/1#9', { expect: { value: 0, owner: null } })).toMatchObject({
+      kind: 'not-found',
+      detail: expect.stringContaining(`"${namespace.name}-gone" not found`),
+    });
+    await other.close();
+  });
+
   test('a pod that serves takes a placeholder’s place at once: the scheduler does it', async () => {
     await applyObjects({
       apiVersion: 'apps/v1',

@@ -56,4 +56,24 @@ describe('two accounts in two namespaces', () => {
     expect(detail).toContain('one object has one account');
     expect((await world.replicas('south'))[0]).toBe(5);
   });
+
+  it('the account that has it stops: what runs stays, and the other may write it now', async () => {
+    const stopped = await world.stand.headroom('stop', 'south');
+    expect(stopped).toMatchObject({ code: 0 });
+    expect(stopped.err).toContain('stopping, asked for by');
+    expect(await world.replicas('south')).toEqual([5, 3]);
+    const annotations = await world.plane.kubectl(['get', 'deploy', '-n', 'south', '-o', 'jsonpath={..annotations}']);
+    expect(annotations).not.toContain('change/south/');
+    await eventually(async () => (await world.replicas('south')).join() === '9,9', 300);
+  });
+
+  it('stop --restore tells as it goes, and its history names the edit of a person that it left alone', async () => {
+    await world.plane.kubectl(['scale', '-n', 'north', 'deploy/web', '--replicas=4']);
+    const stopped = await world.stand.headroom('stop', 'north', '--restore');
+    expect(stopped.out).toContain('web.replicas: left at 4, set by kubectl');
+    expect(stopped.err).toContain('1 of 1: web.replicas left at 4');
+    const { changes } = await world.stand.history('north');
+    expect(changes[0]?.detail).toContain('with --restore: web.replicas left at 4, set by kubectl since; it was 3');
+    expect(await world.replicas('north')).toEqual([4, 3]);
+  });
 });

@@ -6,14 +6,15 @@ import { findTool, homeFolder, readRuntimeFile } from '../../temporal/home.js';
 import { DEPLOYMENT_NAME, ensureSearchAttributes, makeVersionCurrent } from '../../temporal/namespace.js';
 import { createStoreClient } from '../../telemetry/client.js';
 import { connectSimulatedCluster } from '../../cluster/simulated/client.js';
+import type { Check, Finding } from '../doctor/finding.js';
 import { EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { readPolicyFile } from './start.js';
 
-interface Finding {
-  check: string;
-  ok: boolean;
-  detail: string;
-  /** What to do, where it is not ok. */
-  remedy?: string;
+interface Options {
+  fix?: boolean;
+  context?: string;
+  file?: string;
+  json?: boolean;
 }
 
 /** Less than this and a telemetry file fills the disk before long. */
@@ -23,11 +24,16 @@ export const register: RegisterCommand = (program, terminal) => {
   withExamples(
     program
       .command('doctor')
-      .description('check what Headroom stands on, and say what to do about it')
+      .description(
+        'check what Headroom stands on, and say what to do about it; Kubernetes, InfluxDB and Prometheus where KUBECONFIG, ' +
+          'INFLUX_URL and PROMETHEUS_URL name them',
+      )
+      .option('--context <name>', 'kubeconfig context of the cluster to look at')
+      .option('-f, --file <file>', 'an account file: is what it names in the cluster?')
       .option('--fix', 'register missing search attributes and make this build the current version')
       .option('--json', 'for machines')
-      .action(async (options: { fix?: boolean; json?: boolean }) => {
-        const findings = await examine(terminal, options.fix === true);
+      .action(async (options: Options) => {
+        const findings = await examine(terminal, options);
         const ok = findings.every((finding) => finding.ok);
         if (options.json === true) printJson(terminal, { ok, findings });
         else {
@@ -41,12 +47,15 @@ export const register: RegisterCommand = (program, terminal) => {
       }),
     'doctor',
     'doctor --fix --json',
+    'doctor -f examples/shop.yaml # with KUBECONFIG set',
   );
 };
 
-async function examine(terminal: Terminal, fix: boolean): Promise<Finding[]> {
+async function examine(terminal: Terminal, options: Options): Promise<Finding[]> {
+  // A mistake in it is the command's own, not a finding.
+  const policy = options.file === undefined ? null : await readPolicyFile(options.file);
   const findings: Finding[] = [];
-  const check = async (name: string, remedy: string, work: () => Promise<string> | string): Promise<boolean> => {
+  const check: Check = async (name, remedy, work) => {
     try {
       findings.push({ check: name, ok: true, detail: await work() });
       return true;
@@ -97,15 +106,23 @@ async function examine(terminal: Terminal, fix: boolean): Promise<Finding[]> {
       });
     }
   }
-  await checkTemporal(terminal, fix, check);
+  await checkTemporal(terminal, options.fix === true, check);
+  const { context } = options;
+  if (policy !== null || namesCluster(env, context)) {
+    const { checkKubernetes } = await import('../doctor/kubernetes.js');
+    await checkKubernetes(check, { policy, ...(context === undefined ? {} : { context }) });
+  }
+  const { checkTelemetry } = await import('../doctor/telemetry.js');
+  await checkTelemetry(env, check);
   return findings;
 }
 
-async function checkTemporal(
-  terminal: Terminal,
-  fix: boolean,
-  check: (name: string, remedy: string, work: () => Promise<string>) => Promise<boolean>,
-): Promise<void> {
+/** Whether the environment, or the command line, speaks of a Kubernetes cluster at all. */
+const namesCluster = (env: NodeJS.ProcessEnv, context: string | undefined): boolean =>
+  context !== undefined ||
+  [env['KUBECONFIG'], env['KUBERNETES_SERVICE_HOST']].some((value) => value !== undefined && value !== '');
+
+async function checkTemporal(terminal: Terminal, fix: boolean, check: Check): Promise<void> {
   const { runtime: _runtime, ...target } = await resolveTarget(terminal.env);
   const { namespace } = target;
   await check('temporal server', 'start `headroom dev`, or set TEMPORAL_ADDRESS or TEMPORAL_PROFILE', async () => {

@@ -26,7 +26,7 @@ export interface InfluxOptions {
   hourlyBucket?: string;
   usageMeasurement?: string;
   metricMeasurement?: string;
-  /** Seconds that one query may take, from sending to the last row; default 30. */
+  /** Seconds that one query may take, from sending to the last row; default 20, less than an activity may take. */
   timeout?: number;
   /** What tells where raw retention begins; default the machine's clock. */
   now?: () => EpochSeconds;
@@ -45,8 +45,8 @@ const isComponent = (text: string): text is Component => COMPONENTS.some((one) =
  * bucket or the organisation; `invalid-input`: a step finer than the data, values of another type or unit.
  */
 export function createInfluxTelemetry(options: InfluxOptions): UsageSource {
-  const { url, token, org, timeout, now = () => Date.now() / 1000, ...rest } = options;
-  const connection = createInfluxConnection({ url, token, org, ...(timeout === undefined ? {} : { timeout }) });
+  const { url, token, org, timeout = 20, now = () => Date.now() / 1000, ...rest } = options;
+  const connection = createInfluxConnection({ url, token, org, timeout });
   const parsed = namesSchema.parse(rest);
   const names: InfluxNames = { ...parsed, hourlyBucket: parsed.hourlyBucket ?? hourlyBucketOf(parsed.bucket) };
   const rawSince = createRawSince(connection, names, now);
