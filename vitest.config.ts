@@ -9,7 +9,7 @@ export default defineConfig({
     // one server, so that a file never shares one with another.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 240_000,
-    hookTimeout: 120_000,
+    testTimeout: 600_000,
+    hookTimeout: 400_000,
   },
 });

@@ -8,7 +8,7 @@ export default defineConfig({
     pool: 'forks',
     // One KEDA and one Karpenter: each file has them to itself.
     fileParallelism: false,
-    testTimeout: 240_000,
-    hookTimeout: 180_000,
+    testTimeout: 900_000,
+    hookTimeout: 600_000,
   },
 });

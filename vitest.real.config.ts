@@ -7,7 +7,7 @@ export default defineConfig({
     globalSetup: ['test/real/global.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 900_000,
+    hookTimeout: 600_000,
   },
 });

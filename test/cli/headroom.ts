@@ -127,11 +127,14 @@ export async function startHeadroomDev(env: NodeJS.ProcessEnv, ...argv: string[]
   };
 }
 
+/** A machine of CI may be several times slower than a desk: what has come about by then was never going to be late. */
+const PATIENCE_MS = 300_000;
+
 /** Looks again and again until it is so. */
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  { patience = 60_000, every = 100 }: { patience?: number; every?: number } = {},
+  { patience = PATIENCE_MS, every = 100 }: { patience?: number; every?: number } = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = Date.now() + patience;
   for (;;) {

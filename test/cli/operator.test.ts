@@ -86,7 +86,7 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
   const replicasOf = async (account: string): Promise<number> => {
     const seen = await cluster.observe(
       { account, workloads: [{ workload: 'web', kind: 'Deployment', namespace: account, name: 'web' }], pools: [] },
-      AbortSignal.timeout(5000),
+      AbortSignal.timeout(60_000),
     );
     return seen.workloads[0]?.replicas ?? Number.NaN;
   };

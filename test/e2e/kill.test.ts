@@ -269,7 +269,7 @@ describe.skipIf(NO_SERVER !== null)(`SIGKILL in the middle of a change${because(
           workloads: [{ workload: 'web', kind: 'Deployment', namespace: account, name: 'web' }],
           pools: [`${account}-pool`],
         },
-        AbortSignal.timeout(20_000),
+        AbortSignal.timeout(120_000),
       );
       expect({ nodes: seen.pools[0]?.nodes, replicas: seen.workloads[0]?.replicas }).toEqual(
         result === 'kept' ? { nodes: 2, replicas: 4 } : { nodes: 1, replicas: 2 },

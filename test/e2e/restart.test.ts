@@ -71,7 +71,7 @@ describe.skipIf(NO_SERVER !== null)(`headroom dev is killed, and its telemetry g
         workloads: [{ workload: 'web', kind: 'Deployment', namespace: 'a', name: 'web' }],
         pools: [],
       },
-      AbortSignal.timeout(5000),
+      AbortSignal.timeout(60_000),
     );
     return workloads[0]?.replicas ?? Number.NaN;
   };

@@ -44,7 +44,7 @@ export async function applyNodePool(options: NodePoolOptions): Promise<void> {
       },
     }),
   });
-  await kubectl(['wait', '--for=condition=Ready', `nodepool/${name}`, '--timeout=30s']);
+  await kubectl(['wait', '--for=condition=Ready', `nodepool/${name}`, '--timeout=300s']);
 }
 
 export const TOLERATION = {

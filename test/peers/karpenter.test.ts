@@ -47,7 +47,7 @@ describe('a raised floor, and Karpenter’s nodes for it', () => {
     acme = actor(namespace.name, {
       workloads: [{ workload: 'web', kind: 'Deployment', namespace: namespace.name, name: 'web', takeOwnership: true }],
     });
-    await eventually(async () => (await ready()) === 2, 60);
+    await eventually(async () => (await ready()) === 2);
   });
   afterAll(async () => {
     await acme?.close();
@@ -66,15 +66,15 @@ describe('a raised floor, and Karpenter’s nodes for it', () => {
     // Two replicas of 1.5 cores fit a node of 4.
     expect(before.length).toBe(1);
     expect(await acme.apply(floor(8), 'change/acme/1#0')).toEqual({ kind: 'applied', value: 8 });
-    await eventually(async () => (await ready()) === 8, 90);
+    await eventually(async () => (await ready()) === 8);
     await measureNodes(pool);
     expect((await claims(pool)).length).toBe(4);
     expect(await claims(pool)).toEqual(expect.arrayContaining(before));
     // The nodes that were there stay: Karpenter adds.
     const back = await acme.restore(floor(2), ['change/acme/1#0'], 'change/acme/1#back-0', 'kubectl-client-side-apply');
     expect(back).toEqual({ kind: 'applied', value: 2 });
-    await eventually(async () => (await ready()) === 2, 90);
-    await eventually(async () => (await claims(pool)).length === 1, 120);
+    await eventually(async () => (await ready()) === 2);
+    await eventually(async () => (await claims(pool)).length === 1);
     await delay(5_000);
     await Promise.all(recordings.map((recording) => recording.stop()));
     expect(hpa.values()).toEqual([2, 8, 2]);
@@ -127,7 +127,7 @@ describe('warm capacity by placeholders', () => {
 
   it('placeholders make nodes exist ahead, and Karpenter keeps them while they stand there', async () => {
     expect(await acme.apply(warm(2), 'change/acme/1#0')).toEqual({ kind: 'applied', value: 2 });
-    await eventually(async () => (await state())?.warm?.ready === 2, 90);
+    await eventually(async () => (await state())?.warm?.ready === 2);
     const ahead = await nodes();
     expect(ahead.length).toBe(2);
     await delay(12_000);
@@ -143,13 +143,13 @@ describe('warm capacity by placeholders', () => {
     const placed = await lines('{.spec.nodeName}', 'pods', '-n', namespace.name, '-l', 'app=web');
     expect(placed.sort()).toEqual(ahead);
     // The placeholders that gave way wait, and so Karpenter adds as many nodes as were taken.
-    await eventually(async () => (await state())?.warm?.ready === 2, 90);
+    await eventually(async () => (await state())?.warm?.ready === 2);
     expect((await nodes()).length).toBe(4);
   });
 
   it('lowered: Karpenter takes away as many nodes as nobody needs, and all that serves still does', async () => {
     expect(await acme.apply(warm(0), 'change/acme/2#0')).toEqual({ kind: 'applied', value: 0 });
-    await eventually(async () => (await nodes()).length === 2, 120);
+    await eventually(async () => (await nodes()).length === 2);
     // Which ones is its choice: it may move a pod from a full node to one that has just become free.
     await eventually(
       async () => (await field('{.status.readyReplicas}', 'deployment', 'web', '-n', namespace.name)) === '2',
@@ -194,7 +194,7 @@ describe('what Headroom writes to NodePools', () => {
     const recording = await recordObject(null, `nodepool/${pool}`, 'limits.cpu');
     await applyObjects(deploymentOn(namespace.name, 'bound', { 'karpenter.sh/nodepool': pool }, { replicas: 8 }));
     // Two nodes of 4 cores, two replicas of 1.5 on each.
-    await eventually(async () => (await ready('bound')) === 4, 60);
+    await eventually(async () => (await ready('bound')) === 4);
     await delay(6_000);
     expect(await ready('bound')).toBe(4);
     expect((await claims(pool)).length).toBe(2);
@@ -202,7 +202,7 @@ describe('what Headroom writes to NodePools', () => {
     expect(await seen(pool)).toMatchObject({ limit: { value: 8, owner: 'argocd', perNode: 3 } });
 
     expect(await acme.apply(limit(16), 'change/acme/1#0')).toEqual({ kind: 'applied', value: 16 });
-    await eventually(async () => (await ready('bound')) === 8, 60);
+    await eventually(async () => (await ready('bound')) === 8);
     expect((await claims(pool)).length).toBe(4);
 
     const back = await acme.restore(limit(8), ['change/acme/1#0'], 'change/acme/1#back-0', 'argocd');
@@ -215,7 +215,7 @@ describe('what Headroom writes to NodePools', () => {
     expect(recording.values()).toEqual(['8', '16', '8']);
     expect(recording.writes()).toBe(2);
     await kubectl(['delete', 'deployment', 'bound', '-n', namespace.name]);
-    await eventually(async () => (await claims(pool)).length === 0, 120);
+    await eventually(async () => (await claims(pool)).length === 0);
   });
 
   it.each([
@@ -226,9 +226,9 @@ describe('what Headroom writes to NodePools', () => {
     const key = `change/acme/${first}#0`;
     expect(await acme.apply(weight(first, 90), key)).toEqual({ kind: 'applied', value: 90 });
     // Karpenter has to have heard of it.
-    await delay(1_000);
+    await delay(5_000);
     await applyObjects(deploymentOn(namespace.name, first, { [GROUP]: group }, { replicas: 2 }));
-    await eventually(async () => (await ready(first)) === 2, 60);
+    await eventually(async () => (await ready(first)) === 2);
     expect([(await claims(first)).length, (await claims(other)).length]).toEqual([1, 0]);
     expect(await acme.restore(weight(first, 0), [key], `change/acme/${first}#back-0`)).toEqual({
       kind: 'applied',
@@ -238,6 +238,6 @@ describe('what Headroom writes to NodePools', () => {
     expect(recording.values()).toEqual([undefined, 90, undefined]);
     expect(recording.writes()).toBe(2);
     await scale(first, 0);
-    await eventually(async () => (await claims(first)).length === 0, 120);
+    await eventually(async () => (await claims(first)).length === 0);
   });
 });

@@ -52,7 +52,7 @@ describe('the floor of a ScaledObject, with KEDA’s operator', () => {
       workloads: [{ workload: 'web', kind: 'Deployment', namespace: namespace.name, name: 'web', takeOwnership: true }],
     });
     await eventually(async () => (await hpa('{.spec.minReplicas}')) === '2');
-    await eventually(async () => (await ready()) === 2, 60);
+    await eventually(async () => (await ready()) === 2);
   });
   afterAll(async () => {
     await acme?.close();
@@ -97,17 +97,17 @@ describe('the floor of a ScaledObject, with KEDA’s operator', () => {
     await edit(4, 'ann');
     expect(await acme.apply(floor(9), 'change/acme/2#0', over)).toEqual({ kind: 'moved', value: 4, owner: 'ann' });
     await eventually(async () => (await hpa('{.spec.minReplicas}')) === '4');
-    await eventually(async () => (await ready()) === 4, 60);
+    await eventually(async () => (await ready()) === 4);
   });
 
   it('raised again and put back: the old floor in its old owner’s name, and KEDA lowers', async () => {
     const scaled = await recordObject(namespace.name, 'scaledobject/web', 'minReplicaCount');
     const made = await recordObject(namespace.name, 'hpa/keda-hpa-web', 'minReplicas');
     expect(await acme.apply(floor(8), 'change/acme/3#0')).toEqual({ kind: 'applied', value: 8 });
-    await eventually(async () => (await ready()) === 8, 60);
+    await eventually(async () => (await ready()) === 8);
     const back = await acme.restore(floor(4), ['change/acme/3#0'], 'change/acme/3#back-0', 'ann');
     expect(back).toEqual({ kind: 'applied', value: 4 });
-    await eventually(async () => (await ready()) === 4, 60);
+    await eventually(async () => (await ready()) === 4);
     await delay(5_000);
     await Promise.all([scaled.stop(), made.stop()]);
     expect(scaled.values()).toEqual([4, 8, 4]);

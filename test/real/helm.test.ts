@@ -167,7 +167,7 @@ describe('what the chart renders', () => {
       await eventually(async () => {
         const ready = ['get', 'deployment', `${release}-${part}`, '-o', 'jsonpath={.status.readyReplicas}'];
         return Number(await kubectl(['-n', home, ...ready])) > 0;
-      }, 60);
+      });
     }
     const pods = await kubectl([
       '-n',

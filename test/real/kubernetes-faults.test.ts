@@ -70,8 +70,8 @@ async function see(cluster: Cluster): Promise<WorkloadState> {
   if (state === undefined) throw new Error('web was not answered');
   return state;
 }
-const replicasIn = (cluster: Cluster, value: number, seconds = 20): Promise<unknown> =>
-  eventually(async () => (await see(cluster)).replicas === value, seconds);
+const replicasIn = (cluster: Cluster, value: number): Promise<unknown> =>
+  eventually(async () => (await see(cluster)).replicas === value);
 
 describe('the API server', () => {
   test('stopped: what was is not shown as what is; back: what changed at its end is seen first', async () => {
@@ -84,7 +84,7 @@ describe('the API server', () => {
     await plane.apiServer.start();
     await scale(3);
     // The first answer after the gap is the present, never the two of before.
-    const first = await eventually(() => see(cluster), 60);
+    const first = await eventually(() => see(cluster));
     expect(first.replicas).toBe(3);
   });
 
@@ -94,7 +94,7 @@ describe('the API server', () => {
     await plane.apiServer.kill();
     await plane.apiServer.start();
     await scale(4);
-    const first = await eventually(() => see(cluster), 60);
+    const first = await eventually(() => see(cluster));
     expect(first.replicas).toBe(4);
   });
 
@@ -107,7 +107,7 @@ describe('the API server', () => {
     } finally {
       plane.apiServer.thaw();
     }
-    await eventually(() => see(cluster), 30);
+    await eventually(() => see(cluster));
   });
 
   test('that ends every watch after a second is watched on, without another list', async () => {
@@ -116,9 +116,9 @@ describe('the API server', () => {
     await replicasIn(cluster, 4);
     const watches = () => proxy.requests.filter((one) => one.includes('/deployments?watch')).length;
     const began = watches();
-    await eventually(() => Promise.resolve(watches() >= began + 3), 30);
+    await eventually(() => Promise.resolve(watches() >= began + 3));
     await scale(5);
-    await replicasIn(cluster, 5, 5);
+    await replicasIn(cluster, 5);
     expect(proxy.requests.filter((one) => one.includes('/deployments?limit')).length).toBe(1);
   });
 
@@ -135,7 +135,7 @@ describe('the API server', () => {
     await compact();
     await restart();
     proxy.delay = 0;
-    await replicasIn(cluster, 6, 60);
+    await replicasIn(cluster, 6);
     expect(proxy.requests.filter((one) => one.includes('/deployments?limit')).length).toBe(2);
   });
 
@@ -163,7 +163,7 @@ describe('the API server', () => {
 describe('etcd', () => {
   test('restarted: held while nothing is sure, and right after', async () => {
     const cluster = open({ presence: { liveWithinMs: 0, waitMs: 2000 } });
-    await eventually(() => see(cluster), 30);
+    await eventually(() => see(cluster));
     await plane.etcd.stop();
     // The API server answers, and says that it is not ready.
     await eventually(() =>
@@ -173,8 +173,8 @@ describe('etcd', () => {
       ),
     );
     await plane.etcd.start();
-    await eventually(() => scale(7), 60);
-    await replicasIn(cluster, 7, 60);
+    await eventually(() => scale(7));
+    await replicasIn(cluster, 7);
   });
 });
 
@@ -200,22 +200,22 @@ describe('KEDA', () => {
 
   test('not there, then there: its ScaledObject’s floor is the floor, not that of the HPA that it makes', async () => {
     const cluster = open();
-    expect((await eventually(() => see(cluster), 30)).autoscaler).toBeNull();
+    expect((await eventually(() => see(cluster))).autoscaler).toBeNull();
     await apply(definition);
-    await plane.kubectl(['wait', '--for=condition=Established', 'crd/scaledobjects.keda.sh', '--timeout=30s']);
+    await plane.kubectl(['wait', '--for=condition=Established', 'crd/scaledobjects.keda.sh', '--timeout=300s']);
     const scaled = {
       apiVersion: 'keda.sh/v1alpha1',
       kind: 'ScaledObject',
       metadata: { name: 'web-scaler', namespace: NS },
       spec: { scaleTargetRef: { name: 'web' }, minReplicaCount: 3, maxReplicaCount: 12, triggers: [] },
     };
-    await eventually(() => apply(scaled), 20);
+    await eventually(() => apply(scaled));
     const uid = await plane.kubectl(['-n', NS, 'get', 'scaledobject', 'web-scaler', '-o', 'jsonpath={.metadata.uid}']);
     const made = hpa(NS, 'web', 3, 12);
     const owner = { apiVersion: 'keda.sh/v1alpha1', kind: 'ScaledObject', name: 'web-scaler', uid, controller: true };
     await apply({ ...made, metadata: { namespace: NS, name: 'keda-hpa-web-scaler', ownerReferences: [owner] } });
     // Long before the next look for new kinds: the HPA says whose it is.
-    await eventually(async () => (await see(cluster)).owners.floor !== null, 20);
+    await eventually(async () => (await see(cluster)).owners.floor !== null);
     expect((await see(cluster)).autoscaler).toMatchObject({
       kind: 'scaledobject',
       name: 'web-scaler',
@@ -232,11 +232,11 @@ describe('KEDA', () => {
       '-p',
       '{"spec":{"minReplicaCount":5}}',
     ]);
-    await eventually(async () => (await see(cluster)).autoscaler?.floor === 5, 10);
+    await eventually(async () => (await see(cluster)).autoscaler?.floor === 5);
     // And when it goes, it goes.
     await plane.kubectl(['-n', NS, 'delete', 'hpa', 'keda-hpa-web-scaler']);
     await plane.kubectl(['delete', 'crd', 'scaledobjects.keda.sh', '--wait=true']);
-    await eventually(async () => (await see(cluster)).autoscaler === null, 30);
+    await eventually(async () => (await see(cluster)).autoscaler === null);
   });
 });
 

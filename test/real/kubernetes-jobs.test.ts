@@ -109,17 +109,17 @@ describe('tasks that are moved', () => {
     expect(await seen('back')).toMatchObject({ moved: [] });
 
     // The one that came forward runs now, and cannot be taken back any more.
-    await eventually(async () => (await runs('early'))[0]?.endsWith(' 1'), 20);
+    await eventually(async () => (await runs('early'))[0]?.endsWith(' 1'));
     expect(await seen('early')).toMatchObject({ moved: [{ scheduled, start: early, begun: true }] });
     expect(await acme.restore(start('early', scheduled), ['change/acme/1#0'], 'change/acme/1#back-0')).toMatchObject({
       kind: 'not-found',
       detail: expect.stringContaining('has begun'),
     });
     // The schedule's own time passes, by the controller's clock: 'as-is' says that it has been there.
-    await eventually(async () => (await runs('as-is'))[0]?.endsWith(' 1'), 100);
+    await eventually(async () => (await runs('as-is'))[0]?.endsWith(' 1'));
     expect((await runs('late'))[0]).not.toMatch(/ 1$/);
-    await eventually(async () => (await runs('late'))[0]?.endsWith(' 1'), 40);
-    await eventually(async () => (await runs('back'))[0]?.endsWith(' 1'), 20);
+    await eventually(async () => (await runs('late'))[0]?.endsWith(' 1'));
+    await eventually(async () => (await runs('back'))[0]?.endsWith(' 1'));
 
     const all = { early: await runs('early'), late: await runs('late'), back: await runs('back') };
     expect([all.early.length, all.late.length, all.back.length]).toEqual([1, 1, 1]);

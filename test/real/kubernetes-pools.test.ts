@@ -186,7 +186,7 @@ describe('NodePools of Karpenter', () => {
 
   beforeAll(async () => {
     await applyObjects(nodePoolCrd);
-    await kubectl(['wait', '--for=condition=Established', 'crd/nodepools.karpenter.sh', '--timeout=30s']);
+    await kubectl(['wait', '--for=condition=Established', 'crd/nodepools.karpenter.sh', '--timeout=300s']);
     await eventually(() =>
       kubectl(['apply', '--server-side', '--field-manager=argocd', '-f', '-'], {
         input: JSON.stringify({

@@ -346,7 +346,7 @@ describe('rights', () => {
     ).toHaveLength(1);
     // And it is a watch, not one list: what changes is seen.
     await kubectl(['-n', ns, 'scale', 'deployment', 'narrow', '--replicas=2']);
-    await eventually(async () => (await see(target('narrow'), narrow)).replicas === 2, 5);
+    await eventually(async () => (await see(target('narrow'), narrow)).replicas === 2);
     const other = await namespace('foreign');
     await expect(look([target('web', { namespace: other })], {}, narrow)).rejects.toThrow(/grant list and watch on/);
     expect((await see(target('narrow'), narrow)).exists).toBe(true);
@@ -373,7 +373,7 @@ describe('rights', () => {
       cluster: false,
       name: as.getCurrentUser()?.name ?? '',
     });
-    const state = await eventually(() => look([target('web')], {}, late), 10);
+    const state = await eventually(() => look([target('web')], {}, late));
     expect(state.workloads[0]?.exists).toBe(true);
   });
 });

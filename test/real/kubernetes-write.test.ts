@@ -18,7 +18,7 @@ let serial = 0;
 
 beforeAll(async () => {
   await applyObjects(scaledObjectCrd);
-  await kubectl(['wait', '--for=condition=Established', 'crd/scaledobjects.keda.sh', '--timeout=30s']);
+  await kubectl(['wait', '--for=condition=Established', 'crd/scaledobjects.keda.sh', '--timeout=300s']);
   // Its storage takes a moment longer.
   await eventually(() => kubectl(['get', 'scaledobjects', '--all-namespaces']).then(() => true));
 });
@@ -108,7 +108,7 @@ const applyAs = (manager: string, object: unknown, ...more: string[]): Promise<s
     input: JSON.stringify(object),
   });
 const ready = async (): Promise<void> => {
-  await run('rollout', 'status', 'deployment/web', '--timeout=60s');
+  await run('rollout', 'status', 'deployment/web', '--timeout=300s');
 };
 
 const entrySchema = z.array(

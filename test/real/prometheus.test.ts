@@ -440,7 +440,7 @@ describe('prometheus: a target that it scrapes itself', () => {
       const query = { account: 'acme', series: [{ workload: 'web', component: 'cpu' as const }], from, to, step };
       return [...((await reading.readUsage(query, never())).series[0]?.series.values ?? [])];
     };
-    await eventually(async () => (await read()).filter((value) => value === 7).length >= 2, 40);
+    await eventually(async () => (await read()).filter((value) => value === 7).length >= 2);
     await new Promise((resolve) => {
       exporter.close(resolve);
       exporter.closeAllConnections();
@@ -486,8 +486,8 @@ describe.skipIf(NO_SERVER !== null)(`prometheus scrapes a running headroom${beca
       };
       const value = async (query: string): Promise<number> => Number((await ask(query))[0]?.value[1]);
       // What comes from the activities, and what the account's own workflow tells.
-      await eventually(async () => (await value('headroom_planned_replicas{account="shop",workload="web"}')) >= 4, 60);
-      await eventually(async () => (await value('headroom_changes_total{account="shop",result="kept"}')) >= 1, 120);
+      await eventually(async () => (await value('headroom_planned_replicas{account="shop",workload="web"}')) >= 4);
+      await eventually(async () => (await value('headroom_changes_total{account="shop",result="kept"}')) >= 1);
       expect(await value('headroom_forecast_quantile{account="shop",workload="web",component="cpu"}')).toBeGreaterThan(
         0.3,
       );

@@ -29,8 +29,14 @@ export async function ownNamespace(prefix: string): Promise<{ name: string; remo
   return { name, remove: async () => void (await kubectl(['delete', 'namespace', name, '--wait=false'])) };
 }
 
+/** A machine of CI may be several times slower than a desk: what has come about by then was never going to be late. */
+const PATIENCE_SECONDS = 300;
+
 /** Waits until something is so. @throws the last error, or that it did not come about, after `seconds`. */
-export async function eventually<T>(look: () => Promise<T | null | undefined | false>, seconds = 30): Promise<T> {
+export async function eventually<T>(
+  look: () => Promise<T | null | undefined | false>,
+  seconds = PATIENCE_SECONDS,
+): Promise<T> {
   const deadline = Date.now() + seconds * 1000;
   let last: unknown = null;
   for (;;) {

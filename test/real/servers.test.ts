@@ -19,7 +19,7 @@ describe('the servers', () => {
 
   it('the control plane schedules a Deployment onto nodes and gets it ready', async () => {
     await kubectl(['-n', namespace.name, 'create', 'deployment', 'web', '--image=web', '--replicas=2']);
-    await kubectl(['-n', namespace.name, 'rollout', 'status', 'deployment/web', '--timeout=60s']);
+    await kubectl(['-n', namespace.name, 'rollout', 'status', 'deployment/web', '--timeout=300s']);
   });
 
   it('a pod that is told to never gets ready', async () => {
@@ -67,7 +67,7 @@ describe('a run that is killed', () => {
     };
     expect(await isThere()).toBe(true);
     run.kill('SIGKILL');
-    await eventually(async () => !(await isThere()), 20);
+    await eventually(async () => !(await isThere()));
     await rm(folder, { recursive: true });
   });
 });

@@ -138,7 +138,7 @@ export async function writeUsage(
   const lines = [...usageLines({ key, samples })];
   for (let first = 0; first < lines.length; first += 5000) {
     const part = lines.slice(first, first + 5000).join('\n');
-    await bucket.connection.write(bucket.name, part, 'ms', AbortSignal.timeout(30_000));
+    await bucket.connection.write(bucket.name, part, 'ms', AbortSignal.timeout(120_000));
   }
 }
 

@@ -31,7 +31,7 @@ describe('two accounts in two namespaces', () => {
 
   it('a change of one writes in its namespace alone', async () => {
     await override('north', 'web', 6);
-    await eventually(async () => (await world.replicas('north')).join() === '6,3', 60);
+    await eventually(async () => (await world.replicas('north')).join() === '6,3');
     expect(await world.replicas('south')).toEqual([3, 3]);
     const writes = await world.writes();
     expect([...new Set(writes.map(({ namespace }) => namespace))]).toEqual(['north']);
@@ -39,7 +39,7 @@ describe('two accounts in two namespaces', () => {
 
   it('an account whose file names what another account has is refused, and told whose it is', async () => {
     await override('south', 'web', 5);
-    await eventually(async () => (await world.replicas('south')).join() === '5,3', 60);
+    await eventually(async () => (await world.replicas('south')).join() === '5,3');
     const file = accountFile('thief', {
       accounts: [],
       workload: { target: { namespace: 'south' }, replicas: { min: 9, max: 20 } },
@@ -52,7 +52,7 @@ describe('two accounts in two namespaces', () => {
     const detail = await eventually(async () => {
       const { changes } = await world.stand.history('thief');
       return changes.map((change) => change.detail).find((text) => text.includes('account south'));
-    }, 90);
+    });
     expect(detail).toContain('one object has one account');
     expect((await world.replicas('south'))[0]).toBe(5);
   });
