@@ -90,7 +90,10 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     ...(options.metricsPort === undefined ? {} : { port: portOf(options.metricsPort, '--metrics-port') }),
   });
   const models = openLibrary(terminal.env);
-  const decider = createDecisionPool(Math.max(1, Math.round(numberOf(options.threads, '--threads'))));
+  const decider = createDecisionPool(Math.max(1, Math.round(numberOf(options.threads, '--threads'))), {
+    models: { folder: models.folder, version: models.code.version },
+    say: (line) => terminal.err(line),
+  });
   const cluster = roles.includes('cluster')
     ? clusterOfEnvironment(options.cluster, (line) => terminal.err(line), options.context)
     : null;

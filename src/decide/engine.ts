@@ -11,11 +11,15 @@ import { coverDemand, type CoveredDemand } from './demand.js';
 import { boundForecast } from './evidence.js';
 import { planLead } from './lead.js';
 import { createModels } from './models.js';
+import { NOTHING_SERVED, type ServedModels } from './served.js';
 import { trustIn } from './trust.js';
 import type { AllocationRequest, Decider } from './port.js';
 
-/** The decision in this very thread; pool.ts puts it into worker threads. */
-export async function createEngine(): Promise<Decider> {
+/**
+ * The decision in this very thread; pool.ts puts it into worker threads.
+ * @param served trained models that join the fits; none without.
+ */
+export async function createEngine(served?: ServedModels): Promise<Decider> {
   const models = createModels(fitForecaster);
   const allocator = await createAllocator();
   const bases = new Map<string, SolverBasis>();
@@ -67,8 +71,9 @@ export async function createEngine(): Promise<Decider> {
 
   // Async, so that what is refused rejects, as it does from a thread, and is never thrown at the call.
   return {
-    wanted: async (account, policy, at) => models.wanted(account, policy, at),
-    forecast: async (request) => models.forecast(request),
+    wanted: async (account, policy, at) =>
+      models.wanted(account, policy, at, (await served?.of(account)) ?? NOTHING_SERVED),
+    forecast: async (request) => models.forecast(request, (await served?.of(request.account)) ?? NOTHING_SERVED),
     allocate: async (request) => allocate(request),
     forget(account) {
       models.forget(account);

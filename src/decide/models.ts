@@ -13,11 +13,12 @@ import { levelOf } from '../domain/policy-rules.js';
 import { binLabel, type Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
 import { EVIDENCE_WINDOW, type Evidence } from '../allocate/capacity.js';
-import type { FitForecaster, FittedForecaster } from '../forecast/port.js';
+import type { FitForecaster, FitOptions, FittedForecaster } from '../forecast/port.js';
 import { jointLevel } from '../forecast/scenarios/joint-level.js';
 import { createEvidence } from '../replay/evidence.js';
 import { ordinary } from './events.js';
 import type { ForecastRequest, KnownBins, Wanted } from './port.js';
+import { NOTHING_SERVED, type Served } from './served.js';
 
 const DAY = 86_400;
 const HOUR = 3600;
@@ -40,6 +41,9 @@ interface SeriesModel {
 interface AccountModels {
   /** What of the policy the fits depend on: another policy with the same goes on with them. */
   fitKey: string;
+  /** Trained models that the fits hold, and since when others serve. */
+  servedKey: string;
+  otherSince: EpochSeconds | null;
   fittedAt: EpochSeconds;
   /** Bins known at the fit: while cold, the models are fitted again once there is half as much more. */
   refitAt: EpochSeconds;
@@ -50,8 +54,9 @@ interface AccountModels {
 
 /** The fitted models of the accounts that this process serves, and their way from bins to a forecast. */
 export interface Models {
-  wanted(account: string, policy: AccountPolicy, at: EpochSeconds): Wanted;
-  forecast(request: ForecastRequest): AccountForecast;
+  /** @param served trained models that are to join the fits; others than before ask for a fit in a while. */
+  wanted(account: string, policy: AccountPolicy, at: EpochSeconds, served?: Served): Wanted;
+  forecast(request: ForecastRequest, served?: Served): AccountForecast;
   /** What the last eight days saw of a series; nothing where this process has no models of it. */
   evidence(account: string, workload: string, component: Component): Evidence;
   forget(account: string): void;
@@ -65,20 +70,21 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
   const accounts = new Map<string, AccountModels>();
 
   return {
-    wanted(account, policy, at) {
+    wanted(account, policy, at, served = NOTHING_SERVED) {
       const models = accounts.get(account);
       if (models === undefined || models.fitKey !== fitKeyOf(policy)) return { since: null };
+      if (isDue(models, account, at, served)) return { since: null };
       if (at >= models.refitAt || at - models.next > LONGEST_CATCH_UP) return { since: null };
       return { since: models.next };
     },
 
-    forecast(given) {
+    forecast(given, served = NOTHING_SERVED) {
       const request = withoutEvents(given);
       const { account, policy } = request;
       const known = accounts.get(account);
       const start = Math.min(...request.bins.map(({ series }) => series.start));
       const whole = known === undefined || known.fitKey !== fitKeyOf(policy) || start < known.next;
-      const models = whole ? fitAll(request, fit) : known;
+      const models = whole ? fitAll(request, fit, served) : known;
       if (!whole) for (const bins of request.bins) takeIn(models, bins);
       models.next = Math.max(...request.bins.map(({ series }) => binLabel(series, series.values.length)), models.next);
       // The map's order is the order of use.
@@ -155,9 +161,25 @@ const withoutEvents = (request: ForecastRequest): ForecastRequest => ({
   })),
 });
 
-function fitAll(request: ForecastRequest, fit: FitForecaster): AccountModels {
+/** Accounts take a promoted model up within so long, each at its own moment, so that their fits do not pile up. */
+const TAKE_UP_WITHIN = HOUR;
+
+/** Whether an account's fits are to be made anew for other trained models. */
+function isDue(models: AccountModels, account: string, at: EpochSeconds, served: Served): boolean {
+  if (served.key === models.servedKey) {
+    models.otherSince = null;
+    return false;
+  }
+  models.otherSince ??= at;
+  const share = Number.parseInt(digest(account).slice(0, 8), 16) / 2 ** 32;
+  return served.urgent || at >= models.otherSince + share * TAKE_UP_WITHIN;
+}
+
+function fitAll(request: ForecastRequest, fit: FitForecaster, served: Served): AccountModels {
   const models: AccountModels = {
     fitKey: fitKeyOf(request.policy),
+    servedKey: served.key,
+    otherSince: null,
     fittedAt: request.at,
     refitAt: request.at + REFIT_AFTER,
     series: new Map(),
@@ -168,7 +190,7 @@ function fitAll(request: ForecastRequest, fit: FitForecaster): AccountModels {
     const evidence = createEvidence(Math.max(1, Math.round(EVIDENCE_WINDOW / series.step)));
     for (const value of series.values) evidence.push(plausible(value));
     try {
-      const forecaster = fit(trimLeading(series), fitOptions(request, workload, component));
+      const forecaster = fitWithout(fit, trimLeading(series), fitOptions(request, workload, component, served));
       if (forecaster.data === 'cold') {
         const age = series.step * knownCount(series);
         models.refitAt = Math.min(models.refitAt, request.at + Math.max(HOUR, age / 2));
@@ -185,6 +207,16 @@ function fitAll(request: ForecastRequest, fit: FitForecaster): AccountModels {
     }
   }
   return models;
+}
+
+/** A trained model that breaks a fit is left out of it: it is never a reason for no forecast. */
+function fitWithout(fit: FitForecaster, series: Series, options: FitOptions): FittedForecaster {
+  try {
+    return fit(series, options);
+  } catch (error) {
+    if (isHeadroomError(error) || options.globals === undefined) throw error;
+    return fit(series, { ...options, globals: [] });
+  }
 }
 
 /** A negative or infinite reading is a counter's reset or a broken probe, not demand: it is as good as missing. */
@@ -208,7 +240,7 @@ function trimLeading(series: Series): Series {
 const knownCount = (series: Series): number =>
   series.values.reduce((count, value) => (Number.isNaN(value) ? count : count + 1), 0);
 
-function fitOptions(request: ForecastRequest, workloadName: string, component: Component) {
+function fitOptions(request: ForecastRequest, workloadName: string, component: Component, served: Served) {
   const { policy } = request;
   const workload = policy.workloads.find((candidate) => candidate.name === workloadName);
   const lead = request.leadTimes[workloadName] ?? workload?.leadTime ?? 0;
@@ -227,6 +259,7 @@ function fitOptions(request: ForecastRequest, workloadName: string, component: C
     leadSteps,
     horizon: Math.max(Math.ceil(fine / policy.step), leadSteps + 1),
     ...(workload?.window === undefined ? {} : { scenarios: { steps: Math.ceil(fine / policy.step) } }),
+    ...(served.globals.length === 0 ? {} : { globals: served.globals }),
     coarse,
   };
 }

@@ -25,6 +25,11 @@ export interface Call {
   policy?: PolicyMention;
 }
 
+/** What a thread has to say that is no answer. */
+export interface Remark {
+  remark: string;
+}
+
 export type Answer = { id: number; ok: true; value: unknown } | { id: number; ok: false; error: PlainError };
 
 interface Thread {
@@ -34,18 +39,31 @@ interface Thread {
   waiting: Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>;
 }
 
+export interface PoolOptions {
+  /** Trained models that join the forecasts: their folder, and the version of the package that loads them. */
+  models?: { folder: string; version: string };
+  /** Takes what the threads have to say. */
+  say?: (line: string) => void;
+}
+
 /**
  * @param threads how many; with 2 cores 1 is right, since the Temporal server and this process's main thread share them.
  */
-export function createDecisionPool(threads = 1): Decider {
+export function createDecisionPool(threads = 1, options: PoolOptions = {}): Decider {
   let next = 0;
   let closing = false;
   const pool: Thread[] = Array.from({ length: threads }, () => startThread());
 
   function startThread(): Thread {
-    const worker = new Worker(new URL('./thread.js', import.meta.url));
+    const worker = new Worker(new URL('./thread.js', import.meta.url), {
+      workerData: options.models === undefined ? {} : { models: options.models },
+    });
     const thread: Thread = { worker, waiting: new Map(), policies: new WeakMap() };
-    worker.on('message', (answer: Answer) => {
+    worker.on('message', (answer: Answer | Remark) => {
+      if ('remark' in answer) {
+        options.say?.(answer.remark);
+        return;
+      }
       const caller = thread.waiting.get(answer.id);
       thread.waiting.delete(answer.id);
       if (answer.ok) caller?.resolve(answer.value);

@@ -1,13 +1,31 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
+import { z } from 'zod';
 import type { AccountPolicy } from '../domain/account.js';
 import { plainError } from '../domain/plain-error.js';
+import { codeVersion } from '../models/code-version.js';
+import { createModelLibrary } from '../models/library.js';
+import { TRAINERS } from '../models/trainers/index.js';
 import { createEngine } from './engine.js';
-import type { Answer, Call, PolicyMention } from './pool.js';
+import type { Answer, Call, PolicyMention, Remark } from './pool.js';
 import type { AllocationRequest, Decider, ForecastRequest } from './port.js';
+import { createServedModels } from './served.js';
 
 const port = parentPort;
 if (port === null) throw new Error('decide/thread runs as a worker thread alone');
-const engine = createEngine();
+
+/** What the pool gives its threads. */
+const { models } = z
+  .object({ models: z.object({ folder: z.string(), version: z.string() }).optional() })
+  .parse(workerData ?? {});
+const say = (line: string): void => port.postMessage({ remark: line } satisfies Remark);
+const served =
+  models === undefined
+    ? undefined
+    : createServedModels(
+        createModelLibrary({ folder: models.folder, trainers: TRAINERS, code: codeVersion(models.version) }),
+        say,
+      );
+const engine = createEngine(served);
 
 /** Policies by number, in the order in which they came; the oldest are of accounts that have others by now. */
 const policies = new Map<number, AccountPolicy>();

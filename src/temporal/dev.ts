@@ -159,7 +159,12 @@ export async function startDev(options: DevOptions): Promise<Dev> {
           });
     if (scraper !== null) closers.push(() => scraper.stop());
 
-    const decider = createDecisionPool(options.decisionThreads ?? 1);
+    const decider = createDecisionPool(options.decisionThreads ?? 1, {
+      say,
+      ...(options.models === undefined
+        ? {}
+        : { models: { folder: options.models.folder, version: options.models.code.version } }),
+    });
     closers.push(() => decider.close());
     const connection = await connectWorker(target);
     closers.push(() => connection.close());

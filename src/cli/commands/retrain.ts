@@ -18,6 +18,7 @@ import {
 import { HeadroomError } from '../../domain/errors.js';
 import { formatDuration, isoTime, parseDuration } from '../../domain/time.js';
 import { shortId } from '../../models/artifact.js';
+import { USUAL_KINDS } from '../../models/trainers/index.js';
 import { argument, printJson, withExamples, type RegisterCommand } from '../command.js';
 import { openLibrary, scopeOf } from '../models.js';
 import { explain, numberOf, withSession, type Session } from '../session.js';
@@ -76,7 +77,7 @@ export const register: RegisterCommand = (program, terminal) => {
 
   withExamples(
     common(command.command('start').description('begin, or go on with other settings'))
-      .option('--kinds <list>', 'what to train (default: all that this build knows)')
+      .option('--kinds <list>', 'what to train (default: booster,neural-tcn; neural-gru too)')
       .option('--every <duration>', 'time between runs (default: 7d)', period, 7 * DAY)
       .option('--days <n>', 'of history to train on', '28')
       .option('--hold-out <duration>', 'at the end of it, to compare on (default: 3d)', period, 3 * DAY)
@@ -91,7 +92,7 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--most-series <n>', 'to train on', '500')
       .action(async (options: StartOptions) => {
         const library = openLibrary(terminal.env);
-        const kinds = options.kinds?.split(',') ?? [...library.kinds];
+        const kinds = options.kinds?.split(',') ?? [...USUAL_KINDS];
         for (const kind of kinds) library.trainer(kind);
         const settings: RetrainSettings = {
           kinds,
