@@ -24,6 +24,7 @@ export const register: RegisterCommand = (program, terminal) => {
   const models = program
     .command('models')
     .description('models that were trained on many series: which serve, which wait, and back to the one before');
+  withExamples(models, 'models list', 'models rollback');
   const common = (command: Command): Command =>
     command
       .option('--account <name>', 'the models of one account alone, where it has its own')

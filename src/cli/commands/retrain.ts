@@ -53,6 +53,7 @@ export const register: RegisterCommand = (program, terminal) => {
   const command = program
     .command('retrain')
     .description('train the models that serve many series: schedule, runs, state');
+  withExamples(command, 'retrain start', 'retrain status');
   const common = (one: Command): Command =>
     one.option('--account <name>', 'models of this account alone').option('--json', 'for machines');
 
