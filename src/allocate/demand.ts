@@ -120,15 +120,25 @@ function binsOf(series: SeriesForecast, block: Block): Bin[] {
     bins.push({
       from,
       to,
-      value: (level, events, component) => {
-        const touching = events.filter((event) => touches(event, from, to));
-        const plain = atLevel(levels, values, level);
-        if (touching.length === 0) return Math.max(0, plain);
-        return withEvents(touching, component, level, atLevel(levels, values, 0.5), plain);
-      },
+      value: (level, events, component) => underEvents(events, component, { from, to }, levels, values, level),
     });
   }
   return bins;
+}
+
+/** Demand of a bin at a level, under the events that touch it. */
+export function underEvents(
+  events: readonly AnnouncedEvent[],
+  component: Component,
+  bin: { from: EpochSeconds; to: EpochSeconds },
+  levels: readonly number[],
+  values: readonly number[],
+  level: number,
+): number {
+  const touching = events.filter((event) => touches(event, bin.from, bin.to));
+  const plain = atLevel(levels, values, level);
+  if (touching.length === 0) return Math.max(0, plain);
+  return withEvents(touching, component, level, atLevel(levels, values, 0.5), plain);
 }
 
 /** A bin that an event only grazes counts as touched where demand rises, and only whole where it falls. */
@@ -181,7 +191,7 @@ export function announced(event: AccountPolicy['events'][number]): AnnouncedEven
 }
 
 /** Demand of a workload's tasks that cannot be moved, over a stretch of time: all that overlap it, added up. */
-function fixedTasks(
+export function fixedTasks(
   policy: AccountPolicy,
   workload: string,
   component: Component,

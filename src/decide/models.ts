@@ -117,6 +117,8 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
         at: request.at,
         series,
         missing,
+        policyId: request.policyId,
+        ...(request.events.length === 0 ? {} : { events: request.events }),
       };
     },
 

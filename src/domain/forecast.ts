@@ -1,4 +1,5 @@
 import type { Component } from './component.js';
+import type { AnnouncedEvent } from './control.js';
 import type { EpochSeconds } from './time.js';
 
 /** Quantiles of one series ahead of one origin. */
@@ -71,4 +72,8 @@ export interface AccountForecast {
   at: EpochSeconds;
   series: SeriesForecast[];
   missing: MissingForecast[];
+  /** The policy that it was made under, by id; absent in records of earlier releases. */
+  policyId?: string;
+  /** What was announced then, besides the policy's own events; absent where nothing was. */
+  events?: AnnouncedEvent[];
 }

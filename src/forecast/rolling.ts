@@ -52,7 +52,18 @@ export function originAt(series: Series, at: EpochSeconds | undefined): number {
 export function forecastAtOrigins(
   series: Series,
   origins: readonly number[],
-  options: { fit: FitForecaster; horizon: number; levels: readonly number[]; timeZone: string; leadSteps?: number },
+  options: {
+    fit: FitForecaster;
+    horizon: number;
+    levels: readonly number[];
+    timeZone: string;
+    leadSteps?: number;
+    /** Passed on to the fit. */
+    models?: readonly string[];
+    scenarios?: { steps: number };
+    /** Sees the forecaster as it stands at each origin. */
+    onOrigin?: (fitted: FittedForecaster) => void;
+  },
 ): QuantileForecast[] {
   const { horizon, levels, timeZone } = options;
   const history = Math.max(HISTORY_BINS, Math.floor(HISTORY / series.step));
@@ -74,10 +85,13 @@ export function forecastAtOrigins(
         level,
         leadSteps,
         horizon,
+        ...(options.models === undefined ? {} : { models: options.models }),
+        ...(options.scenarios === undefined ? {} : { scenarios: options.scenarios }),
       });
       fittedAt = origin + 1;
       index = origin + 1;
     }
+    options.onOrigin?.(fitted);
     return fitted.forecast(horizon, levels);
   });
 }

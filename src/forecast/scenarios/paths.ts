@@ -46,10 +46,28 @@ function evenGrid(paths: number): typeof grid {
  * @param options.seed decides which rows count once more where they can't count alike, and the guess for a young series.
  * @throws HeadroomError `invalid-input` on series that don't lie on one grid, or fewer than two levels.
  */
-export function samplePaths(
+export function samplePaths(series: readonly PathSeries[], options: PathOptions): Scenarios {
+  const values: Float32Array[] = [];
+  const shape = visitPaths(series, options, (_s, one) => void values.push(one.slice()));
+  return { ...shape, values };
+}
+
+export interface PathOptions {
+  paths: number;
+  seed: number;
+  /** At most so many bins; default: as far as all forecasts reach. */
+  steps?: number;
+}
+
+/**
+ * As {@link samplePaths}, one series after another: thousands of series are summed in the memory of one.
+ * @param visit gets each series' values, `[t * paths + p]`; they are its own until it returns.
+ */
+export function visitPaths(
   series: readonly PathSeries[],
-  options: { paths: number; seed: number; steps?: number },
-): Scenarios {
+  options: PathOptions,
+  visit: (series: number, values: Float32Array) => void,
+): Omit<Scenarios, 'values'> {
   const first = series[0]?.forecast;
   const { paths, seed } = options;
   if (first === undefined) throw refuse('no series is given', 'give at least one');
@@ -86,12 +104,12 @@ export function samplePaths(
   const even = evenGrid(paths);
   const column = new Float64Array(paths);
   const bent = new Float64Array(paths);
-  const values = series.map(({ forecast, dependence }, s) => {
+  const out = new Float32Array(steps * paths);
+  series.forEach(({ forecast, dependence }, s) => {
     const scores = scoresOf(forecast.levels);
     if (dependence === null) bent.set(even.scores);
     else dependence.shape.bend(scores, even.scores, even.shares, bent);
     const read = createReader(scores, bent);
-    const out = new Float32Array(steps * paths);
     for (let t = 0; t < steps; t++) {
       read(forecast.quantiles[t] ?? [], column);
       const ranked = template.ranked(s, t);
@@ -105,9 +123,9 @@ export function samplePaths(
         from += count;
       }
     }
-    return out;
+    visit(s, out);
   });
-  return { paths, steps, step: first.step, origin: first.origin, values };
+  return { paths, steps, step: first.step, origin: first.origin };
 }
 
 const refuse = (problem: string, remedy: string): HeadroomError =>
