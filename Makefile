@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
 .PHONY: help setup tensorflow demo test test-real test-peers lint format servers-build servers chaos bench-decision \
-  bench-cycles bench-telemetry bench-observe bench-real bench-forecast bench-neural first-run clean
+  bench-cycles bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -60,6 +60,9 @@ chaos: servers-build ## 200 times SIGKILL of the worker (about half an hour); wr
 
 bench-forecast: setup ## Forecasts of real traces beside Python's best (TRACES=folder; SERIES=… ORIGINS=… METHODS=… for a part); writes bench/results/forecast.json
 	@node dist/bench/forecast.js
+
+bench-booster: setup ## Our quantile booster beside LightGBM (TRACES=folder); writes bench/results/booster.json
+	@node dist/bench/booster.js
 
 first-run: setup ## The loop on real traces (TRACES=folder); writes docs/first-run.md
 	@node dist/bench/first-run.js $(TRACES)

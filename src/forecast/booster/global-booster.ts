@@ -54,7 +54,7 @@ export interface GlobalBooster extends LocationScale {
 const TREES: Partial<BoosterOptions> = {
   rounds: 400,
   leaves: 31,
-  minLeaf: 200,
+  minLeaf: 300,
   learningRate: 0.1,
   columnShare: 0.5,
   rowShare: 0.5,
