@@ -195,6 +195,9 @@ function build() {
   if (!compile.ok) fail('compiling', someLines(compile.text), 'correct the sources named above');
   const bundle = run(process.execPath, [join(root, 'dist', 'src', 'temporal', 'bundle.js')]);
   if (!bundle.ok) fail('bundling the workflows', someLines(bundle.text), 'correct the sources named above');
+  const grown = run(process.execPath, [join(root, 'dist', 'src', 'cli', 'grow-classes.js')]);
+  if (!grown.ok)
+    fail('growing the forest of workload classes', someLines(grown.text), 'correct the sources named above');
   writeFileSync(stamp, new Date(started).toISOString());
 }
 

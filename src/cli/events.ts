@@ -9,7 +9,9 @@ import { createDoor } from '../telemetry/events/door.js';
 import type { FileBatch } from '../telemetry/events/file.js';
 import type { ClosedBins } from '../telemetry/events/closing.js';
 import { loadKeys } from '../telemetry/events/keys.js';
+import type { StoreErasure } from '../telemetry/erasure.js';
 import type { BehaviorStore } from '../telemetry/events/port.js';
+import type { Store } from '../telemetry/port.js';
 import { createEventService } from '../telemetry/events/service.js';
 import { createTokenBook, readTokens } from '../telemetry/events/tokens.js';
 import { homeFolder, isAlive, newToken } from '../temporal/home.js';
@@ -38,7 +40,10 @@ export async function readListener(env: NodeJS.ProcessEnv): Promise<Listener | n
   return isAlive(listener.pid) ? listener : null;
 }
 
-export async function withStore<T>(env: NodeJS.ProcessEnv, work: (store: BehaviorStore) => Promise<T>): Promise<T> {
+export async function withStore<T>(
+  env: NodeJS.ProcessEnv,
+  work: (store: Store & BehaviorStore & StoreErasure) => Promise<T>,
+): Promise<T> {
   const { store } = await openStore(env);
   try {
     return await work(store);

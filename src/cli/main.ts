@@ -29,6 +29,7 @@ const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   import: () => import('./commands/import.js'),
   telemetry: () => import('./commands/telemetry.js'),
   events: () => import('./commands/events.js'),
+  behavior: () => import('./commands/behavior.js'),
   forecast: () => import('./commands/forecast.js'),
   backtest: () => import('./commands/backtest.js'),
   models: () => import('./commands/models.js'),

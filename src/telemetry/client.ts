@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HeadroomError } from '../domain/errors.js';
+import type { StoreErasure } from './erasure.js';
 import type { BehaviorStore } from './events/port.js';
 import type { MetricBatch, Store, UsageBatch, UsageWindow } from './port.js';
 import type { RecordFeed } from './record-feed.js';
@@ -47,7 +48,7 @@ function* inRequests<Batch extends UsageBatch | MetricBatch>(batches: readonly B
  * The store of another process, behind the same port. Closing it leaves the owner alone.
  * @throws HeadroomError as the owner does, and `unavailable` where the owner is down, slow or cut off in the middle.
  */
-export function createStoreClient(options: StoreClientOptions): Store & BehaviorStore & RecordFeed {
+export function createStoreClient(options: StoreClientOptions): Store & BehaviorStore & StoreErasure & RecordFeed {
   const { url, token, timeout } = optionsSchema.parse(options);
   const base = url.replace(/\/$/, '');
 
@@ -149,6 +150,10 @@ export function createStoreClient(options: StoreClientOptions): Store & Behavior
         if (record !== null) return record;
       }
     },
+    holdings: (account) => ask('holdings', { account }, answers.holdings),
+    eraseAccount: (account) => ask('erase-account', { account }, answers.holdings),
+    scrubLabels: (id) => ask('scrub-labels', { id }, answers.scrubbed),
+    behaviorAccounts: () => ask('behavior-accounts', {}, answers.accounts),
     writeBehavior: (part) => ask('write-behavior', part, answers.written),
     readEvents: (query, signal) => ask('read-events', query, answers.behavior, signal),
     close: () => Promise.resolve(),

@@ -4,6 +4,7 @@ import { bearerAuth } from 'hono/bearer-auth';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
 import { HeadroomError, isHeadroomError } from '../domain/errors.js';
+import type { StoreErasure } from './erasure.js';
 import type { BehaviorStore } from './events/port.js';
 import type { Store, UsageWindow } from './port.js';
 import type { RecordFeed } from './record-feed.js';
@@ -73,8 +74,16 @@ function behaviorOf({ writeBehavior, readEvents }: Served): BehaviorStore {
   throw failure('serving behaviour', 'this store keeps none', 'use the embedded store');
 }
 
+function erasureOf({ holdings, eraseAccount, scrubLabels, behaviorAccounts }: Served): StoreErasure {
+  const has = holdings !== undefined && eraseAccount !== undefined;
+  if (has && scrubLabels !== undefined && behaviorAccounts !== undefined) {
+    return { holdings, eraseAccount, scrubLabels, behaviorAccounts };
+  }
+  throw failure('erasing', 'this store cannot', 'use the embedded store');
+}
+
 /** What is served: a store, behaviour where it keeps that too, and news of its records where it has a feed. */
-type Served = Store & Partial<BehaviorStore> & Partial<RecordFeed>;
+type Served = Store & Partial<BehaviorStore> & Partial<StoreErasure> & Partial<RecordFeed>;
 
 /** A wait for a record is answered with nothing after so long; the client asks again. */
 const PATIENCE_MS = 30_000;
@@ -155,6 +164,20 @@ function application(store: Served, token: string): Hono {
     const asked = kind === undefined ? query : { ...query, kind };
     return c.json(await behaviorOf(store).readEvents(asked, signalOf(c)));
   });
+
+  app.post('/v1/holdings', async (c) => {
+    const { account } = await json(c, bodies.account);
+    return c.json(await erasureOf(store).holdings(account));
+  });
+  app.post('/v1/erase-account', async (c) => {
+    const { account } = await json(c, bodies.account);
+    return c.json(await erasureOf(store).eraseAccount(account));
+  });
+  app.post('/v1/scrub-labels', async (c) => {
+    const { id } = await json(c, bodies.scrubLabels);
+    return c.json(await erasureOf(store).scrubLabels(id));
+  });
+  app.post('/v1/behavior-accounts', async (c) => c.json(await erasureOf(store).behaviorAccounts()));
 
   app.notFound((c) => {
     const error = failure(`serving ${c.req.method} ${c.req.path}`, 'there is no such call', 'use the same version');

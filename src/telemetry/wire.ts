@@ -3,6 +3,7 @@ import { behaviorRowSchema, ROW_KINDS } from '../behavior/events.js';
 import { COMPONENTS } from '../domain/component.js';
 import type { ErrorKind, HeadroomError } from '../domain/errors.js';
 import type { Sample } from '../domain/series.js';
+import { holdingsSchema, scrubbedSchema } from './erasure.js';
 import { RECORD_KINDS, type MetricBatch, type UsageBatch, type UsageWindow } from './port.js';
 
 /*
@@ -92,6 +93,8 @@ export const bodies = {
     account: text,
     seen: z.strictObject({ id: text, at: time }).nullable(),
   }),
+  account: z.strictObject({ account: text }),
+  scrubLabels: z.strictObject({ id: text }),
   behaviorPart: z.strictObject({ id: text, account: text, at: time, rows: z.array(behaviorRowSchema) }),
   behaviorQuery: z.strictObject({
     account: text,
@@ -120,6 +123,9 @@ export const answers = {
   newest: z.array(z.object({ account: text, at: time })),
   done: z.object({}),
   behavior: z.array(behaviorRowSchema),
+  holdings: holdingsSchema,
+  scrubbed: scrubbedSchema,
+  accounts: z.array(z.string()),
 };
 
 const windowHeader = z.strictObject({

@@ -6,6 +6,7 @@ import { isoTime } from '../../domain/time.js';
 import { createStoreClient } from '../../telemetry/client.js';
 import { csvSamples, readCsvColumns } from '../../telemetry/csv.js';
 import { createEmbeddedStore } from '../../telemetry/embedded/store.js';
+import type { StoreErasure } from '../../telemetry/erasure.js';
 import type { BehaviorStore } from '../../telemetry/events/port.js';
 import type { Store } from '../../telemetry/port.js';
 import { homeFolder, readRuntimeFile } from '../../temporal/home.js';
@@ -116,7 +117,9 @@ const PATIENCE_MS = 60_000;
  * import may have it for a moment, or an owner may just be starting: that is waited for, since two at once are no
  * mistake. HEADROOM_STORE_URL and HEADROOM_STORE_TOKEN name an owner elsewhere.
  */
-export async function openStore(env: NodeJS.ProcessEnv): Promise<{ store: Store & BehaviorStore; through: string }> {
+export async function openStore(
+  env: NodeJS.ProcessEnv,
+): Promise<{ store: Store & BehaviorStore & StoreErasure; through: string }> {
   const url = env['HEADROOM_STORE_URL'];
   if (url !== undefined && url !== '') {
     return { store: createStoreClient({ url, token: env['HEADROOM_STORE_TOKEN'] ?? '' }), through: url };

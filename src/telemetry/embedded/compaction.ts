@@ -23,12 +23,16 @@ const RECORD_DAYS: Record<RecordKind, (retentionDays: number) => number> = {
   outcome: (days) => days,
   history: () => Number.POSITIVE_INFINITY,
   account: () => Number.POSITIVE_INFINITY,
+  // One an account, written over: it forgets by itself.
+  profile: (days) => days,
 };
 
 /** Since when each account's samples are kept; older bins read as missing, and a snapshot that has them is gone. */
 export interface Retained {
   load(session: Session): Promise<void>;
   since(account: string): number;
+  /** The account was erased: nothing is known of it any more. */
+  forget(account: string): void;
   /**
    * Drops what is past retention and gives the space back for reuse. An account's clock is its own newest sample where
    * that is behind `now`, so that an imported history of other years is not old the moment it arrives.
@@ -47,6 +51,7 @@ export function createRetained(registry: SeriesRegistry, queue: () => WriteQueue
       }
     },
     since: (account) => known.get(account) ?? Number.NEGATIVE_INFINITY,
+    forget: (account) => void known.delete(account),
 
     async compact(now, retentionDays) {
       const removed = await queue().run('compacting', async ({ session, onCommit }) => {

@@ -14,6 +14,8 @@ export interface Records {
   list(kind: RecordKind, account: string, options: { limit: number; before?: number }): Promise<StoredRecord[]>;
   after(kind: RecordKind, account: string, after: RecordPlace | null, limit: number): Promise<StoredRecord[]>;
   newest(kind: RecordKind): Promise<{ account: string; at: number }[]>;
+  /** The account was erased: nothing of it is kept in memory either. */
+  forget(account: string): void;
 }
 
 const rowSchema = z.tuple([z.enum(RECORD_KINDS), z.string(), z.string(), z.number(), z.string()]);
@@ -48,6 +50,9 @@ function createRecent() {
         if (characters <= KEPT_CHARACTERS) break;
         drop(oldest);
       }
+    },
+    forget(account: string): void {
+      for (const [id, one] of texts) if (one.account === account) drop(id);
     },
     find(kind: RecordKind, id: string): StoredRecord | null {
       const kept = kind === KEPT_KIND ? texts.get(id) : undefined;
@@ -147,6 +152,8 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
         return rows.map(recordOf);
       });
     },
+
+    forget: (account) => recent.forget(account),
 
     newest: (kind) =>
       database.read(`looking for the newest ${kind} of each account`, undefined, async (session) => {

@@ -56,6 +56,8 @@ export interface SeriesRegistry {
   seq(): number;
   nextId(): number;
   add(series: KnownSeries): void;
+  /** The account was erased: its series are no more. Their numbers are not used again while this store is open. */
+  removeAccount(account: string): void;
   /**
    * Takes a committed write in.
    * @param rows its rows in increasing time; of a long write the last ones are enough.
@@ -140,6 +142,13 @@ export function createSeriesRegistry(): SeriesRegistry {
     seq: () => seq,
     nextId: () => lastId + 1,
     add,
+    removeAccount(account) {
+      for (const series of byAccount.get(account) ?? []) {
+        byKey.delete(keyOf(series));
+        byId.delete(series.id);
+      }
+      byAccount.delete(account);
+    },
     note(series, mark, rows, interval) {
       seq = Math.max(seq, mark.seq);
       series.writes.push(mark);

@@ -2,10 +2,12 @@ import { z } from 'zod';
 import type { Sample } from '../../domain/series.js';
 import { binStart } from '../../domain/time.js';
 import type { BehaviorStore } from '../events/port.js';
+import type { StoreErasure } from '../erasure.js';
 import type { Snapshot, Store, UsageQuery, UsageWindow } from '../port.js';
 import { BEHAVIOR_SCHEMA, createBehavior } from './behavior.js';
 import { createRetained, type Compaction } from './compaction.js';
 import { openDatabase } from './database.js';
+import { createErasure } from './erasure.js';
 import { storeError } from './errors.js';
 import { createRecords } from './records.js';
 import { createSampleLog, orderSamples, visitRows, watermarkInFile, type RowVisitor } from './sample-log.js';
@@ -52,7 +54,7 @@ export interface EmbeddedStoreOptions {
   threads?: number;
 }
 
-export interface EmbeddedStore extends Store, BehaviorStore {
+export interface EmbeddedStore extends Store, BehaviorStore, StoreErasure {
   /** Drops what is past retention; idempotent, and safe beside reads and writes. */
   compact(now: number): Promise<Compaction>;
 }
@@ -177,6 +179,11 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
   return {
     name: 'embedded',
     ...createBehavior(database, queue),
+    ...createErasure(database, queue, registry, (account) => {
+      retained.forget(account);
+      records.forget(account);
+      for (const [id, set] of sets) if (set.account === account) sets.delete(id);
+    }),
 
     writeUsage: (batches) =>
       write(

@@ -2,6 +2,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
 import type { Contribution, LastSeen } from '../../behavior/contributions.js';
 import { ROW_KINDS, type BehaviorEvent, type EventInput } from '../../behavior/events.js';
+import { SHORTEST_ID, withoutId } from '../../behavior/labels.js';
 import type { EventKey } from './keys.js';
 
 /* How events, contributions and sessions stand in the door's file: JSON rows without names, deflated, sealed. */
@@ -65,26 +66,6 @@ export const sealSeen = (key: EventKey, seen: readonly LastSeen[]): Uint8Array =
 export const unsealSeen = (key: EventKey, sealed: Uint8Array): LastSeen[] =>
   unseal(key, sealed, z.array(seenRow)).map(([person, at, operation]) => ({ person, at, operation }));
 
-/** Shorter ids are found in too many words that have nothing to do with them. */
-const SHORTEST_ID = 3;
-const WORDY = /[\p{L}\p{N}]/u;
-
-/** A label with an id in it, standing as a word of its own, gets `{user}` in its place. */
-function without(id: string, label: string): string {
-  const folded = label.toLowerCase();
-  // Where lower case has another length (as of İ), places would not agree.
-  const [text, wanted] = folded.length === label.length ? [folded, id.toLowerCase()] : [label, id];
-  let clean = '';
-  let from = 0;
-  for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1)) {
-    const end = at + wanted.length;
-    if (at < from || WORDY.test(text[at - 1] ?? '') || WORDY.test(text[end] ?? '')) continue;
-    clean += `${label.slice(from, at)}{user}`;
-    from = end;
-  }
-  return clean + label.slice(from);
-}
-
 /**
  * The door itself: from here on there is no raw id. A label that carries the user's own id, as `home/ada`, gets `{user}`
  * in its place: it is no secret any more, and the same thing for everybody.
@@ -92,7 +73,7 @@ function without(id: string, label: string): string {
 export function pseudonymise(key: EventKey, input: EventInput): BehaviorEvent {
   const { account, at, user, system } = input;
   const clean = (label: string): string =>
-    user === undefined || user.length < SHORTEST_ID ? label : without(user, label);
+    user === undefined || user.length < SHORTEST_ID ? label : withoutId(user, label);
   const optional = (label: string | undefined): string | null => (label === undefined ? null : clean(label));
   return {
     account,

@@ -1,0 +1,277 @@
+import { stringify } from 'yaml';
+import type { FoundTask, WorkloadTask } from '../../behavior/tasks/find.js';
+import type { OperationRate } from '../../behavior/profile/profile.js';
+import { formatDuration, isoTime, parseTime, type EpochSeconds } from '../../domain/time.js';
+import { occurrences } from '../../allocate/occurrences.js';
+import {
+  argument,
+  CommandFailure,
+  EXIT,
+  printJson,
+  withExamples,
+  type RegisterCommand,
+  type Terminal,
+} from '../command.js';
+import type { BehaviorOf } from '../behavior.js';
+import { createTable } from '../table.js';
+
+interface Flags {
+  at?: EpochSeconds;
+  group?: string;
+  timeZone?: string;
+  yaml?: true;
+  json?: true;
+}
+
+const zone = (text: string): string => {
+  new Intl.DateTimeFormat('en', { timeZone: text });
+  return text;
+};
+
+export const register: RegisterCommand = (program, terminal) => {
+  withExamples(
+    program
+      .command('behavior')
+      .description('what an account does and will do next: rates, what follows what, data sets to fetch, tasks found')
+      .argument('<account>')
+      .option('--at <time>', 'as it was known then (default: now, or where its data end)', argument(parseTime))
+      .option('--group <name>', 'only what this group of its users does')
+      .option('--time-zone <zone>', 'IANA name (default: of its account file, else UTC)', argument(zone))
+      .option('--yaml', 'the tasks found, as they would stand in the account file')
+      .option('--json', 'for machines')
+      .action((account: string, flags: Flags) => behavior(account, flags, terminal)),
+    'behavior acme',
+    'behavior acme --group analysts --at 2026-05-01T09:00:00Z',
+    'behavior acme --yaml >> tasks.yaml',
+  );
+};
+
+const PROBABILITY = 0.9;
+const SHOWN = 12;
+
+async function behavior(account: string, flags: Flags, terminal: Terminal): Promise<void> {
+  const { behaviorOf } = await import('../behavior.js');
+  const { forestOf } = await import('../classes.js');
+  const { withStore } = await import('../events.js');
+  const forest = await forestOf((line) => terminal.err(line));
+  const given = { at: flags.at ?? null, now: Date.now() / 1000, timeZone: flags.timeZone ?? null };
+  const found = await withStore(terminal.env, (store) =>
+    behaviorOf(store, account, given, forest, AbortSignal.timeout(300_000)),
+  );
+  if (flags.yaml === true) return terminal.out(yamlOf(found));
+  const asked = { at: found.at, group: flags.group ?? null, probability: PROBABILITY };
+  const rates = found.profile.rates(asked);
+  const report = {
+    account,
+    at: isoTime(found.at),
+    timeZone: found.timeZone,
+    group: flags.group ?? null,
+    seen: seenOf(found),
+    borrowedFrom: found.borrowedFrom,
+    classes: found.classes,
+    rates,
+    groups: found.profile.groups(),
+    transitions: found.profile
+      .origins()
+      .slice(0, SHOWN)
+      .map((from) => ({ from, next: found.profile.next(from, PROBABILITY).slice(0, 5) })),
+    prefetch: found.profile.prefetch({ at: found.at, probability: PROBABILITY }),
+    signals: found.profile.signals(),
+    tasks: [
+      ...found.usageTasks.map((task) => ({ ...inWords(task), workload: task.workload, adds: task.footprints })),
+      ...found.eventTasks.map((task) => ({ ...inWords(task), operation: task.operation, adds: task.footprint })),
+    ],
+    declared: declaredOf(found),
+  };
+  if (flags.json === true) return printJson(terminal, report);
+  if (report.seen === null && found.classes.length === 0 && rates.every(({ mean }) => mean < 1e-6)) {
+    throw new CommandFailure(
+      EXIT.notFound,
+      `nothing is known of ${account}: no events and no usage; \`headroom events\` and \`headroom import\` bring them`,
+    );
+  }
+  show(report, found, terminal);
+}
+
+type Report = Parameters<typeof showRates>[0] & {
+  seen: { from: string; to: string; hours: number } | null;
+  borrowedFrom: number;
+  classes: BehaviorOf['classes'];
+  groups: { group: string; share: number }[];
+  transitions: { from: string; next: { operation: string; probability: number; low: number; high: number }[] }[];
+  prefetch: { dataSet: string; probability: number; low: number; high: number; age: number | null }[];
+  signals: ReturnType<BehaviorOf['profile']['signals']>;
+  declared: { name: string; found: boolean }[];
+};
+
+const seenOf = (found: BehaviorOf) => {
+  const seen = found.profile.seen();
+  return seen === null ? null : { from: isoTime(seen.from), to: isoTime(seen.to), hours: Math.round(seen.hours) };
+};
+
+const inWords = (task: FoundTask) => ({
+  cron: task.cron,
+  period: Math.round(task.period),
+  days: task.days,
+  duration: { median: Math.round(task.duration.median), most: Math.round(task.duration.most) },
+  jitter: Math.round(task.jitter),
+  runs: task.runs,
+  due: task.due,
+  probability: Number(task.probability.toFixed(4)),
+  active: task.active,
+  last: isoTime(task.last),
+  next: task.active ? isoTime(task.next) : null,
+});
+
+/** Tasks of the account file, and whether the usage of their workload shows them. */
+function declaredOf({ policy, usageTasks, timeZone, at }: BehaviorOf): { name: string; found: boolean }[] {
+  return (policy?.tasks ?? []).map(({ name, workload, cron }) => ({
+    name,
+    found: usageTasks.some((task) => task.workload === workload && isSame(cron, task, timeZone, at)),
+  }));
+}
+
+/** Within a quarter of an hour: what a schedule starts begins to work a little later. */
+function isSame(cron: string, task: FoundTask, timeZone: string, at: EpochSeconds): boolean {
+  if (task.cron === null) return false;
+  const span = 14 * 86_400;
+  const [one, other] = [cron, task.cron].map((line) => occurrences(line, timeZone, at - span, at));
+  if (one === undefined || other === undefined || one.length === 0) return false;
+  const near = one.filter((time) => other.some((candidate) => Math.abs(candidate - time) <= 900)).length;
+  return near >= 0.8 * one.length && near >= 0.8 * other.length;
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(share > 0.1 ? 0 : 1)} %`;
+const short = (value: number): string =>
+  value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+
+function show(report: Report, found: BehaviorOf, terminal: Terminal): void {
+  const { color } = terminal;
+  terminal.out(`${color.bold(report.account)} at ${report.at}, ${report.timeZone}`);
+  terminal.out(
+    report.seen === null
+      ? 'no events yet: what is said of its users is borrowed'
+      : `events from ${report.seen.from} to ${report.seen.to}, ${report.seen.hours} hours of weight`,
+  );
+  if (report.borrowedFrom > 0)
+    terminal.out(`what it has not seen is borrowed from ${report.borrowedFrom} other accounts`);
+  if (report.classes.length > 0) {
+    const table = createTable(['series', 'kind', 'probability']);
+    for (const one of report.classes) {
+      table.push([`${one.workload}/${one.component}`, one.class, percent(one.probability)]);
+    }
+    terminal.out(table.toString());
+  }
+  showRates(report, terminal);
+  if (report.groups.length > 0) {
+    terminal.out(`groups: ${report.groups.map(({ group, share }) => `${group} ${percent(share)}`).join(', ')}`);
+  }
+  if (report.transitions.length > 0) {
+    const table = createTable(['after', 'comes', 'probability', '90 %']);
+    for (const { from, next } of report.transitions) {
+      for (const one of next.slice(0, 3)) {
+        table.push([from, one.operation, percent(one.probability), `${percent(one.low)} to ${percent(one.high)}`]);
+      }
+    }
+    terminal.out(table.toString());
+  }
+  if (report.prefetch.length > 0) {
+    const table = createTable(['to be read within the hour', 'probability', '90 %', 'last read']);
+    for (const one of report.prefetch.slice(0, SHOWN)) {
+      const age = one.age === null ? '–' : one.age === 0 ? 'within the hour' : `${one.age} h ago`;
+      table.push([one.dataSet, percent(one.probability), `${percent(one.low)} to ${percent(one.high)}`, age]);
+    }
+    terminal.out(table.toString());
+    const hooks = (found.policy?.workloads ?? []).flatMap(({ name, prefetch }) =>
+      prefetch.map((hook) => `${name}/${hook.name}`),
+    );
+    if (hooks.length > 0) terminal.out(`prefetch hooks of the account file: ${hooks.join(', ')}`);
+  }
+  showTasks(report, found, terminal);
+}
+
+function showRates(
+  report: { account: string; at: string; timeZone: string; group: string | null; rates: OperationRate[] },
+  terminal: Terminal,
+): void {
+  const said = report.rates.filter(({ operation, mean }) => operation === null || mean > 0).slice(0, SHOWN + 1);
+  if ((said[0]?.mean ?? 0) < 1e-6) return;
+  const of = report.group === null ? '' : ` of ${report.group}`;
+  const table = createTable([`operation${of}, this hour`, 'an hour', '90 %', 'count, 90 %', 'complexity']);
+  for (const { operation, mean, low, high, count, complexity } of said) {
+    table.push([
+      ...[operation ?? '(all)', short(mean), `${short(low)} to ${short(high)}`, `${count.low} to ${count.high}`],
+      complexity === null ? '–' : short(complexity),
+    ]);
+  }
+  terminal.out(table.toString());
+}
+
+function showTasks(report: Report, { usageTasks, eventTasks }: BehaviorOf, terminal: Terminal): void {
+  const table = createTable(['task found in', 'schedule', 'lasts', 'adds', 'came', 'next']);
+  const line = (where: string, task: FoundTask, adds: string): void => {
+    const schedule = task.cron ?? `every ${formatDuration(Math.round(task.period / 60) * 60)}`;
+    const lasts = formatDuration(Math.max(60, Math.round(task.duration.median / 60) * 60));
+    table.push([
+      where,
+      schedule,
+      lasts,
+      adds,
+      `${task.runs} of ${task.due}`,
+      task.active ? isoTime(task.next) : 'ended',
+    ]);
+  };
+  for (const task of usageTasks) {
+    const adds = Object.entries(task.footprints).map(([component, { median }]) => `${component} ${short(median)}`);
+    line(task.workload, task, adds.join(', '));
+  }
+  for (const task of eventTasks) line(`operation ${task.operation}`, task, `${short(task.footprint.median)} events`);
+  if (usageTasks.length + eventTasks.length > 0) terminal.out(table.toString());
+  for (const { name, found } of report.declared) {
+    terminal.out(`declared task ${name}: ${found ? 'seen in the usage' : 'not seen in the usage'}`);
+  }
+  if (usageTasks.some(({ cron, active }) => cron !== null && active)) {
+    terminal.err('--yaml writes the tasks found as they would stand in the account file');
+  }
+}
+
+/** Tasks found that the account file does not have yet, in its own words. */
+function yamlOf(found: BehaviorOf): string {
+  const declared = found.policy?.tasks ?? [];
+  const tasks = found.usageTasks.filter(
+    (task) =>
+      task.active &&
+      task.cron !== null &&
+      !declared.some((one) => one.workload === task.workload && isSame(one.cron, task, found.timeZone, found.at)),
+  );
+  if (tasks.length === 0) return '# no task was found that the account file does not have';
+  const names = new Set(declared.map(({ name }) => name));
+  const written = tasks.map((task) => {
+    const demand = Object.entries(task.footprints).map(([component, { most }]): [string, number] => [
+      component,
+      Number(most.toPrecision(3)),
+    ]);
+    return {
+      name: nameOf(task, names),
+      workload: task.workload,
+      cron: task.cron,
+      duration: formatDuration(Math.max(60, Math.ceil(task.duration.most / 60) * 60)),
+      demand: Object.fromEntries<unknown>(demand),
+    };
+  });
+  const notes = tasks.map(
+    (task, index) =>
+      `# ${written[index]?.name ?? ''}: ${task.runs} of ${task.due} runs seen, up to ${formatDuration(Math.round(task.jitter))} off`,
+  );
+  return `# found in the last four weeks of usage, on the clock of ${found.timeZone}\n${notes.join('\n')}\n${stringify({ tasks: written })}`;
+}
+
+function nameOf(task: WorkloadTask, taken: Set<string>): string {
+  const time =
+    task.period < 86_400 ? formatDuration(task.period) : new Date(task.phase * 1000).toISOString().slice(11, 16);
+  const base = `${task.workload}-${time.replace(':', '')}`.slice(0, 55);
+  let name = base;
+  for (let number = 2; taken.has(name); number++) name = `${base}-${number}`;
+  taken.add(name);
+  return name;
+}
