@@ -55,6 +55,9 @@ bench-observe: servers-build ## 1,000 Deployments watched: memory, requests; wri
 bench-real: servers-build ## From a burst to ready pods, beside the HPA controller; writes bench/results/real.json
 	@node dist/bench/real.js
 
+bench-neural: setup ## Networks: cost of a training step, accuracy on traces (TRACES=folder, EVERY, EPOCHS); writes bench/results/neural.json
+	@node dist/bench/neural.js $(TRACES)
+
 chaos: servers-build ## 200 times SIGKILL of the worker (about half an hour); writes bench/results/chaos.json
 	@CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_RESULT=1 node infra/test.mjs --config vitest.real.config.ts test/real/chaos.test.ts
 

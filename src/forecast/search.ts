@@ -15,6 +15,8 @@ export type Dimension =
   /** Evenly over the range, or over its logarithm; whole numbers where asked for. */
   | { kind: 'range'; from: number; to: number; log?: boolean; whole?: boolean };
 
+export type Space = Readonly<Record<string, Dimension>>;
+
 export type Candidate = Record<string, string | number | boolean>;
 
 export interface Trial {
@@ -26,7 +28,8 @@ export interface Trial {
 }
 
 export interface SearchOptions {
-  space: Readonly<Record<string, Dimension>>;
+  /** Several where kinds of models have hyper-parameters of their own: each draw takes one of them. */
+  space: Space | readonly [Space, ...Space[]];
   /** Candidates that are tried before any is drawn: what is in use now, what the class of the workloads suggests. */
   start?: readonly Candidate[];
   /** Fits in all, ≥ 1, of whatever effort. */
@@ -118,7 +121,7 @@ const keyOf = (candidate: Candidate, effort: number): string =>
 
 /** The starting points, then candidates drawn from the space, none twice where the space has as many. */
 function fieldOf(
-  space: Readonly<Record<string, Dimension>>,
+  space: SearchOptions['space'],
   start: readonly Candidate[],
   width: number,
   random: Random,
@@ -132,11 +135,15 @@ function fieldOf(
   };
   start.forEach(add);
   // A small space is exhausted after so many draws; the field is then as wide as the space.
+  const spaces = isSeveral(space) ? space : [space];
   for (let draws = 0; field.length < width && draws < 50 * width; draws++) {
-    add(Object.fromEntries(Object.entries(space).map(([name, dimension]) => [name, draw(dimension, random)])));
+    const one = spaces[random.below(spaces.length)] ?? {};
+    add(Object.fromEntries(Object.entries(one).map(([name, dimension]) => [name, draw(dimension, random)])));
   }
   return field;
 }
+
+const isSeveral = (space: SearchOptions['space']): space is readonly [Space, ...Space[]] => Array.isArray(space);
 
 function draw(dimension: Dimension, random: Random): string | number | boolean {
   if (dimension.kind === 'choice') {

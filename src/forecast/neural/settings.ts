@@ -29,9 +29,9 @@ export const neuralSettingsSchema = z.strictObject({
   clip: z.number().gt(0).default(1),
   /** Steps between two looks at the validation part. */
   epochSteps: z.int().min(1).default(50),
-  epochs: z.int().min(1).default(30),
+  epochs: z.int().min(1).default(16),
   /** Epochs without a better validation loss after which a fit ends. */
-  patience: z.int().min(1).default(6),
+  patience: z.int().min(1).default(5),
 });
 export type NeuralSettings = z.infer<typeof neuralSettingsSchema>;
 
