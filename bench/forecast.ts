@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { allMethods, readMade, type Task } from './forecast/methods.js';
+import { allMethods, isMade, readMade, type Task } from './forecast/methods.js';
 import { resultsOf, tableOf, writeDocument, type Scored } from './forecast/report.js';
 import { score } from './forecast/score.js';
 import { HORIZONS, ORIGINS, stepsOf } from './forecast/setting.js';
@@ -17,7 +17,8 @@ import { checkoutRoot, writeResults } from './result.js';
  *
  *   SERIES=vm228,crane ORIGINS=8 METHODS=headroom,persistence,LightGBM make bench-forecast
  *
- * SERIES: parts of ids; ORIGINS: origins a series; METHODS: names of methods; JOBS: processes of ours at once;
+ * CACHED=1 makes nothing and scores what is there; with RESULT=1 it writes the result of that, with how many series each
+ * figure stands on. SERIES: parts of ids; ORIGINS: origins a series; METHODS: names of methods; JOBS: processes of ours at once;
  * EACH=1 prints every series.
  */
 
@@ -47,12 +48,14 @@ async function main(): Promise<void> {
   const methods = allMethods(all, processes).filter(({ name, kind }) =>
     wanted === undefined ? kind !== 'part' : wanted.includes(name),
   );
+  const cached = process.env['CACHED'] === '1';
   let shared = 0;
   const scored: Scored[] = [];
   for (const method of methods) {
-    await method.make(tasks, say);
-    if (method.kind === 'ours') shared = (await method.shared?.()) ?? 0;
+    if (!cached) await method.make(tasks, say);
+    if (method.kind === 'ours' && tasks.some((task) => isMade(method, task))) shared = (await method.shared?.()) ?? 0;
     for (const task of tasks) {
+      if (cached && !isMade(method, task)) continue;
       const { forecasts, cost } = readMade(method, task);
       const { series, id } = task.trace;
       const season = stepsOf(86_400, series.step);
@@ -65,7 +68,8 @@ async function main(): Promise<void> {
   const table = tableOf(scored);
   console.log(table.text);
   if (process.env['EACH'] === '1') console.log(table.each);
-  const whole = only === undefined && wanted === undefined && count === ORIGINS;
+  const asked = only === undefined && wanted === undefined && count === ORIGINS;
+  const whole = asked && (!cached || process.env['RESULT'] === '1');
   if (!whole) {
     say('a part of the bench: no result is written');
     return;

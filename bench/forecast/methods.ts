@@ -62,7 +62,9 @@ function placeOf(method: string, code: string): (task: Task) => string {
     join(cacheFolder(), method.replaceAll(' ', '-'), `${nameOf(task.trace.id)}-${hashOf(code, taskHash(task))}`);
 }
 
-const isMade = (place: string): boolean => existsSync(`${place}.json`);
+const isThere = (place: string): boolean => existsSync(`${place}.json`);
+/** Whether a task's forecasts are there already. */
+export const isMade = (method: Method, task: Task): boolean => isThere(method.place(task));
 
 export function readMade(method: Method, task: Task): Made {
   const place = method.place(task);
@@ -115,7 +117,7 @@ function nodeMethod(
     kind,
     place,
     async make(tasks, say) {
-      const queue = tasks.filter((task) => !isMade(place(task)));
+      const queue = tasks.filter((task) => !isThere(place(task)));
       if (queue.length === 0) return;
       const globals = await provide?.(say);
       let done = 0;
@@ -147,7 +149,7 @@ function trainedOn(all: readonly Task[], code: string) {
       'globals',
       hashOf(code, textOf(built('bench', 'forecast', 'train.js')), JSON.stringify(series)),
     );
-    if (!isMade(out)) {
+    if (!isThere(out)) {
       say(`training the global model on ${series.length} series …`);
       writeWhole(`${out}.job`, JSON.stringify({ series, out }));
       await run(process.execPath, [built('bench', 'forecast', 'train.js'), `${out}.job`]);
@@ -214,7 +216,7 @@ function pythonMethod(name: string, kind: Method['kind'], file: string, all: rea
     kind,
     place,
     async make(tasks, say) {
-      const missing = tasks.filter((task) => !isMade(place(task)));
+      const missing = tasks.filter((task) => !isThere(place(task)));
       if (missing.length === 0) return;
       await provideVenv(say);
       const job = join(cacheFolder(), 'jobs', `${file}-${process.pid}.json`);

@@ -15,6 +15,9 @@ export interface Scored {
 }
 
 const OURS = 'headroom';
+/** What stands for ours: the product, or a part of it where that alone was asked for. */
+const oursOf = (scored: readonly Scored[]): string =>
+  scored.find(({ kind }) => kind === 'ours')?.method ?? scored.find(({ kind }) => kind === 'part')?.method ?? OURS;
 const round = (value: number, digits = 3): number => Math.round(value * 10 ** digits) / 10 ** digits;
 const shown = (value: number | null | undefined, digits = 3): string =>
   value === null || value === undefined || Number.isNaN(value) ? '–' : value.toFixed(digits);
@@ -31,8 +34,9 @@ interface Compared {
 
 const unique = <T>(all: readonly T[]): T[] => [...new Set(all)];
 
-/** WQL of every method by series, where all of them have one and none is zero. */
+/** WQL of every method by series, where none of those that were made is zero. */
 export function compare(scored: readonly Scored[], horizon: number): Compared[] {
+  const name = oursOf(scored);
   return unique(scored.map(({ series }) => series)).flatMap((series) => {
     const of = scored.filter((one) => one.series === series);
     const peers = new Map<string, number>();
@@ -40,12 +44,15 @@ export function compare(scored: readonly Scored[], horizon: number): Compared[] 
     for (const { method, scores } of of) {
       const wql = scores[horizon]?.wql ?? null;
       if (wql === null || !(wql > 0)) return [];
-      if (method === OURS) ours = wql;
+      if (method === name) ours = wql;
       else peers.set(method, wql);
     }
     return ours === null ? [] : [{ series, ours, peers }];
   });
 }
+
+const withPeer = (compared: readonly Compared[], peer: (one: Compared) => number | undefined): number =>
+  compared.filter((one) => peer(one) !== undefined).length;
 
 const ratioTo = (compared: readonly Compared[], peer: (one: Compared) => number | undefined): number | null =>
   geometricMean(
@@ -87,19 +94,20 @@ const above = (compared: readonly Compared[], names: readonly string[]): Compare
 export function tableOf(scored: readonly Scored[]): { text: string; each: string } {
   const peers = methodsOf(scored, 'naive', 'classical', 'learnt');
   const methods = unique(scored.map(({ method }) => method));
+  const mine = oursOf(scored);
   const parts = HORIZONS.map(({ name }, h) => {
     const compared = compare(scored, h);
     const body = methods.map((method) => {
       const of = scored.filter((one) => one.method === method);
       const wql = geometricMean(of.flatMap(({ scores }) => (scores[h]?.wql ? [scores[h].wql] : [])));
       const mase = geometricMean(of.flatMap(({ scores }) => (scores[h]?.mase ? [scores[h].mase] : [])));
-      const ratio = method === OURS ? null : ratioTo(compared, (one) => one.peers.get(method));
+      const ratio = method === mine ? null : ratioTo(compared, (one) => one.peers.get(method));
       const lost = compared.filter((one) => one.ours > (one.peers.get(method) ?? Number.POSITIVE_INFINITY));
       return [
         method,
         shown(wql, 4),
-        method === OURS ? '' : shown(ratio),
-        method === OURS ? '' : `${lost.length} of ${compared.length}`,
+        method === mine ? '' : shown(ratio),
+        method === mine ? '' : `${lost.length} of ${withPeer(compared, (one) => one.peers.get(method))}`,
         shown(mase, 3),
         ...COVERED.map((level) => shown((pooledCoverage(scored, method, h, level) ?? Number.NaN) * 100, 1)),
       ];
@@ -148,7 +156,7 @@ export function resultsOf(scored: readonly Scored[], shared: number): BenchResul
         better: 'lower',
         peer,
         peerValue: 1,
-        note: `geometric mean over ${compared.length} series`,
+        note: `geometric mean over ${withPeer(compared, bestOf(names))} series`,
       });
     };
     against('seasonal naive', name === '1 h' ? 0.55 : name === '24 h' ? 0.7 : null);
