@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadGlobalBooster, trainGlobalBooster } from '../../src/forecast/booster/global-booster.js';
 import { sampleRows, type TrainingSeries } from '../../src/forecast/booster/training-rows.js';
+import { FEATURE_CONTEXT } from '../../src/forecast/features.js';
 import { calendarOf } from '../../src/forecast/calendar.js';
 import type { GlobalModel } from '../../src/forecast/global.js';
 
@@ -100,6 +101,23 @@ describe('the global booster', () => {
     }));
     const together = model.predict(requests, [1, 9]);
     expect([...together]).toEqual(requests.flatMap((request) => [...model.predict([request], [1, 9])]));
+  });
+
+  it.each([
+    { name: 'growing', from: (_: number) => 0, length: (k: number) => 300 + k },
+    { name: 'sliding, the whole context', from: (k: number) => k, length: () => FEATURE_CONTEXT },
+    { name: 'sliding, shorter than the context', from: (k: number) => k, length: () => 120 },
+    { name: 'with a jump', from: () => 0, length: (k: number) => 300 + k + (k > 2 ? 5 : 0) },
+  ])('says the same of windows of one array as of each by itself: $name', ({ from, length }) => {
+    const all = Float32Array.from({ length: FEATURE_CONTEXT + 20 }, (_, k) =>
+      k % 50 === 7 ? Number.NaN : valueAt(3, k),
+    );
+    const requests = [0, 1, 2, 3, 4].map((k) => {
+      const values = all.subarray(from(k), from(k) + length(k));
+      return { values, origin: START + (from(k) + length(k) - 1) * STEP, step: STEP, calendar: calendarOf('UTC') };
+    });
+    const each = requests.flatMap((one) => [...model.predict([{ ...one, values: one.values.slice() }], [1, 9])]);
+    expect([...model.predict(requests, [1, 9])]).toEqual(each);
   });
 
   it('is a forest where that is asked for, under its own name', () => {

@@ -1,6 +1,6 @@
 import { errorsOf } from '../../domain/errors.js';
-import { createFeatureState, FEATURE_CONTEXT } from '../features.js';
-import type { GlobalModel } from '../global.js';
+import { createFeatureState, FEATURE_CONTEXT, type FeatureState } from '../features.js';
+import type { GlobalModel, GlobalRequest } from '../global.js';
 import { FOREST_DEFAULTS, trainForest, type ForestOptions } from './forest.js';
 import { parseBooster, predictRow, serialiseBooster, type Booster } from './booster.js';
 import { pack, unpack } from './container.js';
@@ -170,12 +170,20 @@ export function createGlobalBooster(fitted: GlobalBooster): GlobalModel {
     predict(requests, aheads) {
       const out = new Float32Array(requests.length * aheads.length * levels.length).fill(Number.NaN);
       let to = 0;
-      for (const { values, origin, step, calendar, inputs } of requests) {
-        const state = createFeatureState({ step, calendar });
-        const first = Math.max(0, values.length - FEATURE_CONTEXT);
-        for (let index = first; index < values.length; index++) {
-          state.observe(origin - (values.length - 1 - index) * step, values[index] ?? Number.NaN);
+      let state: FeatureState | null = null;
+      let previous: GlobalRequest | null = null;
+      for (const request of requests) {
+        const { values, origin, step, calendar, inputs } = request;
+        if (state !== null && previous !== null && follows(request, previous)) {
+          state.observe(origin, values[values.length - 1] ?? Number.NaN);
+        } else {
+          state = createFeatureState({ step, calendar });
+          const first = Math.max(0, values.length - FEATURE_CONTEXT);
+          for (let index = first; index < values.length; index++) {
+            state.observe(origin - (values.length - 1 - index) * step, values[index] ?? Number.NaN);
+          }
         }
+        previous = request;
         for (const ahead of aheads) {
           const frame = writeRow(state.describe(ahead, inputs), row, 0);
           if (frame !== null) {
@@ -193,4 +201,17 @@ export function createGlobalBooster(fitted: GlobalBooster): GlobalModel {
       return out;
     },
   };
+}
+
+/**
+ * Whether a request is the one before it a bin later, as views of one array: then its features are one bin's work away.
+ * Windows shorter than the context have to begin at the same bin, since a state forgets nothing that lies within it.
+ */
+function follows(request: GlobalRequest, before: GlobalRequest): boolean {
+  const { values, origin, step, calendar } = request;
+  if (step !== before.step || calendar !== before.calendar || origin !== before.origin + step) return false;
+  const end = values.byteOffset + values.byteLength;
+  const endBefore = before.values.byteOffset + before.values.byteLength;
+  if (values.buffer !== before.values.buffer || end !== endBefore + values.BYTES_PER_ELEMENT) return false;
+  return values.byteOffset === before.values.byteOffset || values.length >= FEATURE_CONTEXT;
 }
