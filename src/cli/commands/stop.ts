@@ -43,11 +43,18 @@ const LOOK_EVERY_MS = 500;
 async function ended(account: AccountHandle, say: (line: string) => void): Promise<AccountResult> {
   let over = false;
   const result = account.handle.result().finally(() => (over = true));
+  result.catch(() => undefined);
   const told = new Set<string>();
   let doing = '';
-  while (!over) {
+  for (let last = false; !last;) {
+    // Looked at once more after the end: what came between two looks is told, too.
+    last = over;
     // Progress is a courtesy: what is not answered now is asked again, and the end is waited for whatever comes.
-    const status = await account.query(statusQuery).catch(() => null);
+    const status = await account.query(statusQuery).catch((error: unknown) => {
+      if (!over && doing !== 'unanswered') say(`${error instanceof Error ? error.message : String(error)}; waiting`);
+      doing = 'unanswered';
+      return null;
+    });
     if (status !== null && status.phase !== 'stopping' && status.change !== null) {
       const now = `change ${status.change.changeId} is running; it ends as its policy says`;
       if (now !== doing) say((doing = now));
@@ -59,7 +66,7 @@ async function ended(account: AccountHandle, say: (line: string) => void): Promi
       if (!told.has(key) && PROGRESS.test(text)) say(text);
       told.add(key);
     }
-    await Promise.race([result.catch(() => undefined), delay(LOOK_EVERY_MS)]);
+    if (!last) await Promise.race([result.catch(() => undefined), delay(LOOK_EVERY_MS)]);
   }
   return result;
 }
