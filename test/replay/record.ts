@@ -32,6 +32,8 @@ import {
   unfreezeSignal,
   type AccountStatus,
 } from '../../workflows/messages.js';
+import { createRetrainFakes } from '../workflow/retrain-fakes.js';
+import { liveRetrain } from './live-retrain.js';
 import { act, createFakes, field, policyOf, steady, type Fakes } from '../workflow/fakes.js';
 
 /*
@@ -53,12 +55,17 @@ const DEADLINE_MS = 30_000;
 
 const scaleFromNow = (): TimeScale => ({ wallEpochMs: Date.now(), epoch: 1_772_445_600, factor: 3000 });
 
+const LIVES = ['fleet', 'account', 'retrain'] as const;
+
 /**
  * Plays the lives and writes their histories.
  * @param bundle the workflow code that is recorded.
+ * @param only one life alone; the files of the others stay. An account's changes are recorded with it.
  * @returns the files written, by name.
  */
-export async function recordHistories(bundle: string): Promise<string[]> {
+export async function recordHistories(bundle: string, only?: string): Promise<string[]> {
+  const lives = LIVES.filter((life) => only === undefined || life === only);
+  if (lives.length === 0) throw new Error(`recording: known lives are ${LIVES.join(', ')}`);
   const folder = await mkdtemp(join(tmpdir(), 'headroom-record-'));
   const server = await startDevServer({
     databaseFile: join(folder, 'temporal.db'),
@@ -70,6 +77,7 @@ export async function recordHistories(bundle: string): Promise<string[]> {
   try {
     const client = new Client({ connection, identity: IDENTITY });
     const fakes = createFakes();
+    const retraining = createRetrainFakes();
     const buildId = buildIdOf(bundle);
     const worker = await Worker.create({
       connection: native,
@@ -81,17 +89,26 @@ export async function recordHistories(bundle: string): Promise<string[]> {
         useWorkerVersioning: true,
         defaultVersioningBehavior: 'AUTO_UPGRADE',
       },
-      activities: { ...withoutStacks(fakes) },
+      activities: { ...withoutStacks(fakes), ...retraining },
+      maxHeartbeatThrottleInterval: '100ms',
       shutdownGraceTime: '1s',
     });
     const written = await worker.runUntil(async () => {
       await makeVersionCurrent(connection, 'default', buildId);
-      const fleetLife = await liveFleet(client);
-      const accountLife = await liveAccount(client, fakes);
-      return [...fleetLife, ...accountLife];
+      const played: Recorded[] = [];
+      if (lives.includes('fleet')) played.push(...(await liveFleet(client)));
+      if (lives.includes('account')) played.push(...(await liveAccount(client, fakes)));
+      if (lives.includes('retrain')) {
+        const handle = await liveRetrain(client, retraining, { ...scaleFromNow(), factor: 20_000 }, QUEUE);
+        played.push(await recorded(handle, 'retrain'));
+      }
+      return played;
     });
     for (const { file, json } of written) refuseLocal(file, json);
-    for (const file of await readdir(HISTORIES)) if (file.endsWith('.json')) await rm(join(HISTORIES, file));
+    const families = lives.flatMap((life): string[] => (life === 'account' ? ['account', 'change'] : [life]));
+    for (const file of await readdir(HISTORIES)) {
+      if (families.some((family) => file.startsWith(family))) await rm(join(HISTORIES, file));
+    }
     for (const { file, json } of written) {
       await writeFile(join(HISTORIES, file), json);
     }

@@ -13,13 +13,15 @@ import { HISTORIES, recordHistories } from './record.js';
  */
 
 const code = readFileSync(BUNDLE, 'utf8');
-const RECORD = process.env['RECORD'] === '1';
+/** `1` for all lives, or the name of one. */
+const LIFE = process.env['RECORD'];
+const RECORD = LIFE !== undefined && LIFE !== '';
 
 Runtime.install({
   logger: new DefaultLogger(RECORD ? 'WARN' : 'ERROR', RECORD ? undefined : () => undefined),
   telemetryOptions: { logging: { filter: RECORD ? 'WARN' : 'ERROR', forward: {} } },
 });
-if (RECORD) await recordHistories(code);
+if (RECORD) await recordHistories(code, LIFE === '1' ? undefined : LIFE);
 
 const FILES = readdirSync(HISTORIES).filter((file) => file.endsWith('.json'));
 const read = (file: string): History => JSON.parse(readFileSync(join(HISTORIES, file), 'utf8')) as History;
@@ -46,6 +48,11 @@ describe('the recorded histories', () => {
     ['fleet', 'workflowPropertiesModified'],
     ['fleet', 'timerFired'],
     ['fleet', 'timerCanceled'],
+    ['retrain', 'activityTaskCancelRequested'],
+    ['retrain', 'activityTaskFailed'],
+    ['retrain', 'timerFired'],
+    ['retrain', 'timerCanceled'],
+    ['retrain', 'workflowExecutionSignaled'],
   ])('of %s hold a %s', (workflow, kind) => {
     const kinds = FILES.filter((file) => file.startsWith(workflow)).flatMap((file) =>
       read(file).events.filter((event) => attributes(event, kind) !== null),

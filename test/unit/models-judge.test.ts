@@ -113,7 +113,7 @@ describe('the judgement', () => {
     {
       name: 'sharper, but wrong about it',
       champion: knowing('old', 1, 4),
-      challenger: knowing('new', 1, 0.4),
+      challenger: knowing('new', 1, 0.1),
       better: false,
       says: /coverage is off/,
     },

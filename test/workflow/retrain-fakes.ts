@@ -18,6 +18,12 @@ export const settingsOf = (more: Partial<RetrainSettings> = {}): RetrainSettings
   ...more,
 });
 
+/** A stack names files of this machine, and histories of these fakes are committed. */
+function withoutStack<T extends Error>(error: T): T {
+  error.stack = '';
+  return error;
+}
+
 type Name = keyof RetrainActivities;
 
 export interface RetrainFakes extends RetrainActivities {
@@ -46,7 +52,8 @@ export function createRetrainFakes(now: () => number = Date.now): RetrainFakes {
     fakes.calls.push({ name, input, at: now() });
     const message = fakes.failNext[name]?.shift();
     if (message !== undefined) {
-      throw ApplicationFailure.create({ type: 'unavailable', message, nonRetryable: message.startsWith('final') });
+      const nonRetryable = message.startsWith('final');
+      throw withoutStack(ApplicationFailure.create({ type: 'unavailable', message, nonRetryable }));
     }
   };
   let models = 0;
@@ -69,7 +76,7 @@ export function createRetrainFakes(now: () => number = Date.now): RetrainFakes {
         await new Promise((resolve) => setTimeout(resolve, 20));
         if (cancellationSignal().aborted) {
           fakes.cancelled++;
-          throw new CancelledFailure('the fit was cancelled');
+          throw withoutStack(new CancelledFailure('the fit was cancelled'));
         }
       }
       return { id: String(++models).repeat(64).slice(0, 64), bytes: 1000, wql: 0.1 };
