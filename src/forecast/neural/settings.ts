@@ -22,9 +22,9 @@ export const neuralSettingsSchema = z.strictObject({
   /** Targets drawn of each origin. */
   targets: z.int().min(1).max(64).default(4),
   /** Share of the encoder's vector and of the head's first layer that is left out of a step. */
-  dropout: z.number().min(0).max(0.9).default(0.05),
+  dropout: z.number().min(0).max(0.9).default(0.15),
   l1: z.number().min(0).default(0),
-  l2: z.number().min(0).default(1e-5),
+  l2: z.number().min(0).default(0.02),
   /** Largest norm of a step's gradient. */
   clip: z.number().gt(0).default(1),
   /** Steps between two looks at the validation part. */
