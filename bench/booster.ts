@@ -9,10 +9,11 @@ import { join } from 'node:path';
 import { predictRow, type Booster } from '../src/forecast/booster/booster.js';
 import { BOOSTER_DEFAULTS, trainBooster, type BoosterOptions } from '../src/forecast/booster/train.js';
 import { generated, ofTraces, type Data } from './booster/data.js';
+import { compareForests } from './booster/forest.js';
 import { askLightGbm, provideLightGbm } from './booster/peer.js';
 import { checkoutRoot, writeResults, type BenchResult } from './result.js';
 
-const ROWS = Number(process.env['ROWS'] ?? 50_000);
+const ROWS = Number(process.env['ROWS'] ?? 30_000);
 const LEVELS = [0.1, 0.5, 0.9, 0.99];
 const RULES = { rounds: 100, leaves: 31, minLeaf: 100, learningRate: 0.1, l2: 0, threads: 1 };
 const OPTIONS: BoosterOptions = {
@@ -123,8 +124,9 @@ if (real === null) console.log(`no traces at ${traces}: the generated matrix alo
 const results = [
   ...compare({ name: 'generated', train: generated(ROWS, 1), test: generated(Math.ceil(ROWS / 4), 2) }),
   ...(real === null ? [] : compare(real)),
+  ...compareForests(),
 ];
 if (process.env['ROWS'] === undefined) writeResults('booster', results);
 else
   for (const { metric, value, unit, peerValue } of results)
-    console.log(`${metric}: ${value} ${unit} (LightGBM ${peerValue})`);
+    console.log(`${metric}: ${value} ${unit} (the peer ${peerValue})`);
