@@ -1,7 +1,7 @@
 # Headroom. `make demo` and `make test` need Node >= 20.3, Python >= 3.9 with pip, and make; nothing else by hand.
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
-.PHONY: help setup tensorflow demo test test-real test-peers lint format servers-build servers chaos bench-decision \
+.PHONY: help setup tensorflow demo test test-real test-peers lint format servers-build servers chaos bench-decision bench-scenarios \
   bench-cycles bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster first-run clean
 
 help: ## This list
@@ -45,6 +45,9 @@ bench-decision: setup ## Forecast + optimize, one account; writes bench/results/
 
 bench-cycles: setup ## Cycles per second of many accounts; writes bench/results/cycles.json
 	@node dist/bench/cycles.js
+
+bench-scenarios: setup ## Sample paths: time, calibration of sums, windows (TRACES=folder); writes bench/results/scenarios.json
+	@node dist/bench/scenarios.js
 
 bench-telemetry: servers-build ## 5.2 million samples in InfluxDB and in the store, windows read from both; writes bench/results/telemetry.json
 	@node dist/bench/telemetry.js
