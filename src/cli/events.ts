@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
@@ -8,6 +9,7 @@ import type { Accepted, Door, DoorStatus } from '../telemetry/events/door.js';
 import { createDoor } from '../telemetry/events/door.js';
 import type { FileBatch } from '../telemetry/events/file.js';
 import type { ClosedBins } from '../telemetry/events/closing.js';
+import { forgottenSchema, type Forgotten } from '../telemetry/events/forget.js';
 import { loadKeys } from '../telemetry/events/keys.js';
 import type { StoreErasure } from '../telemetry/erasure.js';
 import type { BehaviorStore } from '../telemetry/events/port.js';
@@ -230,4 +232,32 @@ export async function readStatus(env: NodeJS.ProcessEnv): Promise<DoorStatus> {
       withheld: z.array(z.object({ account: z.string(), events: z.number() })),
     })
     .parse(await response.json());
+}
+
+/** What waits at the door of an account or of a user is forgotten: by the process that has the door, or in its file. */
+export async function forgetAtDoor(
+  env: NodeJS.ProcessEnv,
+  asked: { account: string } | { user: string },
+): Promise<Forgotten | null> {
+  const listener = await readListener(env);
+  if (listener !== null) {
+    const response = await fetch(`${listener.url}/v1/erase`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${listener.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(asked),
+    });
+    if (response.ok) return forgottenSchema.parse(await response.json());
+    throw new HeadroomError({
+      ...{ kind: 'unavailable', component: 'cli', action: `erasing through process ${listener.pid}` },
+      ...{ problem: `it answered ${response.status}`, remedy: 'try again; what was erased stays erased' },
+    });
+  }
+  // No event ever came here: there is no door to open, and no key to ask for.
+  if (!existsSync(join(eventPaths(env).folder, 'door.duckdb'))) return null;
+  const door = await openDoor(env, {});
+  try {
+    return await ('account' in asked ? door.forgetAccount(asked.account) : door.forgetUser(asked.user));
+  } finally {
+    await door.close();
+  }
 }

@@ -26,6 +26,7 @@ const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   reject: () => import('./commands/reject.js'),
   announce: () => import('./commands/announce.js'),
   policy: () => import('./commands/policy.js'),
+  erase: () => import('./commands/erase.js'),
   import: () => import('./commands/import.js'),
   telemetry: () => import('./commands/telemetry.js'),
   events: () => import('./commands/events.js'),

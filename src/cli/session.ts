@@ -26,18 +26,17 @@ import {
   type EpochSeconds,
   type TimeScale,
 } from '../domain/time.js';
-import type { Store } from '../telemetry/port.js';
 import { connectClient, resolveTarget } from '../temporal/connection.js';
 import type { RuntimeFile } from '../temporal/home.js';
 import { CommandFailure, EXIT, type Terminal } from './command.js';
-import { findStore } from './find-store.js';
+import { findStore, type StoreClient } from './find-store.js';
 
 /** What an operator command speaks to. */
 export interface Session {
   client: Client;
   runtime: RuntimeFile | null;
   /** Null where no process that owns a store runs here. */
-  store: Store | null;
+  store: StoreClient | null;
   scale: TimeScale;
   now(): EpochSeconds;
   author: string;

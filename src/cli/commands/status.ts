@@ -2,7 +2,8 @@ import { statusQuery, type AccountStatus } from '../../../workflows/messages.js'
 import { formatDuration, isoTime } from '../../domain/time.js';
 import { printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { createTable } from '../table.js';
-import { withSession } from '../session.js';
+import type { ClassOf } from '../behavior.js';
+import { withSession, type Session } from '../session.js';
 
 export const register: RegisterCommand = (program, terminal) => {
   withExamples(
@@ -12,15 +13,39 @@ export const register: RegisterCommand = (program, terminal) => {
       .argument('<account>')
       .option('--json', 'for machines')
       .action(async (name: string, options: { json?: boolean }) => {
-        const status = await withSession(terminal, (session) => session.account(name).query(statusQuery));
-        if (options.json === true) printJson(terminal, status);
-        else show(terminal, status);
+        const { status, classes } = await withSession(terminal, async (session) => {
+          const answer = await session.account(name).query(statusQuery);
+          return { status: answer, classes: await kindsOf(session, name, answer.now) };
+        });
+        if (options.json === true) printJson(terminal, { ...status, classes });
+        else show(terminal, status, classes ?? []);
       }),
     'status shop',
   );
 };
 
-function show(terminal: Terminal, status: AccountStatus): void {
+/** What kind each workload is of, by its last four weeks; null where no store or no forest is here to say it. */
+async function kindsOf(session: Session, account: string, at: number): Promise<ClassOf[] | null> {
+  if (session.store === null) return null;
+  const { findForest } = await import('../classes.js');
+  const { classesOf, policyOf, usageOf } = await import('../behavior.js');
+  const forest = await findForest();
+  if (forest === null) return null;
+  try {
+    const policy = await policyOf(session.store, account);
+    const held = await session.store.holdings(account);
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const usage = await usageOf(session.store, account, held, at, policy?.step ?? null, signal);
+    return classesOf(forest, usage, policy?.timeZone ?? 'UTC');
+  } catch {
+    // The status itself needs no store; it is not to wait for one, or to fail with it.
+    return null;
+  }
+}
+
+const PATIENCE_MS = 10_000;
+
+function show(terminal: Terminal, status: AccountStatus, classes: readonly ClassOf[]): void {
   const { color } = terminal;
   const paint = status.attention !== null ? color.red : status.verdict?.kind === 'act' ? color.green : color.yellow;
   terminal.out(
@@ -48,13 +73,15 @@ function show(terminal: Terminal, status: AccountStatus): void {
       `event ${event.name}: ${isoTime(event.from)} to ${isoTime(event.to)}, ${JSON.stringify(event.expect)}`,
     );
   }
-  const table = createTable(['series', 'expected', 'at level', 'level', 'coverage', 'gate']);
+  const table = createTable(['series', 'kind', 'expected', 'at level', 'level', 'coverage', 'gate']);
   for (const series of status.forecast) {
     const scored = status.learnt.coverage.find(
       (entry) => entry.workload === series.workload && entry.component === series.component,
     );
+    const kind = classes.find((one) => one.workload === series.workload && one.component === series.component);
     table.push([
       `${series.workload}/${series.component}`,
+      kind === undefined ? '–' : `${kind.class} ${Math.round(100 * kind.probability)} %`,
       String(series.median),
       String(series.atLevel),
       String(series.level),

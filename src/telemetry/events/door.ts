@@ -11,6 +11,7 @@ import { createWriteQueue } from '../embedded/write-queue.js';
 import { createCloser, type ClosedBins } from './closing.js';
 import { DOOR_SCHEMA, DOOR_VERSION, PENDING_TYPES } from './door-schema.js';
 import { eventsError } from './errors.js';
+import { createForgetting, type DoorErasure } from './forget.js';
 import type { Keyring } from './keys.js';
 import type { BehaviorStore } from './port.js';
 import { pseudonymise, sealEvents } from './sealed.js';
@@ -71,7 +72,7 @@ export interface DoorStatus {
   withheld: { account: string; events: number }[];
 }
 
-export interface Door {
+export interface Door extends DoorErasure {
   readonly maxAge: number;
   /**
    * Takes a batch in: resolves once it is on disk, pseudonymised and sealed. Everything up to the last mark that is known
@@ -185,6 +186,7 @@ export async function createDoor({ keys, ...given }: DoorOptions): Promise<Door>
 
   return {
     maxAge,
+    ...createForgetting(queue, keys, closer.idle, (events) => (waiting -= events)),
 
     async accept(events, { marks, forget, now }) {
       if (waiting + coming + events.length > mostPending && events.length > 0) {

@@ -66,6 +66,9 @@ export const sealSeen = (key: EventKey, seen: readonly LastSeen[]): Uint8Array =
 export const unsealSeen = (key: EventKey, sealed: Uint8Array): LastSeen[] =>
   unseal(key, sealed, z.array(seenRow)).map(([person, at, operation]) => ({ person, at, operation }));
 
+/** What the pseudonym of a user is made from. */
+export const personOf = (user: string): string => `user ${user}`;
+
 /**
  * The door itself: from here on there is no raw id. A label that carries the user's own id, as `home/ada`, gets `{user}`
  * in its place: it is no secret any more, and the same thing for everybody.
@@ -78,7 +81,7 @@ export function pseudonymise(key: EventKey, input: EventInput): BehaviorEvent {
   return {
     account,
     at,
-    person: key.person(account, at, user === undefined ? `system ${input.program ?? ''}` : `user ${user}`),
+    person: key.person(account, at, user === undefined ? `system ${input.program ?? ''}` : personOf(user)),
     system,
     operation: clean(input.operation),
     dataset: optional(input.dataset),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
+import { z } from 'zod';
 import type { EventInput } from '../../behavior/events.js';
 import { isHeadroomError } from '../../domain/errors.js';
 import { errorBody, STATUS } from '../wire.js';
@@ -20,6 +21,8 @@ const MOST_IN_FLIGHT = 8 * MOST_BODY_BYTES;
 const LINES_TYPES = ['application/x-ndjson', 'application/jsonl', 'application/json-lines'];
 /** Of google.rpc.Code, where OTLP asks for one. */
 const CODES = { 400: 3, 401: 16, 413: 3, 415: 3, 429: 8, 503: 14 } as const;
+
+const eraseSchema = z.union([z.strictObject({ account: z.string() }), z.strictObject({ user: z.string() })]);
 
 export interface EventService {
   url: string;
@@ -102,6 +105,12 @@ function application({ door, find, ownToken, now }: EventServiceOptions): Hono {
   app.get('/healthz', (c) => c.json({ ok: true }));
 
   app.get('/v1/status', async (c) => (bearer(c) === ownToken ? c.json(await door.status()) : unknown(c)));
+
+  app.post('/v1/erase', async (c) => {
+    if (bearer(c) !== ownToken) return unknown(c);
+    const asked = eraseSchema.parse(JSON.parse(new TextDecoder().decode(await readBody(c.req.raw))));
+    return c.json('account' in asked ? await door.forgetAccount(asked.account) : await door.forgetUser(asked.user));
+  });
 
   app.post('/v1/events', async (c) => {
     const sender = await find(bearer(c));
