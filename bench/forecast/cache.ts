@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 
 /*
@@ -21,19 +21,20 @@ export const hashOf = (...parts: readonly (string | Uint8Array)[]): string => {
   return hash.digest('hex').slice(0, 24);
 };
 
-/** Hash of all files below folders, by name. */
-export function hashFolders(folders: readonly string[]): string {
-  const files: string[] = [];
-  const visit = (path: string): void => {
-    if (!existsSync(path)) return;
-    for (const entry of readdirSync(path, { withFileTypes: true })) {
-      const inner = join(path, entry.name);
-      if (entry.isDirectory()) visit(inner);
-      else if (entry.name.endsWith('.js')) files.push(inner);
+/** Hash of a built file and of all that it imports from this checkout, however far. */
+export function hashImports(entry: string): string {
+  const found = new Map<string, Buffer>();
+  const visit = (file: string): void => {
+    if (found.has(file) || !existsSync(file)) return;
+    const text = readFileSync(file);
+    found.set(file, text);
+    for (const [, path] of text.toString().matchAll(/(?:from|import|import\(|new URL\()\s*'(\.[^']+)'/g)) {
+      visit(resolve(dirname(file), path ?? ''));
     }
   };
-  folders.forEach(visit);
-  return hashOf(...files.sort().map((file) => readFileSync(file)));
+  visit(entry);
+  // By content, so that two checkouts of the same code share what they forecast.
+  return hashOf(...[...found.values()].map((text) => hashOf(text)).sort());
 }
 
 /** CPU and memory of one series, as its process measured them; null where a method has no such part. */

@@ -5,15 +5,7 @@ import type { FitForecaster } from '../../src/forecast/port.js';
 import { forecastAtOrigins } from '../../src/forecast/rolling.js';
 import type { Cost } from './cache.js';
 import { TIME_ZONE } from './setting.js';
-
-/** Processor seconds since then, of all threads of this process. */
-export function stopwatch(): () => number {
-  const begun = process.cpuUsage();
-  return () => {
-    const { user, system } = process.cpuUsage(begun);
-    return (user + system) / 1e6;
-  };
-}
+import { stopwatch } from './stopwatch.js';
 
 /** The product's own rolling forecast, as `headroom forecast --rolling` runs it, with a watch on its parts. */
 export function forecastHeadroom(

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { HeadroomError } from '../../src/domain/errors.js';
 import { checkoutRoot } from '../result.js';
-import { bytesOf, cacheFolder, costSchema, hashFolders, hashOf, readDoubles, writeWhole, type Cost } from './cache.js';
+import { bytesOf, cacheFolder, costSchema, hashImports, hashOf, readDoubles, writeWhole, type Cost } from './cache.js';
 import type { Job } from './job.js';
 import { matrixCode, provideMatrix } from './matrix.js';
 import type { Forecasts } from './score.js';
@@ -117,7 +117,10 @@ function nodeMethod(
     kind,
     place,
     async make(tasks, say) {
-      const queue = tasks.filter((task) => !isThere(place(task)));
+      // The short ones first: a run that is cut short has then done the more of them.
+      const queue = tasks
+        .filter((task) => !isThere(place(task)))
+        .sort((a, b) => a.trace.series.values.length - b.trace.series.values.length);
       if (queue.length === 0) return;
       const globals = await provide?.(say);
       let done = 0;
@@ -137,18 +140,15 @@ function nodeMethod(
 }
 
 /** The product's global model, trained once on all series; the next run finds it. */
-function trainedOn(all: readonly Task[], code: string) {
+function trainedOn(all: readonly Task[]) {
+  const code = hashImports(built('bench', 'forecast', 'train.js'));
   return async (say: (line: string) => void): Promise<{ files: string[]; share: number }> => {
     const series = all.map(({ trace }) => ({
       values: valuesOf(trace).file,
       start: trace.series.start,
       step: trace.series.step,
     }));
-    const out = join(
-      cacheFolder(),
-      'globals',
-      hashOf(code, textOf(built('bench', 'forecast', 'train.js')), JSON.stringify(series)),
-    );
+    const out = join(cacheFolder(), 'globals', hashOf(code, JSON.stringify(series)));
     if (!isThere(out)) {
       say(`training the global model on ${series.length} series …`);
       writeWhole(`${out}.job`, JSON.stringify({ series, out }));
@@ -234,12 +234,11 @@ function pythonMethod(name: string, kind: Method['kind'], file: string, all: rea
  */
 export function allMethods(all: readonly Task[], processes: number): Method[] {
   const naive = textOf(built('bench', 'forecast', 'naive.js'));
-  const parts = [built('src', 'forecast'), built('src', 'domain')];
-  const ours = hashOf(hashFolders(parts), textOf(built('bench', 'forecast', 'headroom.js')));
-  const training = hashFolders([built('src', 'forecast', 'booster')]) + matrixCode();
-  const train = trainedOn(all, training);
+  const ours = hashImports(built('bench', 'forecast', 'headroom.js'));
+  const training = hashImports(built('bench', 'forecast', 'train.js'));
+  const train = trainedOn(all);
   return [
-    nodeMethod('headroom', 'ours', hashOf(ours, 'with globals', ...all.map(seriesHash)), processes, train),
+    nodeMethod('headroom', 'ours', hashOf(ours, training, ...all.map(seriesHash)), processes, train),
     nodeMethod('persistence', 'naive', naive, processes),
     nodeMethod('seasonal naive', 'naive', naive, processes),
     pythonMethod('LightGBM', 'learnt', 'lightgbm_global.py', all),

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { trainGlobalBooster } from '../../src/forecast/booster/global-booster.js';
 import { writeWhole } from './cache.js';
-import { stopwatch } from './headroom.js';
 import { seriesOf } from './job.js';
 import { CHOSEN, FITTED, SEED, TIME_ZONE } from './setting.js';
+import { stopwatch } from './stopwatch.js';
 
 /*
  * The product's global model, trained once for all series, in a process of its own: `node train.js JOB.json`. Its trees
