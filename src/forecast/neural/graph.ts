@@ -7,8 +7,8 @@ import { runTcn } from './tcn-graph.js';
 
 /*
  * The networks on tensors: the loss of a batch and its gradient by every weight. forward.ts computes the same numbers. The
- * backward passes are written out: the library registers its gradient functions in a module that Node cannot load, and
- * what it derives by itself costs three times the dispatches.
+ * backward passes are written out: the library registers its gradient functions in a module that Node cannot load, and a
+ * step's cost is its dispatches, which are fewer so.
  */
 
 /**

@@ -4,8 +4,8 @@ import { PATCHES } from './network.js';
 
 /*
  * The recurrent encoder on tensors, with its backward pass written out (back-propagation through time; Werbos 1990). A
- * step costs the dispatch of its operations, not their arithmetic: automatic differentiation takes some 45 a step, this
- * 12 forward and 10 back, and one product over all steps for each matrix's gradient.
+ * step costs the dispatch of its operations, not their arithmetic: written out there are
+ * a dozen each way, and one product over all steps for each matrix's gradient.
  */
 
 export interface GruWeights {
