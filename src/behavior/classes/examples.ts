@@ -115,6 +115,8 @@ function shapeOf(of: WorkloadClass, random: Random): Shape {
   const bins = Math.round((days * DAY) / STEP);
   switch (of) {
     case 'steady': {
+      // What is reserved and never let go does not move at all.
+      if (random.chance(0.15)) return { bins, level: () => 1 };
       const day = cycle(random, random.between(0, 0.12), random.between(0.95, 1.05));
       const wander = noise(random, random.around(0.005, 0.12), random.around(0.005, 0.06));
       return { bins, level: (bin) => day(bin) * wander() };
@@ -166,14 +168,17 @@ function shapeOf(of: WorkloadClass, random: Random): Shape {
 /** One series of a kind. The same kind and seed give the same series. */
 export function exampleOf(of: WorkloadClass, seed: number): Example {
   const random = randomOf(Math.imul(seed + 1, 0x9e37_79b1) ^ WORKLOAD_CLASSES.indexOf(of));
-  const { bins, level } = shapeOf(of, random);
+  // What does next to nothing is idle however it does it, where somebody knows what nothing is.
+  const told = random.chance(0.85);
+  const likeness = of === 'idle' && told && random.chance(0.5);
+  const { bins, level } = shapeOf(likeness ? (random.chance(0.6) ? 'steady' : 'daily') : of, random);
   const unit = random.around(1e-2, 1e6);
   const values = Float64Array.from({ length: bins }, (_, bin) => Math.max(0, level(bin)) * unit);
   const holes = random.chance(0.3) ? random.between(0, 0.05) : 0;
   for (let bin = 0; bin < bins; bin++) if (random.chance(holes)) values[bin] = Number.NaN;
-  // What does next to nothing is idle however it does it; where nobody knows what nothing is, only zeros tell it.
-  const nothing = of === 'idle' ? unit * random.between(0.8, 3) : unit / random.around(8, 2000);
-  const told = random.chance(0.85);
+  // Where nobody knows it, only zeros tell.
+  const nothing =
+    of === 'idle' ? unit * (likeness ? random.around(2, 100) : random.between(0.8, 3)) : unit / random.around(8, 2000);
   if (of === 'idle' && !told) values.forEach((value, bin) => (values[bin] = value < 0.7 * unit ? 0 : value));
   return {
     class: of,
