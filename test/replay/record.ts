@@ -7,6 +7,7 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/types.js';
+import type { PlannedField } from '../../src/domain/plan.js';
 import type { TimeScale } from '../../src/domain/time.js';
 import { buildIdOf } from '../../src/temporal/bundle.js';
 import { DEPLOYMENT_NAME, makeVersionCurrent } from '../../src/temporal/namespace.js';
@@ -55,7 +56,7 @@ const DEADLINE_MS = 30_000;
 
 const scaleFromNow = (): TimeScale => ({ wallEpochMs: Date.now(), epoch: 1_772_445_600, factor: 3000 });
 
-const LIVES = ['fleet', 'account', 'retrain'] as const;
+const LIVES = ['fleet', 'account', 'lean', 'retrain'] as const;
 
 /**
  * Plays the lives and writes their histories.
@@ -98,6 +99,7 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
       const played: Recorded[] = [];
       if (lives.includes('fleet')) played.push(...(await liveFleet(client)));
       if (lives.includes('account')) played.push(...(await liveAccount(client, fakes)));
+      if (lives.includes('lean')) played.push(...(await liveWithout(client, fakes)));
       if (lives.includes('retrain')) {
         const handle = await liveRetrain(client, retraining, { ...scaleFromNow(), factor: 20_000 }, QUEUE);
         played.push(await recorded(handle, 'retrain'));
@@ -291,6 +293,32 @@ async function liveAccount(client: Client, fakes: Fakes): Promise<Recorded[]> {
     lives.push(await recorded(one, `change-${result}${count === 1 ? '' : `-${count}`}`));
   }
   return lives;
+}
+
+/** A change that goes on without what the cluster will not have; then a stop that leaves a field to a person, and is recorded. */
+async function liveWithout(client: Client, fakes: Fakes): Promise<Recorded[]> {
+  const name = 'lean';
+  fakes.values = new Map([
+    ['web.replicas', 2],
+    ['general', 0],
+  ]);
+  const warm: PlannedField = { ...field(0, 4), target: { field: 'warm', pool: 'general', value: 4 } };
+  fakes.plans = () => (fakes.values.get('web.replicas') === 4 ? steady : act([warm, field(2, 4)]));
+  fakes.applyAnswers = [{ kind: 'not-found', detail: 'namespaces "warm" not found' }];
+  const handle = await client.workflow.start<typeof account>('account', {
+    workflowId: accountWorkflowId(name),
+    taskQueue: QUEUE,
+    args: [{ account: name, policy: { ...policyOf(), account: name }, scale: scaleFromNow(), queues: QUEUES }],
+  });
+  const kept = async (): Promise<void> => {
+    while ((await handle.query(statusQuery)).results.kept === 0) await delay(50);
+  };
+  await inTime('a change kept without warm capacity', kept());
+  fakes.rollback = () => Promise.resolve({ kind: 'moved', value: 9, owner: 'kubectl' });
+  await handle.signal(stopSignal, { restore: true, author: 'ann' });
+  await inTime('the end of an account', handle.result());
+  const changed = client.workflow.getHandle<typeof change>(changeWorkflowId(`${name}/1`));
+  return [await recorded(changed, 'lean-change'), await recorded(handle, 'lean-account')];
 }
 
 async function inTime<T>(what: string, work: Promise<T>): Promise<T> {

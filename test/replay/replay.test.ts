@@ -45,6 +45,8 @@ describe('the recorded histories', () => {
     ['change', 'signalExternalWorkflowExecutionInitiated'],
     ['change', 'workflowExecutionSignaled'],
     ['change', 'timerCanceled'],
+    ['lean-account', 'markerRecorded'],
+    ['lean-change', 'markerRecorded'],
     ['fleet', 'workflowPropertiesModified'],
     ['fleet', 'timerFired'],
     ['fleet', 'timerCanceled'],
