@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
 .PHONY: help setup tensorflow demo test test-real test-peers lint format servers-build servers chaos bench-decision bench-scenarios \
-  bench-cycles bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster first-run clean
+  bench-cycles bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster bench-calibration first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -69,6 +69,9 @@ bench-forecast: setup ## Forecasts of real traces beside Python's best (TRACES=f
 
 bench-booster: setup ## Our quantile booster beside LightGBM (TRACES=folder); writes bench/results/booster.json
 	@node dist/bench/booster.js
+
+bench-calibration: setup ## Coverage, in all and by the day, and Winkler scores beside ACI and EnbPI on real traces (TRACES=folder); writes bench/results/calibration.json
+	@node dist/bench/calibration.js
 
 first-run: setup ## The loop on real traces (TRACES=folder); writes docs/first-run.md
 	@node dist/bench/first-run.js $(TRACES)
