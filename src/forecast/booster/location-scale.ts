@@ -23,11 +23,21 @@ const WIDTHS = SCALE_FEATURES.length + 3;
 const M = MIDDLES.length;
 /** Horizons that coefficients are fitted at: 1, 2, 4, … 2048 steps; linear in the logarithm between. */
 const KNOTS = 12;
+/**
+ * And by how much of the series' movement recurs from day to day: the change against the day before, by the spread. Of noise
+ * that is a little above one; where it is a fifth, yesterday is to be trusted.
+ */
+const SEASONS = 3;
+const NOISE = 0.2;
+const SEASON_STRIDE = 0.9;
+const CELLS = SEASONS * KNOTS;
+const DAY_ON_DAY = FIRST_SCALE + SCALE_FEATURES.indexOf('day on day, week');
+const SPREAD = FIRST_SCALE + SCALE_FEATURES.indexOf('spread week');
 const MOST_DEPARTURE = 12;
 const ROUNDS = 5;
 const RIDGE = 3;
 
-/** Coefficients: [knot][middle], [knot][width]. */
+/** Coefficients: [season][knot][middle], [season][knot][width]. */
 export interface LocationScale {
   readonly middles: Float64Array;
   readonly widths: Float64Array;
@@ -39,7 +49,7 @@ export interface Placed {
   scale: number;
 }
 
-export const LOCATION_SIZES = { middles: KNOTS * M, widths: KNOTS * WIDTHS } as const;
+export const LOCATION_SIZES = { middles: CELLS * M, widths: CELLS * WIDTHS } as const;
 
 const isKnown = (value: number | undefined): value is number => value !== undefined && !Number.isNaN(value);
 
@@ -75,22 +85,33 @@ function readWidths(row: Float32Array, at: number, x: Float64Array): void {
   x[WIDTHS - 1] = 1;
 }
 
-const place = { knot: 0, share: 0 };
+const place = { knot: 0, share: 0, season: 0, seasonShare: 0 };
 function locate(row: Float32Array, at: number): void {
   const ahead = Math.max(0, Math.min(KNOTS - 1.000001, row[at + STEPS_AHEAD] ?? 0));
   place.knot = Math.floor(ahead);
   place.share = ahead - place.knot;
+  const ratio = (row[at + DAY_ON_DAY] ?? Number.NaN) - (row[at + SPREAD] ?? Number.NaN);
+  const recurs = isKnown(ratio) ? Math.max(0, Math.min(SEASONS - 1.000001, (NOISE - ratio) / SEASON_STRIDE)) : 0;
+  place.season = Math.floor(recurs);
+  place.seasonShare = recurs - place.season;
 }
 
-function dot(weights: Float64Array, x: Float64Array): number {
+/** The coefficients of one season's knots, between two of them. */
+function dotAt(weights: Float64Array, x: Float64Array, season: number): number {
   const n = x.length;
-  const low = place.knot * n;
+  const low = (season * KNOTS + place.knot) * n;
   let sum = 0;
   for (let k = 0; k < n; k++) {
     const near = weights[low + k] ?? 0;
     sum += (near + place.share * ((weights[low + n + k] ?? 0) - near)) * (x[k] ?? 0);
   }
   return sum;
+}
+
+function dot(weights: Float64Array, x: Float64Array): number {
+  const { season, seasonShare } = place;
+  const near = dotAt(weights, x, season);
+  return seasonShare > 0 ? near + seasonShare * (dotAt(weights, x, season + 1) - near) : near;
 }
 
 const middleInputs = new Float64Array(M);
@@ -118,7 +139,7 @@ export function standardise(row: Float32Array, at: number, { middle, scale }: Pl
  * @param targets by row, in its unit, from its last value.
  */
 export function fitLocationScale(rows: Float32Array, targets: Float32Array, count: number): LocationScale {
-  const middles = new Float64Array(KNOTS * M);
+  const middles = new Float64Array(CELLS * M);
   // Least absolute deviations by reweighted least squares; it begins from the mean's, where all weights are one.
   for (let round = 0; round < ROUNDS; round++) {
     const solver = createKnotSolver(M);
@@ -132,7 +153,7 @@ export function fitLocationScale(rows: Float32Array, targets: Float32Array, coun
     }
     solver.solve(middles);
   }
-  const widths = new Float64Array(KNOTS * WIDTHS);
+  const widths = new Float64Array(CELLS * WIDTHS);
   const solver = createKnotSolver(WIDTHS);
   for (let row = 0; row < count; row++) {
     const at = row * ROW_WIDTH;
@@ -152,14 +173,14 @@ function createKnotSolver(n: number): {
   solve(out: Float64Array): void;
 } {
   const triangle = (n * (n + 1)) / 2;
-  const moments = Array.from({ length: KNOTS }, () => new Float64Array(triangle));
-  const products = Array.from({ length: KNOTS }, () => new Float64Array(n));
-  const counts = new Float64Array(KNOTS);
-  const addTo = (knot: number, x: Float64Array, target: number, weight: number): void => {
-    const moment = moments[knot];
-    const product = products[knot];
+  const moments = Array.from({ length: CELLS }, () => new Float64Array(triangle));
+  const products = Array.from({ length: CELLS }, () => new Float64Array(n));
+  const counts = new Float64Array(CELLS);
+  const addTo = (cell: number, x: Float64Array, target: number, weight: number): void => {
+    const moment = moments[cell];
+    const product = products[cell];
     if (moment === undefined || product === undefined || weight <= 0) return;
-    counts[knot] = (counts[knot] ?? 0) + weight;
+    counts[cell] = (counts[cell] ?? 0) + weight;
     let at = 0;
     for (let i = 0; i < n; i++) {
       const scaled = weight * (x[i] ?? 0);
@@ -169,22 +190,41 @@ function createKnotSolver(n: number): {
   };
   return {
     add(x, target, weight) {
-      addTo(place.knot, x, target, weight * (1 - place.share));
-      addTo(place.knot + 1, x, target, weight * place.share);
+      for (const [season, part] of [
+        [place.season, 1 - place.seasonShare],
+        [place.season + 1, place.seasonShare],
+      ] as const) {
+        if (part <= 0) continue;
+        addTo(season * KNOTS + place.knot, x, target, weight * part * (1 - place.share));
+        addTo(season * KNOTS + place.knot + 1, x, target, weight * part * place.share);
+      }
     },
     solve(out) {
-      let solved = -1;
-      for (let knot = 0; knot < KNOTS; knot++) {
-        const moment = moments[knot];
-        const product = products[knot];
-        if (moment === undefined || product === undefined || (counts[knot] ?? 0) < 20 * n) continue;
-        solveRidge(moment, product, RIDGE, out.subarray(knot * n, (knot + 1) * n));
-        // Knots that no row came near take the nearest one's.
-        if (solved < 0) for (let k = 0; k < knot; k++) out.copyWithin(k * n, knot * n, (knot + 1) * n);
-        else for (let k = solved + 1; k < knot; k++) out.copyWithin(k * n, solved * n, (solved + 1) * n);
-        solved = knot;
+      const size = KNOTS * n;
+      for (let season = 0; season < SEASONS; season++) {
+        const own = out.subarray(season * size, (season + 1) * size);
+        // Series that recur so much were not seen: as those that recur a little less.
+        if (!solveKnots(season, own) && season > 0) out.copyWithin(season * size, (season - 1) * size, season * size);
       }
-      if (solved >= 0) for (let k = solved + 1; k < KNOTS; k++) out.copyWithin(k * n, solved * n, (solved + 1) * n);
     },
   };
+
+  /** Knots that few rows came near take the nearest one's. @returns whether any had rows. */
+  function solveKnots(season: number, out: Float64Array): boolean {
+    let solved = -1;
+    for (let knot = 0; knot < KNOTS; knot++) {
+      const cell = season * KNOTS + knot;
+      const moment = moments[cell];
+      const product = products[cell];
+      if (moment === undefined || product === undefined || (counts[cell] ?? 0) < 20 * n) continue;
+      solveRidge(moment, product, RIDGE, out.subarray(knot * n, (knot + 1) * n));
+      for (let k = solved + 1; k < knot; k++) {
+        const from = solved < 0 ? knot : solved;
+        out.copyWithin(k * n, from * n, (from + 1) * n);
+      }
+      solved = knot;
+    }
+    for (let k = solved + 1; solved >= 0 && k < KNOTS; k++) out.copyWithin(k * n, solved * n, (solved + 1) * n);
+    return solved >= 0;
+  }
 }
