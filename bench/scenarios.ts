@@ -6,10 +6,10 @@ import { binLabel, sliceSeries, type Series } from '../src/domain/series.js';
 import { fitForecaster } from '../src/forecast/forecaster.js';
 import type { FittedForecaster } from '../src/forecast/port.js';
 import type { Dependence } from '../src/forecast/scenarios/dependence.js';
-import { unitDraw } from '../src/forecast/scenarios/draws.js';
+import { shuffled, unitDraw } from '../src/forecast/scenarios/draws.js';
 import { pathTotals, quantilesOf } from '../src/forecast/scenarios/joint.js';
 import { jointLevel } from '../src/forecast/scenarios/joint-level.js';
-import { samplePaths } from '../src/forecast/scenarios/paths.js';
+import { samplePaths, type Scenarios } from '../src/forecast/scenarios/paths.js';
 import { atLevel } from '../src/allocate/quantile.js';
 import { readCsvSeries } from '../src/telemetry/csv.js';
 import { checkoutRoot, percentile, writeResults, type BenchResult } from './result.js';
@@ -172,17 +172,13 @@ function walk(
       if (ahead.length === STEPS && !ahead.some((one) => Number.isNaN(one))) {
         const actual = ahead.reduce((sum, one) => sum + one, 0);
         const { dependence } = fitted;
-        count(
-          sums.own,
-          actual,
-          quantilesOf(pathTotals(samplePaths([{ forecast, dependence }], { paths: 2048, seed: 1 })), ASKED),
+        const drawn = samplePaths([{ forecast, dependence }], { paths: PATHS, seed: 1 });
+        count(sums.own, actual, quantilesOf(pathTotals(drawn), ASKED));
+        const together = ASKED.map((level) =>
+          forecast.quantiles.reduce((sum, row) => sum + atLevel(LEVELS, row, level), 0),
         );
-        count(
-          sums.lockstep,
-          actual,
-          ASKED.map((level) => forecast.quantiles.reduce((sum, row) => sum + atLevel(LEVELS, row, level), 0)),
-        );
-        count(sums.apart, actual, independent(forecast));
+        count(sums.lockstep, actual, together);
+        count(sums.apart, actual, independent(drawn));
         seen.set(binLabel(series, k), { origin: k, forecast, dependence, totals: actual });
       }
     }
@@ -199,13 +195,18 @@ function walk(
   return seen;
 }
 
+const PATHS = 2048;
+/** Orders that know nothing of each other, one a bin or series. */
+const ORDERS = Array.from({ length: STEPS }, (_, k) => shuffled(PATHS, k + 1));
+
 /** The same bins, each drawn by itself. */
-function independent({ levels, quantiles }: QuantileForecast): number[] {
-  const totals = new Float64Array(1024);
-  quantiles.forEach((row, t) => {
-    for (let p = 0; p < totals.length; p++)
-      totals[p] = (totals[p] ?? 0) + Math.max(0, atLevel(levels, row, unitDraw(7, p, t)));
-  });
+function independent({ values, steps, paths }: Scenarios): number[] {
+  const totals = new Float64Array(paths);
+  for (let t = 0; t < steps; t++) {
+    for (let p = 0; p < paths; p++) {
+      totals[p] = (totals[p] ?? 0) + (values[0]?.[t * paths + (ORDERS[t]?.[p] ?? 0)] ?? 0);
+    }
+  }
   return quantilesOf(totals, ASKED);
 }
 
@@ -239,14 +240,12 @@ async function measureTraces(folder: string): Promise<BenchResult[]> {
         dependence,
       }));
       const actual = now.reduce((sum, { totals, scale }) => sum + totals / scale, 0);
-      count(together, actual, quantilesOf(pathTotals(samplePaths(scaled, { paths: 2048, seed: 1 })), ASKED));
+      count(together, actual, quantilesOf(pathTotals(samplePaths(scaled, { paths: PATHS, seed: 1 })), ASKED));
       // Each series with its own ties in time, and none to the others.
-      const alone = new Float64Array(2048);
+      const alone = new Float64Array(PATHS);
       scaled.forEach((part, s) => {
-        const totals = pathTotals(samplePaths([part], { paths: 2048, seed: 1 }));
-        const order = Float64Array.from(totals, (_, p) => unitDraw(s, p, 5));
-        const places = Array.from(order.keys()).sort((a, b) => (order[a] ?? 0) - (order[b] ?? 0));
-        places.forEach((place, p) => (alone[p] = (alone[p] ?? 0) + (totals[place] ?? 0)));
+        const totals = pathTotals(samplePaths([part], { paths: PATHS, seed: 1 }));
+        ORDERS[s]?.forEach((place, p) => (alone[p] = (alone[p] ?? 0) + (totals[place] ?? 0)));
       });
       count(unrelated, actual, quantilesOf(alone, ASKED));
     }

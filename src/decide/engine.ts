@@ -6,6 +6,7 @@ import type { ClusterState } from '../domain/cluster.js';
 import type { Plan, TaskPlacement } from '../domain/plan.js';
 import { binStart } from '../domain/time.js';
 import { fitForecaster } from '../forecast/forecaster.js';
+import { loadModels } from '../forecast/models/registry.js';
 import { createCapacities } from './capacities.js';
 import { coverDemand, type CoveredDemand } from './demand.js';
 import { boundForecast } from './evidence.js';
@@ -73,7 +74,10 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
   return {
     wanted: async (account, policy, at) =>
       models.wanted(account, policy, at, (await served?.of(account)) ?? NOTHING_SERVED),
-    forecast: async (request) => models.forecast(request, (await served?.of(request.account)) ?? NOTHING_SERVED),
+    async forecast(request) {
+      await loadModels(request.policy.models);
+      return models.forecast(request, (await served?.of(request.account)) ?? NOTHING_SERVED);
+    },
     allocate: async (request) => allocate(request),
     forget(account) {
       models.forget(account);

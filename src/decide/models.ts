@@ -260,6 +260,7 @@ function fitOptions(request: ForecastRequest, workloadName: string, component: C
     level: workload === undefined ? policy.level : levelOf(policy, workload, component),
     leadSteps,
     horizon: Math.max(Math.ceil(fine / policy.step), leadSteps + 1),
+    ...(policy.models === undefined ? {} : { models: policy.models }),
     ...(workload?.window === undefined ? {} : { scenarios: { steps: Math.ceil(fine / policy.step) } }),
     ...(served.globals.length === 0 ? {} : { globals: served.globals }),
     coarse,
@@ -281,6 +282,7 @@ const fitKey = (policy: AccountPolicy): string =>
     policy.step,
     policy.history,
     policy.horizons,
+    policy.models,
     levelsOf(policy),
     policy.workloads.map((workload) => [
       workload.name,

@@ -1,5 +1,6 @@
 import { CronPattern } from 'croner';
 import { z } from 'zod';
+import { MODEL_NAMES } from './model-names.js';
 import { prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
 import { component, duration, name, namespaceName, quantity, resources, time } from './values.js';
 
@@ -243,6 +244,11 @@ export const accountFileSchema = z
       .min(1)
       .default([7200, 86_400, 604_800])
       .describe('How far ahead: up to 2h in steps, beyond that in hours'),
+    models: z
+      .array(z.enum(MODEL_NAMES))
+      .min(1)
+      .optional()
+      .describe('Models of the forecast at the series’ own step, instead of the default ones'),
     level: levelSchema.default(0.99),
     settle: duration.default(15).describe('How long after the end of a bin its telemetry is waited for'),
     staleAfter: duration.default(900).describe('Telemetry older than this is stale: hold, never scale down on it'),

@@ -281,6 +281,19 @@ describe('what a fit is told', () => {
     expect(options?.leadSteps).toBe(3);
     expect(options?.horizon).toBe(24);
     expect(options?.coarse).toEqual([{ step: HOUR, horizon: 7 * DAY }]);
+    // Neither paths nor models by name, unless they are asked for.
+    expect(options?.scenarios).toBeUndefined();
+    expect(options?.models).toBeUndefined();
+  });
+
+  it('the models that the policy names, and to learn how misses come together where it asks for a window', () => {
+    const fake = recorder();
+    const asked = policyOf({ ...plain, models: ['arima', 'persistence'], workloads: [{ ...bare, window: '2h' }] });
+    const { series } = ask(createModels(fake.fit), seriesOf(AT, ten), { policy: asked });
+    expect(fake.fits[0]?.options.models).toEqual(['arima', 'persistence']);
+    expect(fake.fits[0]?.options.scenarios).toEqual({ steps: 24 });
+    // This forecaster has learnt nothing: each of the 24 bins takes its part of the risk.
+    expect(series[0]?.window).toEqual({ length: 7200, level: 0.99, binLevel: 1 - 0.01 / 24, rows: 0 });
   });
 });
 

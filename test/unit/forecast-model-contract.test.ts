@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MODEL_NAMES } from '../../src/domain/model-names.js';
 import { fitForecaster } from '../../src/forecast/forecaster.js';
 import { loadModels, modelNames, modelsNamed } from '../../src/forecast/models/registry.js';
 import { modelContract } from '../contract/models.js';
@@ -19,6 +20,10 @@ describe('models by name', () => {
     const { weights } = fitForecaster(series, { ...options, models: modelNames() }).forecast(6, [0.5, 0.99]);
     expect(Object.keys(weights).sort()).toEqual([...modelNames()].sort());
     expect(Object.values(weights).reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 9);
+  });
+
+  it('are the ones that an account file may name', () => {
+    expect([...MODEL_NAMES]).toEqual(modelNames());
   });
 
   it('may be one alone', () => {
