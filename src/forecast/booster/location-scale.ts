@@ -36,6 +36,9 @@ const SPREAD = FIRST_SCALE + SCALE_FEATURES.indexOf('spread week');
 const MOST_DEPARTURE = 12;
 const ROUNDS = 5;
 const RIDGE = 3;
+/** Rows (by weight) for each coefficient, without which a season, or a horizon, has none of its own. */
+const OWN = 40;
+const POOLED = 20;
 
 /** Coefficients: [season][knot][middle], [season][knot][width]. */
 export interface LocationScale {
@@ -200,23 +203,34 @@ function createKnotSolver(n: number): {
       }
     },
     solve(out) {
-      const size = KNOTS * n;
-      for (let season = 0; season < SEASONS; season++) {
-        const own = out.subarray(season * size, (season + 1) * size);
-        // Series that recur so much were not seen: as those that recur a little less.
-        if (!solveKnots(season, own) && season > 0) out.copyWithin(season * size, (season - 1) * size, season * size);
+      const pooled = solvePooled();
+      for (let cell = 0; cell < CELLS; cell++) {
+        const own = out.subarray(cell * n, (cell + 1) * n);
+        const moment = moments[cell];
+        const product = products[cell];
+        const knot = cell % KNOTS;
+        // Few rows would be learnt by heart: there all seasons speak together.
+        if (moment === undefined || product === undefined || (counts[cell] ?? 0) < OWN * n) {
+          own.set(pooled.subarray(knot * n, (knot + 1) * n));
+        } else solveRidge(moment, product, RIDGE, own);
       }
     },
   };
 
-  /** Knots that few rows came near take the nearest one's. @returns whether any had rows. */
-  function solveKnots(season: number, out: Float64Array): boolean {
+  /** Of all seasons together, [knot][coefficient]; knots that few rows came near take the nearest one's. */
+  function solvePooled(): Float64Array {
+    const out = new Float64Array(KNOTS * n);
     let solved = -1;
     for (let knot = 0; knot < KNOTS; knot++) {
-      const cell = season * KNOTS + knot;
-      const moment = moments[cell];
-      const product = products[cell];
-      if (moment === undefined || product === undefined || (counts[cell] ?? 0) < 20 * n) continue;
+      const moment = new Float64Array(triangle);
+      const product = new Float64Array(n);
+      let count = 0;
+      for (let cell = knot; cell < CELLS; cell += KNOTS) {
+        moments[cell]?.forEach((value, k) => (moment[k] = (moment[k] ?? 0) + value));
+        products[cell]?.forEach((value, k) => (product[k] = (product[k] ?? 0) + value));
+        count += counts[cell] ?? 0;
+      }
+      if (count < POOLED * n) continue;
       solveRidge(moment, product, RIDGE, out.subarray(knot * n, (knot + 1) * n));
       for (let k = solved + 1; k < knot; k++) {
         const from = solved < 0 ? knot : solved;
@@ -225,6 +239,6 @@ function createKnotSolver(n: number): {
       solved = knot;
     }
     for (let k = solved + 1; solved >= 0 && k < KNOTS; k++) out.copyWithin(k * n, solved * n, (solved + 1) * n);
-    return solved >= 0;
+    return out;
   }
 }
