@@ -100,6 +100,10 @@ function inputOf(place: string, { trace, origins }: Task): Omit<Job, 'method' | 
   };
 }
 
+/** A run that is cut short has then done the more of them. */
+const shortFirst = (tasks: readonly Task[]): Task[] =>
+  [...tasks].sort((a, b) => a.trace.series.values.length - b.trace.series.values.length);
+
 /**
  * A method that runs in Node, a process a series, so many at once.
  * @param provide gives the global models' files once, with the processor seconds that each series owes for their training.
@@ -117,10 +121,7 @@ function nodeMethod(
     kind,
     place,
     async make(tasks, say) {
-      // The short ones first: a run that is cut short has then done the more of them.
-      const queue = tasks
-        .filter((task) => !isThere(place(task)))
-        .sort((a, b) => a.trace.series.values.length - b.trace.series.values.length);
+      const queue = shortFirst(tasks.filter((task) => !isThere(place(task))));
       if (queue.length === 0) return;
       const globals = await provide?.(say);
       let done = 0;
@@ -216,7 +217,7 @@ function pythonMethod(name: string, kind: Method['kind'], file: string, all: rea
     kind,
     place,
     async make(tasks, say) {
-      const missing = tasks.filter((task) => !isThere(place(task)));
+      const missing = shortFirst(tasks.filter((task) => !isThere(place(task))));
       if (missing.length === 0) return;
       await provideVenv(say);
       const job = join(cacheFolder(), 'jobs', `${file}-${process.pid}.json`);

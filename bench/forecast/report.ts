@@ -97,22 +97,33 @@ export function tableOf(scored: readonly Scored[]): { text: string; each: string
   const mine = oursOf(scored);
   const parts = HORIZONS.map(({ name }, h) => {
     const compared = compare(scored, h);
+    const among = new Set((compared.length > 0 ? compared : scored).map(({ series }) => series));
     const body = methods.map((method) => {
-      const of = scored.filter((one) => one.method === method);
+      // Where ours was made, so that the columns are of the same series as far as the method was.
+      const of = scored.filter((one) => one.method === method && among.has(one.series));
       const wql = geometricMean(of.flatMap(({ scores }) => (scores[h]?.wql ? [scores[h].wql] : [])));
       const mase = geometricMean(of.flatMap(({ scores }) => (scores[h]?.mase ? [scores[h].mase] : [])));
       const ratio = method === mine ? null : ratioTo(compared, (one) => one.peers.get(method));
       const lost = compared.filter((one) => one.ours > (one.peers.get(method) ?? Number.POSITIVE_INFINITY));
       return [
         method,
+        `${of.length}`,
         shown(wql, 4),
         method === mine ? '' : shown(ratio),
         method === mine ? '' : `${lost.length} of ${withPeer(compared, (one) => one.peers.get(method))}`,
         shown(mase, 3),
-        ...COVERED.map((level) => shown((pooledCoverage(scored, method, h, level) ?? Number.NaN) * 100, 1)),
+        ...COVERED.map((level) => shown((pooledCoverage(of, method, h, level) ?? Number.NaN) * 100, 1)),
       ];
     });
-    const head = [name, 'WQL', 'ours / it', 'ours worse on', 'MASE', ...COVERED.map((level) => `${level * 100} %`)];
+    const head = [
+      name,
+      'series',
+      'WQL',
+      'ours / it',
+      'ours worse on',
+      'MASE',
+      ...COVERED.map((level) => `${level * 100} %`),
+    ];
     const lines = [rows(head, body)];
     if (compared.length > 0 && peers.length > 0) {
       const worse = above(compared, peers);
@@ -194,7 +205,7 @@ export function resultsOf(scored: readonly Scored[], shared: number): BenchResul
         unit: 'percentage points',
         goal: 0.5,
         better: 'lower',
-        note: `pooled over all bins of all series; covered ${shown((covered ?? Number.NaN) * 100, 2)} %`,
+        note: `pooled over all bins of ${scored.filter(({ method }) => method === OURS).length} series; covered ${shown((covered ?? Number.NaN) * 100, 2)} %`,
       });
     }
   });
@@ -269,8 +280,12 @@ export async function writeDocument(
       ];
     });
   const left = run.skipped.map(({ id, reason }) => `${id} (${reason})`).join('; ');
+  const made = unique(scored.map(({ method }) => method)).map(
+    (method) => `${method} ${scored.filter((one) => one.method === method).length}`,
+  );
   const body = [
     `${unique(scored.map(({ series }) => series)).length} series, ${run.count} origins each. Left out: ${left || 'none'}.`,
+    `Series forecast by each: ${made.join(', ')}.`,
     '### Goals',
     rows(['figure', 'value', 'goal', '', ''], goals),
     '### By method',

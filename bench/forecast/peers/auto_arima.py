@@ -19,11 +19,13 @@ def fourier(entry, first, count):
 
 def windowed(entry, past):
     window = past[-days_of(entry, WINDOW_DAYS) :]
-    return window, fourier(entry, len(past) - len(window), len(window))
+    # Around the window's own mean: an intercept that is carried on for weeks would pull to a level long left.
+    level = window.mean()
+    return level, window - level, fourier(entry, len(past) - len(window), len(window))
 
 
 def fit(entry, past):
-    window, terms = windowed(entry, past)
+    _, window, terms = windowed(entry, past)
     # What never changes has no ARIMA; a grain of noise leaves its forecast what it is.
     if np.ptp(window) < 1e-12:
         window = window + 1e-9 * np.random.default_rng(1).standard_normal(len(window))
@@ -32,9 +34,9 @@ def fit(entry, past):
 
 
 def forward(entry, model, past):
-    window, terms = windowed(entry, past)
+    level, window, terms = windowed(entry, past)
     ahead = fourier(entry, len(past), entry["aheads"])
-    return model.forward(window, h=entry["aheads"], X=terms, X_future=ahead)["mean"]
+    return level + model.forward(window, h=entry["aheads"], X=terms, X_future=ahead)["mean"]
 
 
 classical("AutoARIMA", read_job(), fit, forward)
