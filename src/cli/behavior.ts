@@ -109,13 +109,17 @@ async function* rowsBefore(store: Stored, account: string, at: EpochSeconds, sig
   }
 }
 
-/** Builds a profile from the stored rows, and keeps it as a record for others to borrow from. */
+/**
+ * Builds a profile from the stored rows.
+ * @param keep as a record for others to borrow from; not where it is one of the past.
+ */
 async function buildProfile(
   store: Stored,
   account: string,
   timeZone: string,
   at: EpochSeconds,
   peers: Parameters<typeof createProfile>[1],
+  keep: boolean,
   signal: AbortSignal,
   onRows: (rows: readonly BehaviorRow[]) => void = () => undefined,
 ): Promise<BehaviorProfile> {
@@ -124,14 +128,20 @@ async function buildProfile(
     profile.add(rows);
     onRows(rows);
   }
-  if (profile.seen() !== null) {
+  if (keep && profile.seen() !== null) {
     await store.putRecord({ kind: 'profile', id: profileId(account), account, at, body: profile.state() });
   }
   return profile;
 }
 
 /** What the other accounts lend, by their profiles; those that have none yet get one, a few at a time. */
-async function borrow(store: Stored, account: string, at: EpochSeconds, signal: AbortSignal): Promise<Lent[]> {
+async function borrow(
+  store: Stored,
+  account: string,
+  at: EpochSeconds,
+  keep: boolean,
+  signal: AbortSignal,
+): Promise<Lent[]> {
   const others = (await store.behaviorAccounts()).filter((name) => name !== account).slice(0, MOST_PEERS);
   const lent: Lent[] = [];
   let built = 0;
@@ -143,7 +153,7 @@ async function borrow(store: Stored, account: string, at: EpochSeconds, signal: 
       lent.push(createProfile({ timeZone }, NO_PEERS, record.body).lend());
     } else if (built < MOST_BUILT) {
       built += 1;
-      lent.push((await buildProfile(store, name, timeZone, at, NO_PEERS, signal)).lend());
+      lent.push((await buildProfile(store, name, timeZone, at, NO_PEERS, keep, signal)).lend());
     }
   }
   return lent.filter((one) => one.everybody !== null);
@@ -214,10 +224,12 @@ export async function behaviorOf(
     ...held.series.map(({ last }) => last ?? Number.NEGATIVE_INFINITY),
   );
   const at = given.at ?? (newest < given.now - WEEK && Number.isFinite(newest) ? newest : given.now);
-  const lent = await borrow(store, account, at, signal);
+  const lent = await borrow(store, account, at, given.at === null, signal);
   const from = binStart(at - USAGE, HOUR);
   const counts = countSeries(from);
-  const profile = await buildProfile(store, account, timeZone, at, peersOf(lent), signal, (rows) => counts.add(rows));
+  const profile = await buildProfile(store, account, timeZone, at, peersOf(lent), given.at === null, signal, (rows) =>
+    counts.add(rows),
+  );
   const calendar = calendarOf(timeZone);
   const usage = await usageOf(store, account, held, at, policy?.step ?? null, signal);
   const usageTasks = joinComponents(
