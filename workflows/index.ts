@@ -1,4 +1,5 @@
 export { account } from './account.js';
 export { change } from './change.js';
+export { federate } from './federate.js';
 export { fleet } from './fleet.js';
 export { retrain } from './retrain.js';

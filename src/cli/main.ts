@@ -35,6 +35,7 @@ const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   backtest: () => import('./commands/backtest.js'),
   models: () => import('./commands/models.js'),
   retrain: () => import('./commands/retrain.js'),
+  federate: () => import('./commands/federate.js'),
   doctor: () => import('./commands/doctor.js'),
   completion: () => import('./commands/completion.js'),
 };

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { createActivities } from '../../activities/index.js';
+import { createFederation } from '../../activities/federate.js';
 import { createRetraining } from '../../activities/retrain.js';
+import { cellQueue } from '../../workflows/federate-messages.js';
 import { summarizePlan } from '../allocate/index.js';
 import { createDecisionPool } from '../decide/pool.js';
 import { HeadroomError } from '../domain/errors.js';
+import { trainLocallyInThread } from '../forecast/neural/trainer.js';
 import { createOwnMetrics } from '../operate/metrics/own.js';
 import { withInfluxSink } from '../telemetry/influxdb/sink.js';
 import { createInfluxTelemetry } from '../telemetry/influxdb/source.js';
@@ -34,6 +37,8 @@ export interface ServeOptions {
   cluster: string;
   context?: string;
   threads: string;
+  /** Its name in federations: what it trains for them never leaves it but as a noised update. */
+  cell?: string;
   source: string;
   sink: string;
   current: boolean;
@@ -107,8 +112,10 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     queues,
     serve: roles,
     versioning: true,
+    ...(options.cell === undefined ? {} : { others: [cellQueue(options.cell)] }),
     activities: {
       ...createRetraining({ store: recording, models }),
+      ...createFederation({ store: recording, models, trainLocally: trainLocallyInThread }),
       ...metrics.activities(
         createActivities(
           {

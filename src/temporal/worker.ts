@@ -45,6 +45,8 @@ export async function createWorkers(options: {
   queues: Queues;
   /** Which of the queues to serve. */
   serve: readonly (keyof Queues)[];
+  /** Queues of activities besides those. */
+  others?: readonly string[];
   activities: object;
   versioning: boolean;
   /** The worker deployment that this build is a version of. */
@@ -54,7 +56,7 @@ export async function createWorkers(options: {
   const code = await readFile(options.bundlePath ?? BUNDLE_PATH, 'utf8');
   const buildId = buildIdOf(code);
   const version = { deploymentName: options.deployment ?? DEPLOYMENT_NAME, buildId };
-  const names = [...new Set(options.serve.map((role) => options.queues[role]))];
+  const names = [...new Set([...options.serve.map((role) => options.queues[role]), ...(options.others ?? [])])];
   const workers = await Promise.all(
     names.map((taskQueue) =>
       Worker.create({

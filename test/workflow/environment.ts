@@ -18,7 +18,7 @@ export const BUNDLE = new URL('../../dist/workflow-bundle.js', import.meta.url).
  * and what one test leaves under way would keep the next from skipping.
  */
 export async function withWorker<T>(
-  activities: Activities | RetrainActivities,
+  activities: Activities | RetrainActivities | Record<string, never>,
   work: (environment: TestWorkflowEnvironment, taskQueue: string) => Promise<T>,
 ): Promise<T> {
   installOnce();

@@ -9,6 +9,7 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--roles <list>', 'queues to serve: light (workflows), compute, cluster', 'light,compute,cluster')
       .option('--cluster <name>', 'name of the cluster whose queue it serves', 'main')
       .option('--context <name>', 'kubeconfig context of that cluster')
+      .option('--cell <name>', 'take part in federations under this name: data stay here, noised updates leave')
       .option('--threads <n>', 'threads for forecasts and plans', '1')
       .option(
         '--source <kind>',
