@@ -26,6 +26,8 @@ const HOUR = 3600;
 const FINE_SECONDS = 7200;
 /** Models are fitted anew after so much of new data. */
 const REFIT_AFTER = 7 * DAY;
+/** After a drift was first seen, models are fitted anew when there is so much of what is new. */
+const REFIT_ON_DRIFT = DAY;
 /** Without new bins for so long, models are fitted anew rather than led through the hole. */
 const LONGEST_CATCH_UP = 2 * DAY;
 
@@ -316,6 +318,11 @@ function takeIn(models: AccountModels, { workload, component, series }: KnownBin
     if (entry.forecaster !== null && label > entry.forecaster.lastBin) {
       entry.forecaster.observe(label, value, series.censored[index] === 1);
     }
+  }
+  // Where forecasts have come to err more, models of what was before are let go; once a day, for the new to be seen.
+  const drift = entry.forecaster?.drift() ?? null;
+  if (drift !== null && drift.since > models.fittedAt) {
+    models.refitAt = Math.min(models.refitAt, drift.since + REFIT_ON_DRIFT);
   }
 }
 

@@ -3,6 +3,7 @@ import type { QuantileForecast } from '../domain/forecast.js';
 import { binLabel, lastKnownIndex, sliceSeries } from '../domain/series.js';
 import { isoTime, type EpochSeconds } from '../domain/time.js';
 import { calendarOf } from './calendar.js';
+import { createDriftDetector } from './drift.js';
 import { createEnsemble, type Ensemble } from './ensemble.js';
 import { createGate } from './gate.js';
 import { COARSE_MODELS, modelsNamed } from './models/registry.js';
@@ -80,6 +81,8 @@ export const fitForecaster: FitForecaster = (series, options) => {
   });
   const levelAt = fine.levels.indexOf(options.level);
   const gate = createGate(options.level);
+  const drift = createDriftDetector(step);
+  const medianAt = fine.levels.indexOf(0.5);
   const coarse = [...new Set((options.coarse ?? []).map((one) => one.step))].map((coarseStep): Coarse => {
     const ratio = coarseStep / step;
     if (!Number.isInteger(ratio) || ratio < 2) {
@@ -118,6 +121,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
     if (!Number.isNaN(value) && Number.isNaN(first)) first = label;
     fine.observe(label, value, censored, (scored) => {
       if (scored.ahead !== options.leadSteps) return;
+      if (scored.settled && !censored) drift.observe(label, Math.abs(value - (scored.stated[medianAt] ?? 0)));
       const missed = value > (scored.stated[levelAt] ?? 0);
       // A bound at or under the stated quantile proves neither a hit nor a miss.
       if (!censored || missed) gate.score(missed);
@@ -182,6 +186,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
       return resolutions;
     },
     gate: () => gate.state(),
+    drift: () => drift.state(),
     ...(dependence === undefined ? {} : { dependence }),
   };
 };

@@ -1,6 +1,7 @@
 import type { GateState, QuantileForecast } from '../domain/forecast.js';
 import type { Series } from '../domain/series.js';
 import type { Dependence } from './scenarios/dependence.js';
+import type { Drift } from './drift.js';
 import type { GlobalModel } from './global.js';
 
 /** What a fit may assume about its series. */
@@ -42,6 +43,8 @@ export interface FittedForecaster {
   /** The fine resolution first, then the coarse ones. */
   forecastAll(levels: readonly number[]): QuantileForecast[];
   gate(): GateState;
+  /** Where forecasts have been erring more than they used to; null where they have not. */
+  drift(): Drift | null;
   /** What was learnt for sample paths; absent where it was not asked for. */
   readonly dependence?: Dependence;
   /** `cold` while there is too little history for more than a wide guess. */

@@ -4,6 +4,7 @@ import type { AccountPolicy } from '../../src/domain/account.js';
 import type { AnnouncedEvent } from '../../src/domain/control.js';
 import { HeadroomError } from '../../src/domain/errors.js';
 import type { Series } from '../../src/domain/series.js';
+import type { Drift } from '../../src/forecast/drift.js';
 import type { FitForecaster, FitOptions } from '../../src/forecast/port.js';
 import { AT, policyOf } from './allocate-fixtures.js';
 
@@ -35,6 +36,7 @@ interface Recorder {
   observed: { label: number; value: number; censored: boolean }[];
   data: 'fresh' | 'cold';
   refuse: Error | null;
+  drift: Drift | null;
 }
 
 /** A forecaster that keeps what it is told, and insists, as the port says, on the next label. */
@@ -44,6 +46,7 @@ function recorder(): Recorder {
     observed: [],
     data: 'fresh',
     refuse: null,
+    drift: null,
     fit(series, options) {
       if (kept.refuse !== null) throw kept.refuse;
       kept.fits.push({ series, options });
@@ -65,6 +68,7 @@ function recorder(): Recorder {
         forecast: (_horizon, levels) => one(lastBin, levels),
         forecastAll: (levels) => [one(lastBin, levels)],
         gate: () => ({ open: true, level: options.level, scored: 0, misses: 0, coverage: null }),
+        drift: () => kept.drift,
       };
     },
   };
@@ -161,6 +165,18 @@ describe('models of an account', () => {
       );
     }
     expect(models.wanted('acme', policy, fittedAt + 7 * DAY)).toEqual({ since: null });
+  });
+
+  it('are fitted anew a day after forecasts began to err more', () => {
+    const fake = recorder();
+    const models = createModels(fake.fit);
+    ask(models, seriesOf(AT, ten));
+    const next = AT + 10 * STEP;
+    const since = next + 2 * STEP;
+    fake.drift = { since, times: 3 };
+    ask(models, seriesOf(next, [1, 1, 1]));
+    expect(models.wanted('acme', policy, since + DAY - 1).since).toBe(next + 3 * STEP);
+    expect(models.wanted('acme', policy, since + DAY).since).toBeNull();
   });
 
   it('that are cold are fitted again once there is half as much more', () => {

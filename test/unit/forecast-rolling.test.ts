@@ -74,6 +74,7 @@ describe('one pass over many origins', () => {
         },
         forecast: (horizon, levels) => fitted.forecast(horizon, levels),
         forecastAll: () => [],
+        drift: () => null,
         gate: () => fitted.gate(),
       };
     };

@@ -48,6 +48,7 @@ export function createNaiveFit(settings: { open?: () => boolean } = {}): {
         weights: { naive: 1 },
       }),
       forecastAll: () => [],
+      drift: () => null,
       gate: () => ({
         open: settings.open?.() ?? true,
         level: options.level,
