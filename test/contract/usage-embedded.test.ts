@@ -35,7 +35,7 @@ usageSourceContract('embedded over loopback', async () => {
   const store = await createEmbeddedStore({ path: ':memory:' });
   const service = await createStoreService(store, { token });
   const between: Trouble = await serveTrouble(service.url);
-  const client = createStoreClient({ url: between.url, token, timeout: 0.5 });
+  const client = createStoreClient({ url: between.url, token, timeout: 3 });
   return {
     source: client,
     store: client,

@@ -30,7 +30,7 @@ describe('influxdb: what is sent, and what its failures mean', () => {
     step: 300,
   };
   const source = () =>
-    createInfluxTelemetry({ url: server.url, token: 'a-token', org: 'home', bucket: 'telemetry', timeout: 0.3 });
+    createInfluxTelemetry({ url: server.url, token: 'a-token', org: 'home', bucket: 'telemetry', timeout: 2 });
   const sent = (): string[] =>
     server.requests
       .filter(({ path }) => path.startsWith('/api/v2/query'))
