@@ -2,6 +2,7 @@ import type { Cluster } from '../src/cluster/port.js';
 import type { Decider } from '../src/decide/port.js';
 import type { Freeze } from '../src/domain/control.js';
 import type { Store, UsageSource } from '../src/telemetry/port.js';
+import type { TellDrift } from './drift.js';
 
 /** The freeze over all accounts, wherever it is kept. */
 export interface Fence {
@@ -26,4 +27,6 @@ export interface Dependencies {
   fence: Fence;
   decider: Decider;
   histories: Histories;
+  /** Where models are retrained. */
+  drift?: TellDrift;
 }

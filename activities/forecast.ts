@@ -2,12 +2,14 @@ import type { SeriesForecast } from '../src/domain/forecast.js';
 import { levelOf } from '../src/domain/policy-rules.js';
 import type { AccountPolicy } from '../src/domain/account.js';
 import type { Dependencies } from './dependencies.js';
+import { createDriftWatch } from './drift.js';
 import { translated } from './failures.js';
 import type { Policies } from './policies.js';
 import type { Activities, ForecastDigest } from './types.js';
 
 /** From a snapshot to quantiles by component and step; the series stay on this side, the workflow gets a digest. */
 export function createForecast(deps: Dependencies, policies: Policies): Pick<Activities, 'forecast'> {
+  const watchDrift = createDriftWatch((account, reason) => deps.drift?.(account, reason) ?? Promise.resolve());
   return {
     forecast: (input) =>
       translated(async (signal) => {
@@ -31,6 +33,8 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
           at: input.at,
           body: forecast,
         });
+        // Who trains is told in its own time: no forecast waits for it, and none fails by it.
+        void watchDrift(forecast).catch(() => undefined);
         return {
           forecastId: forecast.id,
           series: forecast.series.map((series) => digest(series, policy, input.leadTimes)),

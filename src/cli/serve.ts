@@ -15,6 +15,7 @@ import { locateByPolicy } from '../telemetry/prometheus/locate.js';
 import { prometheusOptions } from '../telemetry/prometheus/options.js';
 import { createPrometheusUsage } from '../telemetry/prometheus/usage.js';
 import { connectClient, connectWorker, resolveTarget } from '../temporal/connection.js';
+import { createDrift } from '../temporal/drift.js';
 import { createFence } from '../temporal/fence.js';
 import { createHistories } from '../temporal/histories.js';
 import { homeFolder, removeRuntimeFile, writeRuntimeFile } from '../temporal/home.js';
@@ -134,6 +135,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
             fence: createFence(client, now),
             decider: metrics.decider(decider),
             histories: createHistories(client),
+            drift: createDrift(client, models),
           },
           summarizePlan,
         ),

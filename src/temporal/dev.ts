@@ -24,6 +24,7 @@ import { createEmbeddedStore, type EmbeddedStore } from '../telemetry/embedded/s
 import { withRecordFeed } from '../telemetry/record-feed.js';
 import { createStoreService } from '../telemetry/service.js';
 import { connectClient, connectWorker, type TemporalTarget } from './connection.js';
+import { createDrift } from './drift.js';
 import { createFence } from './fence.js';
 import { createHistories } from './histories.js';
 import { announceWorker, sharingWords } from './neighbours.js';
@@ -187,6 +188,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
         fence: createFence(client, now),
         decider: metrics?.decider(decider) ?? decider,
         histories: createHistories(client),
+        ...(options.models === undefined ? {} : { drift: createDrift(client, options.models) }),
       },
       summarizePlan,
     );
