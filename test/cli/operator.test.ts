@@ -317,6 +317,25 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
     expect(await json(env, schema, ...load)).toMatchObject({ components: [{ written: 0 }] });
   });
 
+  it('erase is refused while the account runs; of an account that never ran it goes through the owner of the store', async () => {
+    await headroom(env, 'start', 'shop', '-f', files['shop'] ?? '');
+    const refused = await headroom(env, 'erase', 'shop');
+    expect(refused.code, refused.err).toBe(4);
+    expect(refused.err).toContain('headroom stop shop');
+    const schema = z.object({ store: z.object({ series: z.array(z.object({ workload: z.string() })) }) });
+    const rows = Array.from({ length: 10 }, (_, row) => `${1_780_000_000 + 300 * row},${row}`);
+    const csv = await folder.write('gone.csv', `timestamp,cpu\n${rows.join('\n')}\n`);
+    await headroom(env, ...['import', 'csv', csv, '--account', 'gone', '--workload', 'old', '--column', 'cpu=cpu']);
+    expect(await json(env, schema, 'erase', 'gone')).toMatchObject({ store: { series: [{ workload: 'old' }] } });
+    const status = z.object({
+      classes: z.array(z.looseObject({ class: z.string(), probability: z.number() })).nullable(),
+    });
+    // A day of held history: enough to tell a kind.
+    expect((await json(env, status, 'status', 'shop')).classes).toEqual([
+      expect.objectContaining({ workload: 'web', component: 'cpu' }),
+    ]);
+  });
+
   it('doctor finds all in order', async () => {
     const schema = z.object({ ok: z.boolean(), findings: z.array(z.object({ check: z.string(), ok: z.boolean() })) });
     const { findings } = await json(env, schema, 'doctor');
