@@ -91,8 +91,8 @@ describe('influxdb: what is sent, and what its failures mean', () => {
   const answered: [string, Answer, string, string][] = [
     ['down', json(503, 'unavailable', 'starting'), 'unavailable', 'starting'],
     ['overloaded', json(429, 'too many requests', 'slow down'), 'unavailable', 'slow down'],
-    ['dripping', { status: 200, body: '', how: 'dripping' }, 'unavailable', 'no whole answer within 0.3s'],
-    ['silent', { status: 200, body: '', how: 'silent' }, 'unavailable', 'no whole answer within 0.3s'],
+    ['dripping', { status: 200, body: '', how: 'dripping' }, 'unavailable', 'no whole answer within 2s'],
+    ['silent', { status: 200, body: '', how: 'silent' }, 'unavailable', 'no whole answer within 2s'],
     [
       'cut off',
       { status: 200, body: table('2026-01-05T00:00:00Z,7,web,cpu'), how: 'cut-off' },
