@@ -149,8 +149,11 @@ export function tableOf(scored: readonly Scored[]): { text: string; each: string
   return { text: parts.join('\n\n'), each: each.join('\n\n') };
 }
 
+/** A peer that was made for fewer series than this says nothing of the others: its figure counts as not measured. */
+const FEWEST = 10;
+
 /** The issue's goals against what was measured. */
-export function resultsOf(scored: readonly Scored[], shared: number): BenchResult[] {
+export function resultsOf(scored: readonly Scored[], training: number): BenchResult[] {
   const results: BenchResult[] = [];
   const classical = methodsOf(scored, 'classical');
   const all = methodsOf(scored, 'naive', 'classical', 'learnt');
@@ -158,16 +161,20 @@ export function resultsOf(scored: readonly Scored[], shared: number): BenchResul
   HORIZONS.forEach(({ name }, h) => {
     const compared = compare(scored, h);
     const against = (peer: string, goal: number | null, names: readonly string[] = [peer]): void => {
+      const shared = withPeer(compared, bestOf(names));
       const value = ratioTo(compared, bestOf(names));
+      const few = shared < Math.min(FEWEST, count);
       results.push({
         metric: `WQL at ${name}, against ${peer}`,
-        value: value === null ? null : round(value),
+        value: value === null || few ? null : round(value),
         unit: 'ratio',
         goal,
         better: 'lower',
         peer,
         peerValue: 1,
-        note: `geometric mean over ${withPeer(compared, bestOf(names))} series`,
+        note: few
+          ? `made for ${shared} series alone, there ${shown(value)}`
+          : `geometric mean over ${shared} series of ${count}`,
       });
     };
     against('seasonal naive', name === '1 h' ? 0.55 : name === '24 h' ? 0.7 : null);
@@ -175,6 +182,7 @@ export function resultsOf(scored: readonly Scored[], shared: number): BenchResul
     for (const peer of classical) against(peer, null);
     // One library for all series, the best one at this horizon; and, harder, the best for each series.
     const best = classical
+      .filter((peer) => withPeer(compared, bestOf([peer])) >= Math.min(FEWEST, count))
       .map((peer) => ({ peer, value: ratioTo(compared, bestOf([peer])) ?? 0 }))
       .sort((a, b) => b.value - a.value)[0];
     results.push({
@@ -210,7 +218,7 @@ export function resultsOf(scored: readonly Scored[], shared: number): BenchResul
     }
   });
   const ours = scored.filter(({ method }) => method === OURS);
-  const fits = ours.flatMap(({ cost }) => (cost.fits.length === 0 ? [] : [(meanOf(cost.fits) ?? 0) + shared]));
+  const fits = ours.flatMap(({ cost }) => (cost.fits.length === 0 ? [] : [(meanOf(cost.fits) ?? 0) + training]));
   const cycles = ours.flatMap(({ cost }) => cost.cycle ?? []);
   const memory = Math.max(...ours.map(({ cost }) => cost.memory ?? Number.NaN));
   const fit = meanOf(fits);
@@ -230,7 +238,7 @@ export function resultsOf(scored: readonly Scored[], shared: number): BenchResul
       unit: 's CPU per series',
       goal: 15,
       better: 'lower',
-      note: `mean of ${fits.length} series, the worst ${shown(Math.max(...fits), 1)}; in it ${shown(shared, 2)} of the global model's training`,
+      note: `mean of ${fits.length} series, the worst ${shown(Math.max(...fits), 1)}; in it ${shown(training, 2)} of the global model's training`,
     },
     {
       metric: '64 series refitted on 2 cores',
@@ -238,7 +246,7 @@ export function resultsOf(scored: readonly Scored[], shared: number): BenchResul
       unit: 'min',
       goal: 15,
       better: 'lower',
-      note: `from processor seconds of the fits of ${count} series, shared by two cores`,
+      note: `from processor seconds of the fits of ${fits.length} series, shared by two cores`,
     },
     {
       metric: 'memory',
