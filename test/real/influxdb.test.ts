@@ -74,7 +74,7 @@ describe('a cycle that reads InfluxDB', () => {
     const deps: Dependencies = {
       store,
       get source() {
-        return createInfluxTelemetry({ ...bucket.access, url, timeout: 0.5 });
+        return createInfluxTelemetry({ ...bucket.access, url, timeout: 3 });
       },
       cluster: () => ({ name: 'none', observe: () => Promise.resolve({ at: T, workloads: [], pools: [] }) }) as never,
       fence: { read: () => Promise.resolve(null) },
