@@ -71,7 +71,7 @@ describe('two accounts in two namespaces', () => {
     await world.plane.kubectl(['scale', '-n', 'north', 'deploy/web', '--replicas=4']);
     const stopped = await world.stand.headroom('stop', 'north', '--restore');
     expect(stopped.out).toContain('web.replicas: left at 4, set by kubectl');
-    expect(stopped.err).toContain('1 of 1: web.replicas left at 4');
+    expect(stopped.err).toContain('stopping, asked for by');
     const { changes } = await world.stand.history('north');
     expect(changes[0]?.detail).toContain('with --restore: web.replicas left at 4, set by kubectl since; it was 3');
     expect(await world.replicas('north')).toEqual([4, 3]);

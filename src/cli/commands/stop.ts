@@ -46,9 +46,8 @@ async function ended(account: AccountHandle, say: (line: string) => void): Promi
   result.catch(() => undefined);
   const told = new Set<string>();
   let doing = '';
-  for (let last = false; !last;) {
-    // Looked at once more after the end: what came between two looks is told, too.
-    last = over;
+  // What comes after the last look is in the result, which is printed whole.
+  while (!over) {
     // Progress is a courtesy: what is not answered now is asked again, and the end is waited for whatever comes.
     const status = await account.query(statusQuery).catch((error: unknown) => {
       if (!over && doing !== 'unanswered') say(`${error instanceof Error ? error.message : String(error)}; waiting`);
@@ -66,7 +65,7 @@ async function ended(account: AccountHandle, say: (line: string) => void): Promi
       if (!told.has(key) && PROGRESS.test(text)) say(text);
       told.add(key);
     }
-    if (!last) await Promise.race([result.catch(() => undefined), delay(LOOK_EVERY_MS)]);
+    await Promise.race([result.catch(() => undefined), delay(LOOK_EVERY_MS)]);
   }
   return result;
 }
