@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainGlobalBooster } from '../../src/forecast/booster/global-booster.js';
 import { openLibrary } from '../../src/cli/models.js';
+import { CELL_SCOPE } from '../../src/models/library.js';
 import { promote } from '../../src/models/reign.js';
 import { cardOf, wave } from '../unit/models-fixtures.js';
 import { environment, within } from './headroom.js';
@@ -28,7 +29,7 @@ beforeAll(async () => {
   const put = async (seed: number): Promise<string> =>
     (await library.store.put({ ...cardOf(), kind: 'booster', levels, seed }, weights)).id;
   ids = [await put(1), await put(2), await put(3)];
-  await library.champions.change('main', 'booster', (state) =>
+  await library.champions.change(CELL_SCOPE, 'booster', (state) =>
     promote(state, ids[0] ?? '', { at: 1_760_000_000, by: 'retrain', reason: 'the first' }),
   );
 });
@@ -79,6 +80,21 @@ describe('headroom models', () => {
     expect((await within(env, 'models', 'list')).out).toContain('damaged');
     expect(await within(env, 'models', 'promote', '0000')).toMatchObject({ code: 3 });
     expect(await within(env, 'models', 'show', 'xyz')).toMatchObject({ code: 2 });
+  });
+
+  it('a rollback to what cannot serve is done, and said', async () => {
+    const other = environment(join(home, 'worn'));
+    const library = openLibrary(other);
+    const { champions, store } = library;
+    const act = { at: 1, by: 'ada', reason: 'a test' };
+    const [older = '', newer = ''] = ['a'.repeat(64), 'b'.repeat(64)];
+    await champions.change(CELL_SCOPE, 'booster', (before) => promote(before, older, act));
+    await champions.change(CELL_SCOPE, 'booster', (before) => promote(before, newer, act));
+    await mkdir(store.folder, { recursive: true });
+    await writeFile(join(store.folder, `${older}.model`), 'damaged');
+    const back = await within(other, 'models', 'rollback');
+    expect(back.code).toBe(1);
+    expect(back.err).toContain('forecasts go without it');
   });
 
   it('gc lets go of what neither serves nor served, and of nothing else', async () => {

@@ -26,10 +26,24 @@ describe('models by name', () => {
     expect([...MODEL_NAMES]).toEqual(modelNames());
   });
 
-  it('may be one alone', () => {
+  it('may be one, with persistence beside it', () => {
     const { weights } = fitForecaster(series, { ...options, models: ['arima'] }).forecast(6, [0.5]);
-    expect(weights).toEqual({ arima: 1 });
+    expect(Object.keys(weights).sort()).toEqual(['arima', 'persistence']);
   });
+
+  // Capacity of zero for a load of seven is what a silent model would have cost.
+  it.each(modelNames())(
+    '%s alone forecasts a constant series as what it is, though it may say nothing of it',
+    (name) => {
+      const constant = { ...series, values: new Float64Array(24 * 14).fill(7), censored: new Uint8Array(24 * 14) };
+      const { quantiles, weights } = fitForecaster(constant, { ...options, models: [name] }).forecast(6, [0.5, 0.99]);
+      for (const [middle, high] of quantiles) {
+        expect(middle).toBeCloseTo(7, 1);
+        expect(high).toBeGreaterThanOrEqual(middle ?? 0);
+      }
+      expect(Object.values(weights).reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 9);
+    },
+  );
 
   it('that do not exist are refused, with those that do', () => {
     expect(() => fitForecaster(series, { ...options, models: ['lstm-of-mine'] })).toThrow(

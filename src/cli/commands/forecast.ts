@@ -92,7 +92,11 @@ export const register: RegisterCommand = (program, terminal) => {
     .option('--rolling <n>', 'instead, from n evenly spaced origins in the last 30 % of the file', argument(count))
     .option('--levels <list>', 'quantiles (default: 0.1,0.5,0.9,0.99)', argument(levels))
     .option('--time-zone <zone>', 'IANA name, for the hour of day and the day of week', argument(zone), 'UTC')
-    .option('--models <list>', `instead of the default ones: ${modelNames().join(', ')}`, argument(names))
+    .option(
+      '--models <list>',
+      `instead of the default ones, beside persistence: ${modelNames().join(', ')}`,
+      argument(names),
+    )
     .option('--joint', 'also what covers the whole horizon at once, and its mean: from sample paths')
     .option('--system', 'instead of a file: all accounts together, from their newest forecasts in the store')
     .option('--json', 'for machines');
@@ -137,6 +141,11 @@ async function forecast(options: Options & { csv: string }, terminal: Terminal):
     step: options.step,
     onNote: (note) => terminal.err(terminal.color.yellow(note)),
   });
+  const end = series.start + series.values.length * series.step;
+  if (options.at !== undefined && options.at >= end + series.step) {
+    const note = `the data end at ${isoTime(end)}: it is forecast from there, not from ${isoTime(options.at)}`;
+    terminal.err(terminal.color.yellow(note));
+  }
   const origins =
     options.rolling === undefined
       ? [originAt(series, options.at)]

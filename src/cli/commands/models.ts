@@ -20,6 +20,17 @@ interface Common {
   json?: boolean;
 }
 
+/** Why a model cannot serve, in words; null where it can. */
+async function problemOf(library: ReturnType<typeof openLibrary>, id: string): Promise<string | null> {
+  try {
+    await library.load(id);
+    return null;
+  } catch (error) {
+    if (!isHeadroomError(error)) throw error;
+    return error.message;
+  }
+}
+
 export const register: RegisterCommand = (program, terminal) => {
   const models = program
     .command('models')
@@ -75,6 +86,12 @@ export const register: RegisterCommand = (program, terminal) => {
           rollback(before, act),
         );
         const now = state.champion;
+        // Away from a bad model is right even where the one before cannot serve; but then it is said.
+        const problem = now === null ? null : await problemOf(library, now.id);
+        if (problem !== null) {
+          terminal.err(`${problem}\nforecasts go without it; \`headroom models rollback\` goes one further back`);
+          process.exitCode = EXIT.failed;
+        }
         tell(
           terminal,
           options,

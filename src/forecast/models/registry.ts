@@ -56,7 +56,7 @@ export async function loadModels(names: readonly string[] = []): Promise<void> {
 }
 
 /**
- * The models of a series' own step: the default ones, or those named, in the registry's order.
+ * The models of a series' own step: the default ones, or those named and persistence, in the registry's order.
  * @throws HeadroomError `invalid-input` on a name that does not exist, or whose library was not loaded.
  */
 export function modelsNamed(names?: readonly string[]): readonly ModelEntry[] {
@@ -73,5 +73,7 @@ export function modelsNamed(names?: readonly string[]): readonly ModelEntry[] {
       remedy: isLoadable ? 'call loadModels first' : `there are: ${modelNames().join(', ')}`,
     });
   }
-  return known.filter((entry) => names.includes(entry.name));
+  // Some models say nothing before their first fit, or of a short series: without one that always does, what was stated
+  // meanwhile would be nothing at all, and calibrated against.
+  return known.filter((entry) => entry === persistence || names.includes(entry.name));
 }
