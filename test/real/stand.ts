@@ -108,7 +108,8 @@ export async function openStand(options: StandOptions): Promise<Stand> {
     headroom: (...argv) => headroom(env, ...argv),
     done,
     status: async (account) => statusSchema.parse(JSON.parse(await done('status', account, '--json'))),
-    history: async (account) => historySchema.parse(JSON.parse(await done('history', account, '--json'))),
+    history: async (account) =>
+      historySchema.parse(JSON.parse(await done('history', account, '--json', '--limit', '1000'))),
     async close() {
       for (const worker of workers) await worker.stop();
       await temporal.close();
