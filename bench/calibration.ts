@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { binLabel, sliceSeries, type Series } from '../src/domain/series.js';
 import { fitForecaster } from '../src/forecast/forecaster.js';
 import { createAci, createEnbpi, type Interval, type Peer } from './calibration/peers.js';
-import { count, coverage, geometricMean, perfectError, winkler, type Counts } from './calibration/measures.js';
+import { count, coverage, perfectError, winkler, type Counts } from './calibration/measures.js';
+import { geometricMean } from './forecast/score.js';
 import { readTraces } from './forecast/traces.js';
 import { checkoutRoot, percentile, writeResults, type BenchResult } from './result.js';
 
@@ -157,9 +158,10 @@ function resultsOf(all: readonly Scores[]): BenchResult[] {
           return mine > 0 && theirs > 0 ? [mine / theirs] : [];
         }),
       );
+      const mean = geometricMean(ratios);
       results.push({
         metric: `Winkler score over ${peer}'s, ${ahead} steps ahead`,
-        value: ratios.length === 0 ? null : Number(geometricMean(ratios).toFixed(3)),
+        value: mean === null ? null : Number(mean.toFixed(3)),
         unit: 'ratio',
         goal: 0.9,
         better: 'lower',

@@ -49,6 +49,3 @@ export function perfectError(n: number, p: number): number {
   }
   return 1;
 }
-
-export const geometricMean = (ratios: readonly number[]): number =>
-  Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);

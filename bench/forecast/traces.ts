@@ -20,6 +20,35 @@ const indexSchema = z.array(
   z.object({ dataset: z.string(), series: z.string(), path: z.string(), interval_s: z.coerce.number().positive() }),
 );
 
+/** A trace of the index: its main column (the first), averaged to bins of five minutes or of its own, longer interval. */
+export interface IndexedTrace {
+  id: string;
+  /** Whether its file is there. */
+  isThere: boolean;
+  read(): Promise<Trace>;
+}
+
+/** The traces of a folder with INDEX.csv, in its order; null where there is no index. */
+export async function indexedTraces(folder: string): Promise<IndexedTrace[] | null> {
+  const index = join(folder, 'INDEX.csv');
+  if (!existsSync(index)) return null;
+  const rows = indexSchema.parse(parse(await readFile(index, 'utf8'), { columns: true }));
+  return rows.map(({ dataset, series: name, path, interval_s }) => {
+    const id = `${dataset}/${name}`;
+    const file = join(folder, path);
+    return {
+      id,
+      isThere: existsSync(file),
+      async read() {
+        const column = (await readHeader(file))[1] ?? 'value';
+        const step = Math.max(FINEST_STEP, interval_s);
+        const series = csvSeries(await readCsvColumns(file, { columns: [column] }), { column, step });
+        return { id, column, series };
+      },
+    };
+  });
+}
+
 /**
  * The main column of each trace (its first), averaged to bins of five minutes or of the trace's own, longer interval.
  * @returns the traces, and those that have no room for a day's forecast in their last 30 %, with the reason.
@@ -28,30 +57,27 @@ const indexSchema = z.array(
 export async function readTraces(
   folder: string,
 ): Promise<{ traces: Trace[]; skipped: { id: string; reason: string }[] }> {
-  const index = join(folder, 'INDEX.csv');
-  if (!existsSync(index)) {
+  const indexed = await indexedTraces(folder);
+  if (indexed === null) {
     throw new HeadroomError({
       kind: 'not-found',
       component: 'bench/forecast',
       action: 'reading the traces',
-      problem: `${index} is not there`,
+      problem: `${join(folder, 'INDEX.csv')} is not there`,
       remedy: 'name the folder of the traces: make bench-forecast TRACES=FOLDER',
     });
   }
-  const rows = indexSchema.parse(parse(await readFile(index, 'utf8'), { columns: true }));
   const traces: Trace[] = [];
   const skipped: { id: string; reason: string }[] = [];
-  for (const { dataset, series: name, path, interval_s } of rows) {
-    const id = `${dataset}/${name}`;
-    const file = join(folder, path);
-    const column = (await readHeader(file))[1] ?? 'value';
-    const step = Math.max(FINEST_STEP, interval_s);
-    const series = csvSeries(await readCsvColumns(file, { columns: [column] }), { column, step });
+  for (const one of indexed) {
+    const trace = await one.read();
+    const { id, series } = trace;
+    const { step } = series;
     const bins = series.values.length;
     const room = bins - 1 - stepsOf(LONGEST, step) - Math.floor(CHOSEN * bins);
     if (room < 0) {
       skipped.push({ id, reason: `its ${bins} bins of ${step} s leave no day after the first 70 %` });
-    } else traces.push({ id, column, series });
+    } else traces.push(trace);
   }
   return { traces, skipped };
 }

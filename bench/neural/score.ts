@@ -1,5 +1,6 @@
 import { calendarOf } from '../../src/forecast/calendar.js';
 import type { GlobalModel } from '../../src/forecast/global.js';
+import { geometricMean, pinball } from '../forecast/score.js';
 import type { BenchTrace } from './traces.js';
 
 /* Weighted quantile loss at the same origins of the last 30 %: the networks beside naive forecasts with residual quantiles. */
@@ -105,10 +106,10 @@ export function score(traces: readonly BenchTrace[], models: Record<string, Glob
         for (const [n, name] of names.entries()) {
           const hits = under.get(name);
           for (const [l, level] of LEVELS.entries()) {
-            const error = truth - (said[n]?.[a * LEVELS.length + l] ?? Number.NaN);
-            const loss = (2 * Math.max(level * error, (level - 1) * error)) / LEVELS.length;
+            const stated = said[n]?.[a * LEVELS.length + l] ?? Number.NaN;
+            const loss = (2 * pinball(level, stated, truth)) / LEVELS.length;
             losses.set(name, (losses.get(name) ?? 0) + loss);
-            if (error <= 0 && hits !== undefined) hits[l] = (hits[l] ?? 0) + 1;
+            if (truth <= stated && hits !== undefined) hits[l] = (hits[l] ?? 0) + 1;
           }
         }
       }
@@ -119,8 +120,7 @@ export function score(traces: readonly BenchTrace[], models: Record<string, Glob
     if (Object.values(wql).every((one) => one > 0)) result.traces.push({ name: trace.name, wql });
   }
   for (const name of names) {
-    const logs = result.traces.map(({ wql }) => Math.log(wql[name] ?? Number.NaN));
-    result.wql[name] = Math.exp(logs.reduce((sum, one) => sum + one, 0) / logs.length);
+    result.wql[name] = geometricMean(result.traces.map(({ wql }) => wql[name] ?? Number.NaN)) ?? Number.NaN;
     result.coverage[name] = Array.from(under.get(name) ?? [], (hits) => hits / bins);
   }
   return result;

@@ -1,3 +1,5 @@
+import { probit } from '../domain/normal.js';
+
 /*
  * Quantiles of the two distributions that credible intervals come from. Series and continued fractions as in Numerical
  * Recipes (Press et al., 3rd edition, 6.2 and 6.4); quantiles by bisection, which cannot run away.
@@ -61,7 +63,7 @@ const nonZero = (value: number): number => (Math.abs(value) < TINY ? TINY : valu
 export function gammaQuantile(p: number, shape: number, rate: number): number {
   // Beyond this the normal's cube (Wilson and Hilferty, 1931) is closer than anything a reader could tell apart.
   if (shape > 1e5) {
-    const z = normalQuantile(p);
+    const z = probit(p);
     return (shape * (1 - 1 / (9 * shape) + z / (3 * Math.sqrt(shape))) ** 3) / rate;
   }
   let high = shape + 10 * Math.sqrt(shape) + 40;
@@ -114,43 +116,4 @@ export function betaQuantile(p: number, a: number, b: number): number {
     else high = middle;
   }
   return (low + high) / 2;
-}
-
-/** Quantile of the standard normal; Acklam's rational approximation, error below 1.2e-9. */
-export function normalQuantile(p: number): number {
-  if (p < 0.5) return -normalQuantile(1 - p);
-  const evaluate = (coefficients: readonly number[], x: number): number =>
-    coefficients.reduce((value, coefficient) => value * x + coefficient, 0);
-  if (p <= 0.975_75) {
-    const q = p - 0.5;
-    const r = q * q;
-    return (
-      (q *
-        evaluate(
-          [
-            -39.696_830_286_653_76, 220.946_098_424_520_5, -275.928_510_446_968_7, 138.357_751_867_269,
-            -30.664_798_066_147_16, 2.506_628_277_459_239,
-          ],
-          r,
-        )) /
-      evaluate(
-        [
-          -54.476_098_798_224_06, 161.585_836_858_040_9, -155.698_979_859_886_6, 66.801_311_887_719_72,
-          -13.280_681_552_885_72, 1,
-        ],
-        r,
-      )
-    );
-  }
-  const q = Math.sqrt(-2 * Math.log(1 - p));
-  return (
-    -evaluate(
-      [
-        -0.007_784_894_002_430_293, -0.322_396_458_041_136_5, -2.400_758_277_161_838, -2.549_732_539_343_734,
-        4.374_664_141_464_968, 2.938_163_982_698_783,
-      ],
-      q,
-    ) /
-    evaluate([0.007_784_695_709_041_462, 0.322_467_129_070_039_8, 2.445_134_137_142_996, 3.754_408_661_907_416, 1], q)
-  );
 }

@@ -16,7 +16,7 @@ import { createWeightBank } from './weights.js';
 
 const DAY = 86_400;
 /** Levels that are always learnt, so that others can be read between them. */
-const BASE_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
+export const BASE_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999] as const;
 /** Sketch quantiles move slowly: read anew every so many bins. */
 const REFRESH = 4;
 /** No single bin moves a weight by more than this. */

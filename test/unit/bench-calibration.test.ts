@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { count, coverage, geometricMean, perfectError, winkler } from '../../bench/calibration/measures.js';
+import { count, coverage, perfectError, winkler } from '../../bench/calibration/measures.js';
+import { geometricMean } from '../../bench/forecast/score.js';
 import { createAci, createEnbpi, createSortedWindow, type Interval } from '../../bench/calibration/peers.js';
 
 /* What a user loses when this fails: a figure of calibration that says more, or less, than was measured. */

@@ -1,6 +1,7 @@
 import type { Component } from '../../domain/component.js';
 import { binLabel, coarsen, type Series } from '../../domain/series.js';
 import type { Calendar } from '../../forecast/calendar.js';
+import { medianOf } from '../median.js';
 import { findTasks } from '../tasks/find.js';
 
 /* What tells kinds of workload apart, without a unit: shape of the distribution, of the day, of the week, of bursts. */
@@ -96,11 +97,6 @@ function autocorrelation(values: Float64Array, mean: number, variance: number, l
   }
   return count < 12 ? 0 : sum / count / variance;
 }
-
-const medianOf = (values: number[]): number => {
-  values.sort((a, b) => a - b);
-  return values[values.length >> 1] ?? Number.NaN;
-};
 
 /** Medians of whole days of bins; NaN where less than half of one is known. */
 function daily(values: Float64Array, perDay: number): number[] {

@@ -1,5 +1,6 @@
 import { binLabel, type Series } from '../../domain/series.js';
 import type { EpochSeconds } from '../../domain/time.js';
+import { medianOf } from '../median.js';
 
 /*
  * What stands out of a series and begins at once: the marks that a scheduled task leaves. The level beneath is a running
@@ -59,11 +60,6 @@ export function runningMedian(values: Float64Array, half: number): Float64Array 
   }
   return medians;
 }
-
-const medianOf = (values: number[]): number => {
-  values.sort((a, b) => a - b);
-  return values[values.length >> 1] ?? Number.NaN;
-};
 
 /** Pulses of a series in order of time. A missing bin ends a pulse and begins none. */
 export function pulsesOf(series: Series): Pulse[] {

@@ -2,11 +2,19 @@ import { randomBytes } from 'node:crypto';
 import type { federate } from '../../../workflows/federate.js';
 import { federateWorkflowId, type FederateInput } from '../../../workflows/federate-messages.js';
 import { binStart, parseDuration } from '../../domain/time.js';
-import { argument, CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
+import {
+  argument,
+  CommandFailure,
+  durationOption,
+  EXIT,
+  printJson,
+  withExamples,
+  type RegisterCommand,
+} from '../command.js';
+import { BASE_LEVELS } from '../../forecast/ensemble.js';
 import { numberOf, withSession } from '../session.js';
 
 const DAY = 86_400;
-const LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
 
 interface Options {
   cells: string;
@@ -41,7 +49,14 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--clip <norm>', 'largest norm of an update', '3')
       .option('--noise <share>', 'standard deviation of the noise on each weight, as a share of --clip', '0.0005')
       .option('--days <n>', 'of history to train on', '28')
-      .option('--hold-out <duration>', 'at the end of it that nobody trains on', argument(parseDuration), 3 * DAY)
+      .addOption(
+        durationOption(
+          '--hold-out <duration>',
+          'at the end of it that nobody trains on',
+          argument(parseDuration),
+          3 * DAY,
+        ),
+      )
       .option('--least <n>', 'cells that a round needs (default: all)')
       .option('--seed <n>', 'of the first weights and of what is drawn', '1')
       .option('--json', 'for machines')
@@ -58,7 +73,7 @@ export const register: RegisterCommand = (program, terminal) => {
               id,
               network: networkOf(options.network),
               settings: {},
-              levels: LEVELS,
+              levels: [...BASE_LEVELS],
               horizon: DAY,
               seed: numberOf(options.seed, '--seed'),
               steps: numberOf(options.steps, '--steps'),

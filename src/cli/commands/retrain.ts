@@ -17,14 +17,14 @@ import {
 } from '../../../workflows/retrain-messages.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { formatDuration, isoTime, parseDuration } from '../../domain/time.js';
+import { BASE_LEVELS } from '../../forecast/ensemble.js';
 import { shortId } from '../../models/artifact.js';
 import { USUAL_KINDS } from '../../models/trainers/index.js';
-import { argument, printJson, withExamples, type RegisterCommand } from '../command.js';
+import { argument, durationOption, printJson, withExamples, type RegisterCommand } from '../command.js';
 import { openLibrary, scopeOf } from '../models.js';
 import { explain, numberOf, withSession, type Session } from '../session.js';
 
 const DAY = 86_400;
-const LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
 
 interface Common {
   account?: string;
@@ -79,16 +79,13 @@ export const register: RegisterCommand = (program, terminal) => {
   withExamples(
     common(command.command('start').description('begin, or go on with other settings'))
       .option('--kinds <list>', 'what to train (default: booster,neural-tcn; neural-gru too)')
-      .option('--every <duration>', 'time between runs (default: 7d)', period, 7 * DAY)
+      .addOption(durationOption('--every <duration>', 'time between runs', period, 7 * DAY))
       .option('--days <n>', 'of history to train on', '28')
-      .option('--hold-out <duration>', 'at the end of it, to compare on (default: 3d)', period, 3 * DAY)
-      .option(
-        '--shadow <duration>',
-        'a better one is scored beside the champion so long (default: 2d)',
-        seconds,
-        2 * DAY,
+      .addOption(durationOption('--hold-out <duration>', 'at the end of it, to compare on', period, 3 * DAY))
+      .addOption(
+        durationOption('--shadow <duration>', 'a better one is scored beside the champion so long', seconds, 2 * DAY),
       )
-      .option('--horizon <duration>', 'how far ahead they answer (default: 1d)', period, DAY)
+      .addOption(durationOption('--horizon <duration>', 'how far ahead they answer', period, DAY))
       .option('--seed <n>', 'of all that is random', '1')
       .option('--most-series <n>', 'to train on', '500')
       .action(async (options: StartOptions) => {
@@ -101,7 +98,7 @@ export const register: RegisterCommand = (program, terminal) => {
           days: numberOf(options.days, '--days'),
           holdOut: options.holdOut,
           shadow: options.shadow,
-          levels: LEVELS,
+          levels: [...BASE_LEVELS],
           horizon: options.horizon,
           seed: numberOf(options.seed, '--seed'),
           mostSeries: numberOf(options.mostSeries, '--most-series'),

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { isHeadroomError } from '../../domain/errors.js';
+import { plainError } from '../../domain/plain-error.js';
 import { trainGlobalBooster } from './global-booster.js';
 import type { TrainingJob, TrainingNews } from './train-in-thread.js';
 
@@ -13,14 +13,5 @@ try {
   const bytes = trainGlobalBooster(series, options, (progress) => say({ kind: 'progress', progress }));
   say({ kind: 'done', bytes });
 } catch (error) {
-  say(failed(error));
-}
-
-function failed(error: unknown): TrainingNews {
-  if (!isHeadroomError(error)) {
-    return { kind: 'failed', message: error instanceof Error ? error.message : String(error), headroom: null };
-  }
-  const { kind, component, action, remedy, message } = error;
-  const problem = message.slice(`${component}: ${action}: `.length, -`; ${remedy}`.length);
-  return { kind: 'failed', message, headroom: { kind, component, action, problem, remedy } };
+  say({ kind: 'failed', error: plainError(error) });
 }

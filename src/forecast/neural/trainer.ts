@@ -1,6 +1,7 @@
-import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { SHARE_ENV } from 'node:worker_threads';
 import { restoredError } from '../../domain/plain-error.js';
 import type { TrainingSeries, Trained, Trainer, TrainOptions } from '../../models/port.js';
+import { runTraining } from '../training-thread.js';
 import { loadBackend, type BackendChoice, type BackendName } from './backend.js';
 import type { EpochReport } from './fit.js';
 import type { LocalOptions, LocalUpdate } from './local.js';
@@ -11,36 +12,26 @@ import type { Report, Task } from './thread.js';
 
 /* The networks as trainers of `retrain`: one kind each, so that both can be champion of something. */
 
+type LastReport = Extract<Report, { kind: 'fitted' | 'stepped' }>;
+
 /** Runs one task in a thread of its own; an abort ends the thread. */
-function runInThread(
+const runInThread = (
   task: Task,
   signal: AbortSignal | undefined,
   hear: (report: Report) => void,
-): Promise<Extract<Report, { kind: 'fitted' | 'stepped' }>> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) return reject(signal.reason);
-    const worker = new Worker(new URL('./thread.js', import.meta.url), { workerData: task, env: SHARE_ENV });
-    let ended = false;
-    const end = (settle: () => void): void => {
-      // To end a thread is an exit too.
-      if (ended) return;
-      ended = true;
-      signal?.removeEventListener('abort', abort);
-      void worker.terminate().then(settle, settle);
-    };
-    const abort = (): void => end(() => reject(signal?.reason));
-    signal?.addEventListener('abort', abort, { once: true });
-    worker.on('message', (report: Report) => {
-      if (report.kind === 'failed') end(() => reject(restoredError(report.error)));
-      else if (report.kind === 'fitted' || report.kind === 'stepped') end(() => resolve(report));
-      else hear(report);
-    });
-    const died = (problem: string, cause?: unknown): void =>
-      end(() => reject(neuralError('unavailable', 'training a network', problem, 'it is tried again', cause)));
-    worker.once('error', (error) => died(error.message, error));
-    worker.once('exit', (code) => died(`its thread ended with code ${code}`));
+): Promise<LastReport> =>
+  runTraining<Report, LastReport>({
+    script: new URL('./thread.js', import.meta.url),
+    options: { workerData: task, env: SHARE_ENV },
+    signal,
+    died: (problem, cause) => neuralError('unavailable', 'training a network', problem, 'it is tried again', cause),
+    hear(report) {
+      if (report.kind === 'failed') return { error: restoredError(report.error) };
+      if (report.kind === 'fitted' || report.kind === 'stepped') return { answer: report };
+      hear(report);
+      return null;
+    },
   });
-}
 
 /**
  * @param network what the trainer fits where the hyper-parameters do not say.
