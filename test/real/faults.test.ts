@@ -38,11 +38,16 @@ describe('a fault in the middle', () => {
     await world?.close();
   });
 
+  /** No further change begins; the one under way goes on to its end. What was asked for stays asked for. */
+  const pause = async (): Promise<void> => {
+    const stamp = { author: 'ada', reason: 'a test', since: world.now(), until: world.now() + 30 * 86_400 };
+    await client.workflow.getHandle(accountWorkflowId(ACCOUNT)).signal(pauseSignal, { kind: 'pause', ...stamp });
+  };
   /** Both workloads in one change. */
   const ask = async (wanted: readonly number[]): Promise<void> => {
     const handle = client.workflow.getHandle(accountWorkflowId(ACCOUNT));
     const stamp = { author: 'ada', reason: 'a test', since: world.now(), until: world.now() + 30 * 86_400 };
-    await handle.signal(pauseSignal, { kind: 'pause', ...stamp });
+    await pause();
     for (const [index, workload] of WORKLOADS.entries()) {
       const target = { field: 'replicas' as const, workload, value: wanted[index] ?? 1 };
       await handle.signal(overrideSignal, { kind: 'override', id: `test-${workload}`, target, ...stamp });
@@ -138,6 +143,8 @@ describe('a fault in the middle', () => {
     await open({ account: { cycle: '5m' }, workload: { replicas: { min: 3, max: 60 }, leadTime: '1m' } });
     await world.plane.kubectl(['cordon', '-l', `headroom.dev/pool=${ACCOUNT}`]);
     await ask(NEW);
+    await inTheMiddle();
+    await pause();
     const change = await firstChange();
     expect(change).toMatchObject({ result: 'rolled-back', restored: true });
     expect(change.detail).toMatch(/of 5 replicas ready|of 6 replicas ready/);
@@ -149,6 +156,7 @@ describe('a fault in the middle', () => {
     await open({ workload: { verification: { for: '10m', every: '30s', failAfter: 2, checks } } });
     await ask(NEW);
     await inTheMiddle();
+    await pause();
     const errors = async (value: number): Promise<void> => {
       const lines = WORKLOADS.flatMap((workload) => [
         ...metricLines({ account: ACCOUNT, workload, metric: 'error_rate', samples: [{ at: world.now(), value }] }),
@@ -168,9 +176,8 @@ describe('a fault in the middle', () => {
     await open({ workload: { verification: { for: '10m', every: '30s' } } });
     await ask(NEW);
     await eventually(async () => (await world.replicas(ACCOUNT)).join() === NEW.join());
-    // Paused: the next cycle would insist on the override, as the account file consents.
-    const stamp = { author: 'ada', reason: 'a test', since: world.now(), until: world.now() + 86_400 };
-    await client.workflow.getHandle(accountWorkflowId(ACCOUNT)).signal(pauseSignal, { kind: 'pause', ...stamp });
+    // The next cycle would insist on the override, as the account file consents.
+    await pause();
     await world.plane.kubectl(['-n', ACCOUNT, 'scale', 'deployment/web', '--replicas=9']);
     // What is left of the change is taken back on request; the person's number stays.
     const { out } = await world.stand.headroom('stop', ACCOUNT, '--restore');

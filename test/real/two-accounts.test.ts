@@ -68,6 +68,8 @@ describe('two accounts in two namespaces', () => {
   });
 
   it('stop --restore tells as it goes, and its history names the edit of a person that it left alone', async () => {
+    // A cycle in between would insist on the override.
+    await world.stand.done('pause', 'north', '--reason', 'a test');
     await world.plane.kubectl(['scale', '-n', 'north', 'deploy/web', '--replicas=4']);
     const stopped = await world.stand.headroom('stop', 'north', '--restore');
     expect(stopped.out).toContain('web.replicas: left at 4, set by kubectl');
