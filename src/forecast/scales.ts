@@ -47,18 +47,34 @@ export function createScaleBank(options: {
   let mean = 0;
   let known = 0;
   const least = (): number => Math.max(mean * 1e-6, 1e-12);
+  /**
+   * What the first few residuals leave of a guess: two that are small by chance must not make a forecast sure. Where a
+   * model was never off at all they say less still: three equal values are no constant (Laplace's rule of succession),
+   * and any unit serves residuals of nothing, so that nothing is bent when the first real one comes.
+   */
+  const remains = (row: number): number => {
+    const n = 1 + (seen[row] ?? 0);
+    return mean / 2 / ((slow[row] ?? 0) > least() ? n * n : n);
+  };
+  /** A guess at an anchor: the scale of the model that was judged there most often, else half the level: wide. */
+  const guessAt = (anchor: number): number => {
+    let best = anchor;
+    for (let row = anchor; row < count; row += anchors.length) if ((seen[row] ?? 0) > (seen[best] ?? 0)) best = row;
+    return Math.max(slow[best] ?? 0, remains(best));
+  };
   return {
     scale(kind, model, anchor, target) {
       const row = model * anchors.length + anchor;
-      // Before anything is known of the model, half the level: wide.
-      const steady = (seen[row] ?? 0) === 0 ? mean / 2 : (slow[row] ?? 0);
+      const isNew = (seen[row] ?? 0) === 0;
+      const floor = isNew ? guessAt(anchor) : remains(row);
+      const steady = isNew ? floor : (slow[row] ?? 0);
       let value = steady;
-      if (kind === 'lively') value = 0.4 * steady + 0.6 * ((seen[row] ?? 0) === 0 ? steady : (fast[row] ?? 0));
+      if (kind === 'lively') value = 0.4 * steady + 0.6 * (isNew ? steady : (fast[row] ?? 0));
       if (kind === 'hourly') {
         const slot = slots[row * SLOTS + slotOf(target)] ?? Number.NaN;
         value = 0.4 * steady + 0.6 * (Number.isNaN(slot) ? steady : slot);
       }
-      return Math.max(value, least());
+      return Math.max(value, floor, least());
     },
     atLeast: (width) => Math.max(width, least()),
     learn(model, anchor, label, residual) {
