@@ -9,7 +9,7 @@ import { isHeadroomError } from '../domain/errors.js';
 import type { Series } from '../domain/series.js';
 import { binStart, type EpochSeconds } from '../domain/time.js';
 import { calendarOf } from '../forecast/calendar.js';
-import type { Holdings, StoreErasure } from '../telemetry/erasure.js';
+import { isEmpty, type Holdings, type StoreErasure } from '../telemetry/erasure.js';
 import type { BehaviorStore } from '../telemetry/events/port.js';
 import type { Store } from '../telemetry/port.js';
 
@@ -195,6 +195,10 @@ function countSeries(from: EpochSeconds) {
 
 export interface BehaviorOf {
   at: EpochSeconds;
+  /** False where the store has neither a policy nor any data of such an account. */
+  known: boolean;
+  /** Groups of its users that something is known of: its own, the largest first, then those that others lend. */
+  groups: string[];
   timeZone: string;
   policy: KnownPolicy | null;
   profile: BehaviorProfile;
@@ -233,13 +237,16 @@ export async function behaviorOf(
   const calendar = calendarOf(timeZone);
   const usage = await usageOf(store, account, held, at, policy?.step ?? null, signal);
   const usageTasks = joinComponents(
-    usage.map(({ workload, component, series }) => ({ workload, component, tasks: findTasks(series, calendar) })),
+    usage.map(({ workload, component, series }) => ({ workload, component, tasks: findTasks(series, calendar, at) })),
   );
   const until = profile.seen()?.to ?? at;
   const eventTasks = counts
     .series(Math.min(at, until))
-    .flatMap(({ operation, series }) => findTasks(series, calendar).map((task) => ({ operation, ...task })));
+    .flatMap(({ operation, series }) => findTasks(series, calendar, at).map((task) => ({ operation, ...task })));
+  const groups = new Set(profile.groups().map(({ group }) => group));
+  for (const one of lent) for (const group of one.groups.keys()) groups.add(group);
   return {
+    ...{ known: policy !== null || !isEmpty(held), groups: [...groups] },
     ...{ at, timeZone, policy, profile, borrowedFrom: lent.length, usageTasks, eventTasks },
     classes: classesOf(forest, usage, timeZone),
   };

@@ -1,6 +1,7 @@
+import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { because, environment, headroom, json, NOT_BUILT, temporaryFolder, type Folder } from './headroom.js';
+import { because, environment, headroom, json, NOT_BUILT, temporaryFolder, within, type Folder } from './headroom.js';
 
 const HOUR = 3600;
 /** Three weeks that end at the last full hour: an account of the present. */
@@ -78,15 +79,43 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
     const yaml = await headroom(env, 'behavior', 'acme', '--at', String(END), '--yaml');
     expect(yaml.out).toContain('cron: 0 2 * * *');
     expect(yaml.out).toContain('workload: web');
+    // The schedule that events alone show is named, and why it is not in the file.
+    expect(yaml.err).toContain('left out: operation report, 0 2 * * *');
+    expect(yaml.out).toContain('# left out: operation report');
     const table = await headroom(env, 'behavior', 'acme');
     expect(table.out).toContain('task found in');
     expect(table.out + yaml.out + JSON.stringify(report)).not.toContain('secret-person');
   }, 120_000);
 
-  it('of an account that nobody knows it says so', async () => {
-    const ran = await headroom(env, 'behavior', 'nobody', '--at', String(START - 1e8));
-    expect(ran.code, ran.out).toBe(3);
-    expect(ran.err).toContain('headroom events');
+  it.each([['--json'], ['--yaml'], ['--at', String(START - 1e8)], []])(
+    'an account that nobody knows is refused, and not answered with what others lend: %s',
+    async (...flags) => {
+      const ran = await within(env, 'behavior', 'nobody', ...flags);
+      expect(ran.code, ran.out).toBe(3);
+      expect(ran.out).toBe('');
+      expect(ran.err).toContain('headroom events');
+    },
+    60_000,
+  );
+
+  it('a group that nobody is in is refused, with those that there are', async () => {
+    const ran = await within(env, 'behavior', 'acme', '--group', 'analyst', '--json');
+    expect(ran).toMatchObject({ code: 3, out: '' });
+    expect(ran.err).toContain('known are analysts');
+    expect((await within(env, 'behavior', 'acme', '--group', 'analysts')).code).toBe(0);
+  }, 60_000);
+
+  it('the present is that of the loop: a home whose clock runs elsewhere is asked at its own time', async () => {
+    const clock = { wallEpochMs: Date.now(), epoch: END - 7 * 24 * HOUR, factor: 60 };
+    const path = await folder.write('clock.json', JSON.stringify(clock));
+    const ran = await within(env, 'behavior', 'acme', '--json');
+    await rm(path);
+    const { at, tasks } = z
+      .object({ at: z.string(), tasks: z.array(z.object({ next: z.string() })) })
+      .parse(JSON.parse(ran.out));
+    expect(Date.parse(at) / 1000 - clock.epoch).toBeGreaterThanOrEqual(0);
+    expect(Date.parse(at) / 1000 - clock.epoch).toBeLessThan(3 * HOUR);
+    for (const { next } of tasks) expect(Date.parse(next)).toBeGreaterThan(Date.parse(at));
   }, 60_000);
 
   it('erasing is refused while nobody can say that the loop has ended; then it is thorough, and repeats', async () => {

@@ -147,6 +147,29 @@ describe('tasks are found that nobody declared', () => {
     expect(all.every(({ active }) => !active)).toBe(true);
   });
 
+  it.each([
+    { name: 'the data end an hour ago', late: HOUR },
+    { name: 'the data end six days ago', late: 6 * DAY },
+  ])('what comes next lies ahead: $name', ({ late }) => {
+    const seen = series({ days: 14, tasks: [{ cron: '30 2 * * 1-5', duration: 2400, height: 12 }] });
+    const at = MONDAY + 14 * DAY + late;
+    const next = findTasks(seen, calendarOf('UTC'), at)[0]?.next ?? Number.NaN;
+    expect(next).toBeGreaterThan(at);
+    const due = occurrences('30 2 * * 1-5', 'UTC', at, at + 4 * DAY)[0] ?? Number.NaN;
+    expect(Math.abs(next - due)).toBeLessThanOrEqual(60);
+  });
+
+  it.each([
+    { name: 'hourly, in bins of a quarter of an hour', width: 900, every: HOUR, cron: '0 * * * *' },
+    { name: 'every quarter of an hour, in bins of five minutes', width: 300, every: 900, cron: '*/15 * * * *' },
+    { name: 'every four hours, in bins of an hour', width: HOUR, every: 4 * HOUR, cron: '0 */4 * * *' },
+  ])('events $name: the schedule itself, and not several of its multiples', ({ width, every, cron }) => {
+    const values = new Float64Array((21 * DAY) / width);
+    for (let at = 0; at < 21 * DAY; at += every) values[Math.floor(at / width)] = 5;
+    const counts = { start: MONDAY, step: width, values, censored: new Uint8Array(values.length) };
+    expect(findTasks(counts, calendarOf('UTC')).map((task) => task.cron)).toEqual([cron]);
+  });
+
   it('in counts of events, which are zero but for the task', () => {
     const counts = series({ days: 28, step: 900, noise: 0, tasks: [{ cron: '0 9 * * 1', duration: 900, height: 40 }] });
     const only = { ...counts, values: counts.values.map((value) => (value > 25 ? value - 10 : 0)) };
@@ -178,6 +201,22 @@ describe('no task is found where there is none: an operator would put a ghost in
     { name: 'a day of data', world: { days: 1, tasks: [{ cron: '30 2 * * *', duration: 2400, height: 12 }] } },
   ])('$name', ({ world }) => {
     for (let seed = 1; seed <= 5; seed++) expect(found({ ...world, seed })).toEqual([]);
+  });
+
+  it.each([
+    { name: 'now and then', width: 900, mean: 0.3, cycle: 0 },
+    { name: 'now and then, most of them by day', width: 900, mean: 0.3, cycle: 0.9 },
+    { name: 'often', width: 900, mean: 1, cycle: 0.9 },
+    { name: 'in bins of an hour', width: HOUR, mean: 0.3, cycle: 0.9 },
+  ])('counts of what people do $name', ({ width, mean, cycle }) => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const random = randomOf(seed);
+      const values = Float64Array.from({ length: (28 * DAY) / width }, (_, bin) =>
+        random.poisson(mean * (1 + cycle * Math.sin((2 * Math.PI * bin * width) / DAY))),
+      );
+      const counts = { start: MONDAY, step: width, values, censored: new Uint8Array(values.length) };
+      expect(findTasks(counts, calendarOf('UTC'))).toEqual([]);
+    }
   });
 
   it('nothing at all, and nothing known', () => {

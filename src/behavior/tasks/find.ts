@@ -37,14 +37,16 @@ export interface FoundTask {
   /** False where it did not come the last few times. */
   active: boolean;
   last: EpochSeconds;
+  /** The first time on the schedule that is still to come. */
   next: EpochSeconds;
 }
 
 /**
  * Tasks of a series, the most frequent first. Missed runs, jitter of up to half an hour and runs that meet are allowed;
  * a schedule needs four runs (a weekly one three), and days of the local clock.
+ * @param at the present, which may be later than the series' end: `next` comes after it.
  */
-export function findTasks(series: Series, calendar: Calendar): FoundTask[] {
+export function findTasks(series: Series, calendar: Calendar, at: EpochSeconds = seriesEnd(series)): FoundTask[] {
   const local = (at: EpochSeconds): number => at + calendar.offset(at);
   const spans = knownSpans(series).map(([from, to]): Span => [local(from), local(to)]);
   let starts: Start[] = pulsesOf(series).map((pulse) => ({ ...pulse, at: local(pulse.at) }));
@@ -62,7 +64,7 @@ export function findTasks(series: Series, calendar: Calendar): FoundTask[] {
       return start.height > ANOTHER * height ? [{ ...start, height: start.height - height }] : [];
     });
   }
-  return joinDays(found.map(({ task }) => task)).map((task) => onClock(task, calendar));
+  return joinDays(found.map(({ task }) => task)).map((task) => onClock(task, calendar, at));
 }
 
 /** Spans of known bins; a hole of a single bin hides no task. */
@@ -131,19 +133,14 @@ function describe(fold: Fold, members: readonly Start[], spans: readonly Span[],
     footprint: { median: quantileOf(kept, 0.5, (one) => one.height), most: quantileOf(kept, 0.9, (one) => one.height) },
     jitter: quantileOf(kept, 0.5, ({ at }) => Math.abs(at - nearest(at, fold))),
     ...{ due, runs, probability: (runs + 1) / (due + 2), active: dueSince < 3 || (runs / due) ** dueSince > 0.01 },
-    ...{ last, next: nextOf(end, period, phase, days) },
+    // Said on the clock, once days are joined.
+    ...{ last, next: Number.NaN },
   };
 }
 
 /** The time on the schedule that a start belongs to. */
 const nearest = (at: number, fold: { period: number; phase: number }): number =>
   Math.round((at - fold.phase) / fold.period) * fold.period + fold.phase;
-
-function nextOf(end: number, period: number, phase: number, days: readonly number[] | null): number {
-  let next = Math.ceil((end - phase) / period) * period + phase;
-  for (let tries = 0; tries < 7 && days !== null && !days.includes(weekday(next)); tries++) next += period;
-  return next;
-}
 
 /** Weekly tasks at one time of the day with a like footprint are one task of several days. */
 function joinDays(tasks: readonly FoundTask[]): FoundTask[] {
@@ -174,7 +171,6 @@ function joinDays(tasks: readonly FoundTask[]): FoundTask[] {
     same.probability = (same.runs + 1) / (same.due + 2);
     same.active ||= task.active;
     same.last = Math.max(same.last, task.last);
-    same.next = Math.min(same.next, task.next);
     same.duration.most = Math.max(same.duration.most, task.duration.most);
     same.footprint.most = Math.max(same.footprint.most, task.footprint.most);
   }
@@ -182,12 +178,17 @@ function joinDays(tasks: readonly FoundTask[]): FoundTask[] {
 }
 
 /** From the local clock back to time, and the line that says the schedule. */
-function onClock(task: FoundTask, calendar: Calendar): FoundTask {
+function onClock(task: FoundTask, calendar: Calendar, at: EpochSeconds): FoundTask {
   const moment = (local: number): EpochSeconds => {
     const guess = local - calendar.offset(local);
     return Math.round(local - calendar.offset(guess));
   };
-  return { ...task, cron: cronOf(task), last: moment(task.last), next: moment(task.next) };
+  const { period, phase, days } = task;
+  const from = Math.floor((at + calendar.offset(at) - phase) / period) * period + phase;
+  // A week of days, and one time more where the clock is put back or forward meanwhile.
+  let next = from;
+  while (moment(next) <= at || (days !== null && !days.includes(weekday(next)))) next += period;
+  return { ...task, cron: cronOf(task), last: moment(task.last), next: moment(next) };
 }
 
 /** A task with what it adds of each component of its workload. */

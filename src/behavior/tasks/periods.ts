@@ -24,6 +24,9 @@ const LEAST_HIT_RATE = 0.6;
 /** That starts fall so by chance, over all phases and periods that are tried. */
 const MOST_CHANCE = 1e-3;
 
+/** Half of a window as a share of its period where bins are no finer: half of the circle is then left to tell by. */
+const RESOLVED = 0.25;
+
 export interface Start {
   /** On the clock that the schedule is read on: local seconds for calendar periods. */
   at: EpochSeconds;
@@ -82,8 +85,11 @@ export function bestFold(starts: readonly Start[], spans: readonly Span[], step:
     // A period has to be told from the resolution, and to have come round often enough.
     if (period < 3 * step || seen / period < least) return;
     for (const tolerance of [0.75 * step, 1.5 * step, 600, 1800]) {
-      if (tolerance < 0.75 * step || tolerance > 0.15 * period) continue;
-      const fold = foldAt(starts, spans, period, tolerance, rate);
+      // What the resolution itself blurs is no sign of another period: an hourly schedule in bins of a quarter of an hour
+      // would else be found as several of two or four hours.
+      const widest = tolerance === 0.75 * step ? RESOLVED * period : 0.15 * period;
+      if (tolerance < 0.75 * step || tolerance > widest) continue;
+      const fold = foldAt(starts, spans, period, tolerance, rate, step);
       if (fold !== null && fold.hits >= least) folds.push(fold);
     }
   };
@@ -118,6 +124,7 @@ function foldAt(
   period: number,
   tolerance: number,
   rate: number,
+  step: number,
 ): Fold | null {
   const order = starts
     .map((start, index) => ({ phase: within(start.at, period), index }))
@@ -140,7 +147,10 @@ function foldAt(
   if (due < 1) return null;
   const hits = Math.min(due, cycles.size);
   const near = rateBeside(order, period, phase, tolerance) / Math.max(1, due);
-  const chance = log10Tail(hits, due, 1 - Math.exp(-Math.max(rate, near) * 2 * tolerance));
+  // As many as come on average are an upper bound of the chance that one comes at all, however starts are spread: those of
+  // a dense series keep apart, and fill a window more often than a Poisson process would. Starts stand on the grid of
+  // bins, so that a window holds those of one bin more.
+  const chance = log10Tail(hits, due, Math.min(1, Math.max(rate, near) * (2 * tolerance + step)));
   return { period, phase: within(phase, period), tolerance, due, hits, chance, members };
 }
 

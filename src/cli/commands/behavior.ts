@@ -13,6 +13,7 @@ import {
   type Terminal,
 } from '../command.js';
 import type { BehaviorOf } from '../behavior.js';
+import { loopNow } from '../clock.js';
 import { createTable } from '../table.js';
 
 interface Flags {
@@ -54,11 +55,17 @@ async function behavior(account: string, flags: Flags, terminal: Terminal): Prom
   const { forestOf } = await import('../classes.js');
   const { withStore } = await import('../events.js');
   const forest = await forestOf((line) => terminal.err(line));
-  const given = { at: flags.at ?? null, now: Date.now() / 1000, timeZone: flags.timeZone ?? null };
+  const given = { at: flags.at ?? null, now: await loopNow(terminal.env), timeZone: flags.timeZone ?? null };
   const found = await withStore(terminal.env, (store) =>
     behaviorOf(store, account, given, forest, AbortSignal.timeout(300_000)),
   );
-  if (flags.yaml === true) return terminal.out(yamlOf(found));
+  refuseUnknown(found, account, flags.group ?? null);
+  if (flags.yaml === true) {
+    const { yaml, left } = yamlOf(found);
+    terminal.out(yaml);
+    for (const line of left) terminal.err(line);
+    return;
+  }
   const asked = { at: found.at, group: flags.group ?? null, probability: PROBABILITY };
   const rates = found.profile.rates(asked);
   const report = {
@@ -83,14 +90,25 @@ async function behavior(account: string, flags: Flags, terminal: Terminal): Prom
     ],
     declared: declaredOf(found),
   };
-  if (flags.json === true) return printJson(terminal, report);
   if (report.seen === null && found.classes.length === 0 && rates.every(({ mean }) => mean < 1e-6)) {
-    throw new CommandFailure(
-      EXIT.notFound,
-      `nothing is known of ${account}: no events and no usage; \`headroom events\` and \`headroom import\` bring them`,
-    );
+    throw nothingKnown(account);
   }
+  if (flags.json === true) return printJson(terminal, report);
   show(report, found, terminal);
+}
+
+const nothingKnown = (account: string): CommandFailure =>
+  new CommandFailure(
+    EXIT.notFound,
+    `nothing is known of ${account}: no events and no usage; \`headroom events\` and \`headroom import\` bring them`,
+  );
+
+/** A misspelt name would be answered with what others lend, and look like an answer. */
+function refuseUnknown(found: BehaviorOf, account: string, group: string | null): void {
+  if (!found.known) throw nothingKnown(account);
+  if (group === null || found.groups.includes(group)) return;
+  const known = found.groups.length === 0 ? 'its events name no group' : `known are ${found.groups.join(', ')}`;
+  throw new CommandFailure(EXIT.notFound, `--group ${group}: ${account} has no such group; ${known}`);
 }
 
 type Report = Parameters<typeof showRates>[0] & {
@@ -210,11 +228,10 @@ function showRates(
 function showTasks(report: Report, { usageTasks, eventTasks }: BehaviorOf, terminal: Terminal): void {
   const table = createTable(['task found in', 'schedule', 'lasts', 'adds', 'came', 'next']);
   const line = (where: string, task: FoundTask, adds: string): void => {
-    const schedule = task.cron ?? `every ${formatDuration(Math.round(task.period / 60) * 60)}`;
     const lasts = formatDuration(Math.max(60, Math.round(task.duration.median / 60) * 60));
     table.push([
       where,
-      schedule,
+      scheduleOf(task),
       lasts,
       adds,
       `${task.runs} of ${task.due}`,
@@ -235,16 +252,30 @@ function showTasks(report: Report, { usageTasks, eventTasks }: BehaviorOf, termi
   }
 }
 
-/** Tasks found that the account file does not have yet, in its own words. */
-function yamlOf(found: BehaviorOf): string {
+/**
+ * Tasks found that the account file does not have yet, in its own words, and a line for each that is left out: as
+ * comments of the file, and by itself.
+ */
+export function yamlOf(found: Pick<BehaviorOf, 'policy' | 'usageTasks' | 'eventTasks' | 'timeZone' | 'at'>): {
+  yaml: string;
+  left: string[];
+} {
   const declared = found.policy?.tasks ?? [];
-  const tasks = found.usageTasks.filter(
-    (task) =>
-      task.active &&
-      task.cron !== null &&
-      !declared.some((one) => one.workload === task.workload && isSame(one.cron, task, found.timeZone, found.at)),
-  );
-  if (tasks.length === 0) return '# no task was found that the account file does not have';
+  const tasks: WorkloadTask[] = [];
+  const left: string[] = [];
+  for (const task of found.usageTasks) {
+    const same = declared.find(
+      ({ workload, cron }) => workload === task.workload && isSame(cron, task, found.timeZone, found.at),
+    );
+    const why = same === undefined ? unsaid(task) : `the account file has it already, as ${same.name}`;
+    if (why === null) tasks.push(task);
+    else left.push(`left out: ${task.workload}, ${scheduleOf(task)}: ${why}`);
+  }
+  for (const task of found.eventTasks) {
+    left.push(
+      `left out: operation ${task.operation}, ${scheduleOf(task)}: events do not say which workload it runs on, nor what it takes`,
+    );
+  }
   const names = new Set(declared.map(({ name }) => name));
   const written = tasks.map((task) => {
     const demand = Object.entries(task.footprints).map(([component, { most }]): [string, number] => [
@@ -261,10 +292,28 @@ function yamlOf(found: BehaviorOf): string {
   });
   const notes = tasks.map(
     (task, index) =>
-      `# ${written[index]?.name ?? ''}: ${task.runs} of ${task.due} runs seen, up to ${formatDuration(Math.round(task.jitter))} off`,
+      `${written[index]?.name ?? ''}: ${task.runs} of ${task.due} runs seen, up to ${formatDuration(Math.round(task.jitter))} off`,
   );
-  return `# found in the last four weeks of usage, on the clock of ${found.timeZone}\n${notes.join('\n')}\n${stringify({ tasks: written })}`;
+  const comments = [
+    written.length === 0
+      ? 'no task was found that the account file can have and does not have'
+      : `found in the last four weeks of usage, on the clock of ${found.timeZone}`,
+    ...notes,
+    ...left,
+  ];
+  // A label of an event stands in a line: nothing of it may end the comment.
+  const head = comments.map((line) => `# ${line.replaceAll(/\s+/g, ' ')}\n`).join('');
+  return { yaml: `${head}${written.length === 0 ? '' : stringify({ tasks: written })}`, left };
 }
+
+/** Why a task cannot stand in an account file; null where it can. */
+function unsaid(task: FoundTask): string | null {
+  if (!task.active) return `it has not come since ${isoTime(task.last)}`;
+  return task.cron === null ? 'no cron line of five fields says that period' : null;
+}
+
+const scheduleOf = (task: FoundTask): string =>
+  task.cron ?? `every ${formatDuration(Math.max(60, Math.round(task.period / 60) * 60))}`;
 
 function nameOf(task: WorkloadTask, taken: Set<string>): string {
   const time =
