@@ -73,6 +73,8 @@ export interface CrownInput {
   at: EpochSeconds;
   by: string;
   reason: string;
+  /** What the comparison measured; absent where it measured nothing. */
+  judged?: { ratio: number; units: number };
 }
 
 export interface RetrainActivities {

@@ -7,7 +7,7 @@ import { readSnapshots, snapshotAccounts, type AccountSnapshot } from '../src/mo
 import { replaceFile } from '../src/models/files.js';
 import { judge } from '../src/models/judge.js';
 import { createLastValue } from '../src/models/last-value.js';
-import type { ModelLibrary } from '../src/models/library.js';
+import { YOUNG_MS, type ModelLibrary } from '../src/models/library.js';
 import type { TrainingSeries, TrainProgress } from '../src/models/port.js';
 import { challenge, promote, reject, wasRolledBack } from '../src/models/reign.js';
 import { scoreModels } from '../src/models/score.js';
@@ -20,9 +20,6 @@ export interface RetrainDependencies {
   store: Store;
   models: ModelLibrary;
 }
-
-/** Artifacts of less age are left by `tidy`: a fit that ends now has yet to be crowned. */
-const YOUNG_MS = 3_600_000;
 
 const snapshotsSchema = z.array(z.object({ account: z.string(), snapshotId: z.string(), timeZone: z.string() }));
 
@@ -81,15 +78,15 @@ export function createRetraining({ store, models }: RetrainDependencies): Retrai
     compare: (input) =>
       translated(async (signal) => compareModels(models, input, await seriesOf(input.dataId, signal))),
 
-    crown: ({ scope, kind, id, act, at, by, reason }) =>
+    crown: ({ scope, kind, id, act, ...how }) =>
       translated(async () => {
         const step = { challenge, promote, reject }[act];
-        await models.champions.change(scope, kind, (state) => step(state, id, { at, by, reason }));
+        await models.champions.change(scope, kind, (state) => step(state, id, how));
       }),
 
     tidy: ({ inUse }) =>
       translated(async () => {
-        const removed = await models.store.collect(await models.champions.kept(), Date.now(), YOUNG_MS);
+        const { removed } = await models.collect(Date.now(), YOUNG_MS);
         const lists = (await readdir(models.work)).filter((name) => /^data-[0-9a-f]{16}\.json$/.test(name));
         for (const name of lists) {
           if (!inUse.includes(name.slice(5, 21))) await rm(join(models.work, name), { force: true });

@@ -1,3 +1,5 @@
+import { isHeadroomError } from '../domain/errors.js';
+import { shortId } from '../models/artifact.js';
 import { codeVersion } from '../models/code-version.js';
 import { CELL_SCOPE, createModelLibrary, modelsFolder, type ModelLibrary } from '../models/library.js';
 import { TRAINERS } from '../models/trainers/index.js';
@@ -15,4 +17,32 @@ export const openLibrary = (env: NodeJS.ProcessEnv): ModelLibrary =>
 /** The scope that a command means: an account's own, or the cell's. */
 export async function scopeOf(library: ModelLibrary, account: string | undefined): Promise<string> {
   return account === undefined ? CELL_SCOPE : (await library.pseudonyms()).scope(account);
+}
+
+export interface Serving {
+  /** Champions that load, by scope and kind. */
+  sound: { scope: string; kind: string; id: string }[];
+  /** Champions that do not, and successions that cannot be read, in words. */
+  troubles: string[];
+}
+
+/**
+ * Whether what should serve can: every champion is loaded as a worker would.
+ * @param scopes those alone; all of them where null.
+ */
+export async function servingOf(library: ModelLibrary, scopes: readonly string[] | null): Promise<Serving> {
+  const { states, unreadable } = await library.champions.all();
+  const within = ({ scope }: { scope: string }): boolean => scopes === null || scopes.includes(scope);
+  const serving: Serving = { sound: [], troubles: unreadable.filter(within).map(({ problem }) => problem) };
+  for (const { scope, kind, champion } of states.filter(within)) {
+    if (champion === null) continue;
+    try {
+      await library.load(champion.id);
+      serving.sound.push({ scope, kind, id: champion.id });
+    } catch (error) {
+      if (!isHeadroomError(error)) throw error;
+      serving.troubles.push(`${kind} ${shortId(champion.id)}, champion of ${scope}, is left out: ${error.message}`);
+    }
+  }
+  return serving;
 }

@@ -14,6 +14,19 @@ import { keptOf, nobodyYet, successionSchema, type Succession } from './reign.js
 const SCOPE = /^[a-z0-9][a-z0-9-]{0,79}$/;
 const KIND = /^[a-z][a-z0-9-]*$/;
 
+/** A succession whose latest state cannot be read. */
+export interface Unreadable {
+  scope: string;
+  kind: string;
+  /** What is wrong with which file, and what to do about it. */
+  problem: string;
+}
+
+export interface Successions {
+  states: Succession[];
+  unreadable: Unreadable[];
+}
+
 export interface Champions {
   read(scope: string, kind: string): Promise<Succession>;
   /**
@@ -21,10 +34,13 @@ export interface Champions {
    * @throws what `step` throws; HeadroomError `conflict` where others keep being faster.
    */
   change(scope: string, kind: string, step: (state: Succession) => Succession): Promise<Succession>;
-  /** All of them, by scope and kind. */
-  all(): Promise<Succession[]>;
-  /** Artifacts that serve, served, or may serve: never to be collected. */
-  kept(): Promise<Set<string>>;
+  /** All of them, by scope and kind; one that cannot be read is named, and keeps no other from being read. */
+  all(): Promise<Successions>;
+  /**
+   * Artifacts that serve, served, or may serve: never to be collected. Of a succession that cannot be read, whatever its
+   * files still name; what they name no more is unknown.
+   */
+  kept(): Promise<{ ids: Set<string>; unreadable: Unreadable[] }>;
   /** Changes whenever any succession does: what a look for news costs. */
   version(): Promise<string>;
 }
@@ -69,10 +85,27 @@ export function createChampions(folder: string): Champions {
     return found;
   }
 
-  async function all(): Promise<Succession[]> {
-    const states = [];
-    for (const { scope, kind } of await successions()) states.push((await latest(scope, kind)).state);
-    return states;
+  async function all(): Promise<Successions> {
+    const states: Succession[] = [];
+    const unreadable: Unreadable[] = [];
+    for (const { scope, kind } of await successions()) {
+      try {
+        states.push((await latest(scope, kind)).state);
+      } catch (error) {
+        const { message } = translateFileError(error, `reading the champions of ${scope}`, folder);
+        unreadable.push({ scope, kind, problem: message });
+      }
+    }
+    return { states, unreadable };
+  }
+
+  /** Every id that a file of a succession still spells out, whatever else is wrong with it. */
+  async function named({ scope, kind }: Unreadable): Promise<string[]> {
+    const within = join(folder, scope, kind);
+    const texts = await Promise.all(
+      (await namesIn(within)).map((name) => readFile(join(within, name), 'utf8').catch(() => '')),
+    );
+    return texts.flatMap((text) => text.match(/\b[0-9a-f]{64}\b/g) ?? []);
   }
 
   return {
@@ -92,7 +125,12 @@ export function createChampions(folder: string): Champions {
         throw modelsError('conflict', `changing the champion of ${scope}`, 'others keep changing it', remedy);
       }),
     all: () => guarded('reading champions', all),
-    kept: () => guarded('reading champions', async () => new Set((await all()).flatMap(keptOf))),
+    kept: () =>
+      guarded('reading champions', async () => {
+        const { states, unreadable } = await all();
+        const spelt = (await Promise.all(unreadable.map(named))).flat();
+        return { ids: new Set([...states.flatMap(keptOf), ...spelt]), unreadable };
+      }),
     version: () =>
       guarded('reading champions', async () => {
         const parts = [];

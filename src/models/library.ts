@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { GlobalModel } from '../forecast/global.js';
 import { shortId, type Artifact } from './artifact.js';
-import { createChampions, type Champions } from './champions.js';
+import { createChampions, type Champions, type Unreadable } from './champions.js';
 import type { CodeVersion } from './code-version.js';
 import { modelsError } from './errors.js';
 import type { Trainer } from './port.js';
@@ -23,10 +23,19 @@ export interface ModelLibrary {
   trainer(kind: string): Trainer;
   /** @throws HeadroomError as {@link ArtifactStore.get}, and where this build cannot load its kind. */
   load(id: string): Promise<{ artifact: Artifact; model: GlobalModel }>;
+  /**
+   * Lets go of artifacts that no succession keeps. Where a succession cannot be read, nobody knows what it keeps: no
+   * artifact of its kind goes.
+   * @param youngerThanMs files of less age stay: a fit that ended now has yet to be named.
+   */
+  collect(nowMs: number, youngerThanMs: number): Promise<{ removed: string[]; unreadable: Unreadable[] }>;
 }
 
 /** The scope of models that serve all accounts of a cell. */
 export const CELL_SCOPE = 'main';
+
+/** Artifacts of less age are not collected: a fit that ends now has yet to be named by a succession. */
+export const YOUNG_MS = 3_600_000;
 
 /** Where the models of a home are; several workers of one cell share a folder by HEADROOM_MODELS. */
 export const modelsFolder = (home: string, env: NodeJS.ProcessEnv): string => {
@@ -41,6 +50,7 @@ export function createModelLibrary(options: {
 }): ModelLibrary {
   const { folder, trainers, code } = options;
   const store = createArtifactStore(join(folder, 'artifacts'));
+  const champions = createChampions(join(folder, 'champions'));
   let names: Promise<Pseudonyms> | null = null;
   const trainer = (kind: string): Trainer => {
     const found = trainers.find((one) => one.kind === kind);
@@ -51,7 +61,7 @@ export function createModelLibrary(options: {
   return {
     folder,
     store,
-    champions: createChampions(join(folder, 'champions')),
+    champions,
     code,
     work: join(folder, 'work'),
     kinds: trainers.map((one) => one.kind),
@@ -72,6 +82,16 @@ export function createModelLibrary(options: {
       if (!unlike) return { artifact, model };
       const problem = 'its weights answer other levels than its card says';
       throw modelsError('invalid-input', `loading model ${shortId(id)}`, problem, '`headroom models rollback`');
+    },
+    async collect(nowMs, youngerThanMs) {
+      const { ids, unreadable } = await champions.kept();
+      const kinds = new Set(unreadable.map(({ kind }) => kind));
+      const unsure =
+        unreadable.length === 0
+          ? []
+          : (await store.list()).filter(({ card }) => card === null || kinds.has(card.kind)).map(({ id }) => id);
+      const removed = await store.collect(new Set([...ids, ...unsure]), nowMs, youngerThanMs);
+      return { removed, unreadable };
     },
   };
 }

@@ -14,6 +14,15 @@ const reignSchema = z.object({ id: hex64, since: z.number(), by: z.string(), rea
 export type Reign = z.infer<typeof reignSchema>;
 
 const EVENTS = ['challenged', 'promoted', 'rejected', 'rolled-back'] as const;
+/** How it did beside the champion on data that neither had seen. */
+const judgedSchema = z.object({
+  /** Loss as a multiple of the champion's, geometric mean; below 1 is better. */
+  ratio: z.number(),
+  /** Days of series that it rests on. */
+  units: z.number(),
+});
+export type Judged = z.infer<typeof judgedSchema>;
+
 const stepSchema = z.object({
   at: z.number(),
   event: z.enum(EVENTS),
@@ -22,6 +31,8 @@ const stepSchema = z.object({
   against: hex64.nullable(),
   by: z.string(),
   reason: z.string(),
+  /** Absent where nothing was measured, and in steps of earlier releases. */
+  judged: judgedSchema.optional(),
 });
 export type ReignStep = z.infer<typeof stepSchema>;
 
@@ -43,6 +54,8 @@ export interface Act {
   at: EpochSeconds;
   by: string;
   reason: string;
+  /** What was measured, where something was. */
+  judged?: Judged;
 }
 
 const EARLIER_KEPT = 5;
@@ -58,8 +71,11 @@ export const nobodyYet = (scope: string, kind: string): Succession => ({
   history: [],
 });
 
-function noted(state: Succession, event: ReignStep['event'], id: string, { at, by, reason }: Act): ReignStep[] {
-  return [...state.history, { at, event, id, against: state.champion?.id ?? null, by, reason }].slice(-HISTORY_KEPT);
+function noted(state: Succession, event: ReignStep['event'], id: string, act: Act): ReignStep[] {
+  const { at, by, reason, judged } = act;
+  const against = state.champion?.id ?? null;
+  const step = { at, event, id, against, by, reason, ...(judged === undefined ? {} : { judged }) };
+  return [...state.history, step].slice(-HISTORY_KEPT);
 }
 
 const reignOf = (id: string, { at, by, reason }: Act): Reign => ({ id, since: at, by, reason });
@@ -106,6 +122,26 @@ export function rollback(state: Succession, act: Act): Succession {
     earlier: rest,
     history: noted(state, 'rolled-back', champion.id, act),
   };
+}
+
+/**
+ * Takes artifacts out of a succession because their files go: a challenger is let go, a champion gives way to the one
+ * before it. The same state where it names none of them.
+ * @param gone ids of the files that go.
+ * @param sound whether one of the others could serve; champions before that could not are left behind, too.
+ */
+export function withdraw(
+  state: Succession,
+  gone: ReadonlySet<string>,
+  sound: (id: string) => boolean,
+  act: Act,
+): Succession {
+  if (!keptOf(state).some((id) => gone.has(id))) return state;
+  const { challenger } = state;
+  let next = challenger !== null && gone.has(challenger.id) ? reject(state, challenger.id, act) : state;
+  next = { ...next, earlier: next.earlier.filter(({ id }) => !gone.has(id)) };
+  if (next.champion === null || !gone.has(next.champion.id)) return next;
+  return rollback({ ...next, earlier: next.earlier.filter(({ id }) => sound(id)) }, act);
 }
 
 /** Whether an artifact was taken back by someone, with no promotion of it since: retraining leaves it alone. */

@@ -1,4 +1,4 @@
-import { readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isHeadroomError } from '../domain/errors.js';
 import { decodeArtifact, encodeArtifact, shortId, type Artifact } from './artifact.js';
@@ -19,7 +19,7 @@ export interface ArtifactStore {
   /** @throws HeadroomError `not-found`; `invalid-input` where it is damaged or foreign. */
   get(id: string): Promise<Artifact>;
   /**
-   * The whole id of one that is named by its beginning.
+   * The whole id of one that is named by its beginning, in lower or upper case.
    * @throws HeadroomError `not-found`, or `invalid-input` where several begin so.
    */
   find(prefix: string): Promise<string>;
@@ -69,7 +69,11 @@ export function createArtifactStore(folder: string): ArtifactStore {
       guarded('keeping a model', async () => {
         const { id, bytes } = encodeArtifact(card, weights);
         try {
-          return await get(id);
+          const known = await get(id);
+          // Made again a moment ago: as young as a new one, so that nobody collects it before it is named.
+          const now = new Date();
+          await utimes(pathOf(id), now, now).catch(() => undefined);
+          return known;
         } catch (error) {
           if (!isHeadroomError(error) || (error.kind !== 'not-found' && error.kind !== 'invalid-input')) throw error;
         }
@@ -79,10 +83,11 @@ export function createArtifactStore(folder: string): ArtifactStore {
     find: (prefix) =>
       guarded(`finding model ${prefix}`, async () => {
         const action = `finding model ${prefix}`;
-        if (!/^[0-9a-f]{4,64}$/.test(prefix)) {
+        const wanted = prefix.toLowerCase();
+        if (!/^[0-9a-f]{4,64}$/.test(wanted)) {
           throw modelsError('invalid-input', action, 'that is no id', 'give four or more of its hexadecimal digits');
         }
-        const found = (await ids()).filter((id) => id.startsWith(prefix));
+        const found = (await ids()).filter((id) => id.startsWith(wanted));
         if (found.length > 1) {
           throw modelsError('invalid-input', action, `${found.length} begin so`, 'give more of its digits');
         }

@@ -140,7 +140,7 @@ describe('retraining', () => {
     await run(activities.tidy, { inUse: [] });
     const names = await readdir(models.work);
     expect(names.filter((name) => name.startsWith('data-'))).toEqual([]);
-    for (const id of await models.champions.kept()) await models.store.get(id);
+    for (const id of (await models.champions.kept()).ids) await models.store.get(id);
   });
 
   it('nothing that is kept of a model names an account: neither file nor folder nor card', async () => {

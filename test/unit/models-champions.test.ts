@@ -12,6 +12,7 @@ import {
   reject,
   rollback,
   wasRolledBack,
+  withdraw,
   type Act,
 } from '../../src/models/reign.js';
 
@@ -53,6 +54,35 @@ describe('a succession', () => {
     state = challenge(rollback(state, act(3)), B, act(4));
     expect(wasRolledBack(state, B)).toBe(true);
     expect(wasRolledBack(promote(state, B, act(5)), B)).toBe(false);
+  });
+
+  const line = [A, B, C].reduce((before, id, index) => promote(before, id, act(index)), start);
+  interface Case {
+    name: string;
+    gone: string[];
+    sound: string[];
+    champion: string | null;
+    earlier: string[];
+  }
+  const cases: Case[] = [
+    { name: 'the champion: the one before it serves', gone: [C], sound: [A, B], champion: B, earlier: [A] },
+    { name: 'the champion, and the one before is damaged', gone: [C], sound: [A], champion: A, earlier: [] },
+    { name: 'all of them', gone: [A, B, C], sound: [], champion: null, earlier: [] },
+    { name: 'an earlier one alone', gone: [A], sound: [], champion: C, earlier: [B] },
+    { name: 'one that it never named', gone: ['d'.repeat(64)], sound: [], champion: C, earlier: [B, A] },
+  ];
+  it.each(cases)('without the files of $name', ({ gone, sound, champion, earlier }) => {
+    const after = withdraw(line, new Set(gone), (id) => sound.includes(id), act(9, 'erased'));
+    expect(after.champion?.id ?? null).toBe(champion);
+    expect(after.earlier.map(({ id }) => id)).toEqual(earlier);
+    for (const id of gone) expect(keptOf(after)).not.toContain(id);
+    if (champion !== C) expect(after.history.at(-1)).toMatchObject({ event: 'rolled-back', id: C, reason: 'erased' });
+  });
+
+  it('a challenger whose file goes is let go', () => {
+    const after = withdraw(challenge(promote(start, A, act(1)), B, act(2)), new Set([B]), () => true, act(3));
+    expect(after).toMatchObject({ champion: { id: A }, challenger: null });
+    expect(after.history.at(-1)).toMatchObject({ event: 'rejected', id: B });
   });
 
   it('a verdict on a challenger that another one replaced changes nothing', () => {
@@ -112,8 +142,8 @@ describe('the registry of champions', () => {
     expect(new Set(seen).size).toBe(3);
     await champions.change('main', 'booster', (state) => promote(state, A, act(2)));
     expect(await champions.version()).toBe(seen[2]);
-    expect([...(await champions.kept())].sort()).toEqual([A, B]);
-    expect((await champions.all()).map(({ scope }) => scope)).toEqual(['account-3f2a', 'main']);
+    expect([...(await champions.kept()).ids].sort()).toEqual([A, B]);
+    expect((await champions.all()).states.map(({ scope }) => scope)).toEqual(['account-3f2a', 'main']);
   });
 
   it('refuses names that would leave its folder, and a damaged state, in words', async () => {
@@ -123,6 +153,17 @@ describe('the registry of champions', () => {
     await expect(champions.read('main', 'booster')).rejects.toThrow(/00000002\.json is damaged; delete that file/);
     await rm(join(folder, 'main', 'booster', '00000002.json'));
     expect((await champions.read('main', 'booster')).champion?.id).toBe(A);
+  });
+
+  it('one damaged state keeps no other from being read, and what it names is kept', async () => {
+    await champions.change('main', 'booster', (state) => promote(state, A, act(1)));
+    await champions.change('main', 'gru', (state) => promote(state, B, act(1)));
+    await writeFile(join(folder, 'main', 'booster', '00000002.json'), `{ "champion": { "id": "${C}" `);
+    const { states, unreadable } = await champions.all();
+    expect(states.map(({ kind }) => kind)).toEqual(['gru']);
+    expect(unreadable).toMatchObject([{ scope: 'main', kind: 'booster' }]);
+    expect(unreadable[0]?.problem).toMatch(/00000002\.json is damaged; delete that file/);
+    expect([...(await champions.kept()).ids].sort()).toEqual([A, B, C]);
   });
 
   it('keeps a bounded number of states', async () => {

@@ -114,6 +114,8 @@ async function examine(terminal: Terminal, options: Options): Promise<Finding[]>
   }
   const { checkTelemetry } = await import('../doctor/telemetry.js');
   await checkTelemetry(env, check);
+  const { checkModels } = await import('../doctor/models.js');
+  await checkModels(env, check);
   return findings;
 }
 

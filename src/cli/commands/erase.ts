@@ -55,6 +55,7 @@ async function runs(account: string, terminal: Terminal): Promise<boolean | null
 async function eraseAccount(account: string, flags: Flags, terminal: Terminal): Promise<void> {
   const { forgetAtDoor, withStore } = await import('../events.js');
   const { eraseModels } = await import('../erase-models.js');
+  const { actOf } = await import('../act.js');
   const dry = flags.dryRun === true;
   const running = dry || flags.evenIfRunning === true ? false : await runs(account, terminal);
   if (running !== false) {
@@ -66,18 +67,29 @@ async function eraseAccount(account: string, flags: Flags, terminal: Terminal): 
   }
   const erased = await withStore(terminal.env, async (store) => {
     const held = await store.holdings(account);
-    const models = await eraseModels(terminal.env, account, held, dry);
+    // The reason names nobody: it stays in the line of champions after the account is gone.
+    const act = await actOf(terminal, 'an account was erased, and the model was fitted on it alone');
+    const models = await eraseModels(terminal.env, account, held, act, dry);
     // The door first: what it has would otherwise come to the store afterwards.
     const door = dry ? null : await forgetAtDoor(terminal.env, { account });
     return { models, door, store: dry ? held : await store.eraseAccount(account) };
   });
   const report = { account, dryRun: dry, ...erased, stays: STAYS };
+  // Left undone: whoever reads the exit code alone has to know.
+  if (erased.models.unreadable.length > 0) process.exitCode = EXIT.failed;
   if (flags.json === true) return printJson(terminal, report);
   for (const line of accountLines(erased.store, erased.door, erased.models)) {
     terminal.out(`${dry ? 'would remove' : 'removed'}: ${line}`);
   }
   if (isEmpty(erased.store) && erased.models.artifacts.length === 0 && waitedNothing(erased.door)) {
     terminal.out(`nothing of ${account} is here`);
+  }
+  for (const { scope, kind, id, instead } of erased.models.fallen) {
+    const after = instead === null ? 'nothing serves in its place' : `${instead.slice(0, 12)} serves again`;
+    terminal.out(`${dry ? 'would fall' : 'fell'}: ${kind} ${id.slice(0, 12)}, champion of ${scope}; ${after}`);
+  }
+  for (const { scope, kind, problem } of erased.models.unreadable) {
+    terminal.err(`left as it is: ${scope}/${kind}, which may name a model of this account; ${problem}`);
   }
   if (erased.models.shared.length > 0) {
     terminal.out(`stays: ${erased.models.shared.length} models fitted on many accounts, weights alone`);

@@ -1,16 +1,26 @@
 import type { Command } from 'commander';
-import { userInfo } from 'node:os';
 import { isHeadroomError } from '../../domain/errors.js';
-import { isoTime, REAL_TIME, simulatedNow } from '../../domain/time.js';
+import { isoTime, parseDuration } from '../../domain/time.js';
 import { shortId } from '../../models/artifact.js';
-import type { ModelCard } from '../../models/card.js';
+import type { Successions, Unreadable } from '../../models/champions.js';
+import { objections } from '../../models/consent.js';
 import { readSnapshots, snapshotAccounts } from '../../models/collect.js';
-import type { ModelLibrary } from '../../models/library.js';
-import { describeStep, promote, rollback, type Act, type Succession } from '../../models/reign.js';
+import { YOUNG_MS, type ModelLibrary } from '../../models/library.js';
+import { describeStep, promote, rollback, type Succession } from '../../models/reign.js';
 import type { Listed } from '../../models/store.js';
 import { repeatFit } from '../../models/train.js';
-import { homeFolder, readRuntimeFile } from '../../temporal/home.js';
-import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { actOf } from '../act.js';
+import {
+  argument,
+  CommandFailure,
+  durationOption,
+  EXIT,
+  printJson,
+  withExamples,
+  type RegisterCommand,
+  type Terminal,
+} from '../command.js';
+import { describeCard, describeFigures } from '../model-words.js';
 import { openLibrary, scopeOf } from '../models.js';
 import { withSession } from '../session.js';
 import { createTable } from '../table.js';
@@ -59,20 +69,15 @@ export const register: RegisterCommand = (program, terminal) => {
     'models show 3f2a9c01',
   );
   withExamples(
-    common(models.command('promote').description('make a model the champion, whatever it was scored at'))
+    common(
+      models.command('promote').description('make a model the champion; refused where its figures speak against it'),
+    )
       .argument('<id>', 'or the beginning of it')
       .option('--reason <text>', 'why', 'promoted by hand')
-      .action(async (prefix: string, options: Common & { reason: string }) => {
-        const library = openLibrary(terminal.env);
-        // It is loaded as a worker would: what cannot serve is refused here, not at the next cycle.
-        const { artifact } = await library.load(await library.store.find(prefix));
-        const { id, card } = artifact;
-        const act = await actOf(terminal, options.reason);
-        const scope = await scopeOf(library, options.account);
-        const state = await library.champions.change(scope, card.kind, (before) => promote(before, id, act));
-        tell(terminal, options, state, `${card.kind} ${shortId(id)} is champion; the next cycles use it`);
-      }),
+      .option('--even-if-worse', 'also where its coverage is off, or it lost against the champion')
+      .action((prefix: string, options: PromoteOptions) => promoteByHand(prefix, options, terminal)),
     'models promote 3f2a9c01 --reason "tried on staging"',
+    'models promote 3f2a9c01 --even-if-worse --reason "the champion never saw the new shop"',
   );
   withExamples(
     common(models.command('rollback').description('back to the champion before, at once'))
@@ -117,62 +122,128 @@ export const register: RegisterCommand = (program, terminal) => {
     models
       .command('gc')
       .description('let go of models that neither serve nor served before nor wait')
+      .addOption(
+        durationOption(
+          '--older-than <duration>',
+          'younger ones stay: a run that is under way may be about to name them',
+          argument(parseDuration),
+          YOUNG_MS / 1000,
+        ),
+      )
       .option('--json', 'for machines')
-      .action(async (options: Common) => {
-        const library = openLibrary(terminal.env);
-        const removed = await library.store.collect(await library.champions.kept(), Date.now(), 0);
-        if (options.json === true) printJson(terminal, { removed });
-        else terminal.out(`${removed.length} models let go`);
-      }),
+      .action((options: Common & { olderThan: number }) => collect(openLibrary(terminal.env), options, terminal)),
     'models gc',
+    'models gc --older-than 0s # no run is under way',
   );
 };
-
-async function actOf({ env }: Terminal, reason: string): Promise<Act> {
-  const scale = (await readRuntimeFile(homeFolder(env)))?.scale ?? REAL_TIME;
-  const at = Math.round(simulatedNow(scale, Date.now()));
-  return { at, by: env['HEADROOM_AUTHOR'] ?? userInfo().username, reason };
-}
 
 function tell(terminal: Terminal, options: Common, state: Succession, line: string): void {
   if (options.json === true) printJson(terminal, state);
   else terminal.out(line);
 }
 
+/** Names what could not be read; where something was left undone by it, the command has failed. */
+function tellUnreadable(terminal: Terminal, unreadable: readonly Unreadable[], undone: string): void {
+  for (const { scope, kind, problem } of unreadable) terminal.err(`${scope}/${kind}: ${problem}; ${undone}`);
+  if (unreadable.length > 0) process.exitCode = EXIT.failed;
+}
+
+interface PromoteOptions extends Common {
+  reason: string;
+  evenIfWorse?: true;
+}
+
+async function promoteByHand(prefix: string, options: PromoteOptions, terminal: Terminal): Promise<void> {
+  const library = openLibrary(terminal.env);
+  // It is loaded as a worker would: what cannot serve is refused here, not at the next cycle.
+  const { artifact } = await library.load(await library.store.find(prefix));
+  const { id, card } = artifact;
+  const scope = await scopeOf(library, options.account);
+  const before = await library.champions.read(scope, card.kind);
+  const champion = before.champion === null ? null : await cardOf(library, before.champion.id);
+  if (options.json !== true) for (const line of describeFigures(card.metrics)) terminal.out(line);
+  const against = objections(id, card, before, champion);
+  if (against.length > 0 && options.evenIfWorse !== true) {
+    const words = `${card.kind} ${shortId(id)} is not promoted: ${against.join('; ')}`;
+    throw new CommandFailure(EXIT.refused, `${words}; --even-if-worse does it all the same`);
+  }
+  for (const objection of against) terminal.err(`promoted all the same: ${objection}`);
+  const act = await actOf(terminal, options.reason);
+  const state = await library.champions.change(scope, card.kind, (latest) => promote(latest, id, act));
+  tell(terminal, options, state, `${card.kind} ${shortId(id)} is champion; the next cycles use it`);
+}
+
+/** Null where its file is gone or damaged. */
+async function cardOf(library: ModelLibrary, id: string) {
+  try {
+    return (await library.store.get(id)).card;
+  } catch (error) {
+    if (!isHeadroomError(error)) throw error;
+    return null;
+  }
+}
+
+async function collect(
+  library: ModelLibrary,
+  options: Common & { olderThan: number },
+  terminal: Terminal,
+): Promise<void> {
+  const { removed, unreadable } = await library.collect(Date.now(), 1000 * options.olderThan);
+  if (options.json === true) printJson(terminal, { removed, unreadable });
+  else terminal.out(`${removed.length} models let go`);
+  tellUnreadable(terminal, unreadable, 'no model of this kind was let go');
+}
+
 /** The kind that is meant where none is named: the only one with a champion. */
 async function kindOf(library: ModelLibrary, scope: string, kind: string | undefined): Promise<string> {
   if (kind !== undefined) return kind;
-  const served = (await library.champions.all()).filter((one) => one.scope === scope && one.champion !== null);
+  const { states, unreadable } = await library.champions.all();
+  const served = states.filter((one) => one.scope === scope && one.champion !== null);
+  const unclear = unreadable.filter((one) => one.scope === scope);
+  if (unclear[0] !== undefined) throw new CommandFailure(EXIT.usage, `name the kind; ${unclear[0].problem}`);
   if (served.length === 1 && served[0] !== undefined) return served[0].kind;
   throw served.length === 0
     ? new CommandFailure(EXIT.refused, 'no kind has a champion; `headroom models list` shows what there is')
     : new CommandFailure(EXIT.usage, `name the kind: ${served.map((one) => one.kind).join(', ')}`);
 }
 
-const roleOf = (state: Succession | undefined, id: string): string =>
-  state === undefined
-    ? ''
-    : state.champion?.id === id
-      ? 'champion'
-      : state.challenger?.id === id
-        ? 'challenger'
-        : state.earlier.some((one) => one.id === id)
-          ? 'earlier'
-          : '';
+const roleIn = (state: Succession, id: string): string | null =>
+  state.champion?.id === id
+    ? 'champion'
+    : state.challenger?.id === id
+      ? 'challenger'
+      : state.earlier.some((one) => one.id === id)
+        ? 'earlier'
+        : null;
+
+/** Every scope in which an artifact has a part. */
+const placesOf = ({ states }: Successions, id: string): { scope: string; role: string }[] =>
+  states.flatMap((state) => {
+    const role = roleIn(state, id);
+    return role === null ? [] : [{ scope: state.scope, role }];
+  });
 
 async function list(library: ModelLibrary, options: Common, terminal: Terminal): Promise<void> {
-  const [states, artifacts] = [await library.champions.all(), await library.store.list()];
+  const [successions, artifacts] = [await library.champions.all(), await library.store.list()];
+  const { states, unreadable } = successions;
   const rows = artifacts.map((one) => {
-    const state = states.find((candidate) => roleOf(candidate, one.id) !== '');
-    return { ...one, scope: state?.scope ?? null, role: roleOf(state, one.id) };
+    const scopes = placesOf(successions, one.id);
+    // The first alone, as readers of earlier releases know it.
+    return { ...one, scope: scopes[0]?.scope ?? null, role: scopes[0]?.role ?? '', scopes };
   });
-  if (options.json === true) return printJson(terminal, { folder: library.folder, models: rows, successions: states });
+  tellUnreadable(terminal, unreadable, 'what serves there is not known');
+  if (options.json === true) {
+    return printJson(terminal, { folder: library.folder, models: rows, successions: states, unreadable });
+  }
   if (rows.length === 0) {
     terminal.err(`no models in ${library.folder}; \`headroom retrain start\` trains them`);
     return;
   }
   const table = createTable(['model', 'kind', 'scope', 'role', 'data up to', 'series', 'WQL', 'backend']);
-  for (const row of rows) table.push([shortId(row.id), ...cells(row, row.scope, row.role)]);
+  for (const row of rows) {
+    const places = row.scopes.length === 0 ? [{ scope: null, role: '' }] : row.scopes;
+    for (const { scope, role } of places) table.push([shortId(row.id), ...cells(row, scope, role)]);
+  }
   terminal.out(table.toString());
   for (const state of states) {
     const last = state.history.at(-1);
@@ -199,40 +270,21 @@ function cells(listed: Listed, scope: string | null, role: string): string[] {
 async function show(library: ModelLibrary, prefix: string, options: Common, terminal: Terminal): Promise<void> {
   const id = await library.store.find(prefix);
   const { card, weights } = await library.store.get(id);
-  const states = (await library.champions.all()).filter((state) => state.history.some((step) => step.id === id));
+  const { states: all, unreadable } = await library.champions.all();
+  const states = all.filter((state) => state.history.some((step) => step.id === id));
+  tellUnreadable(terminal, unreadable, 'its history is left out');
   if (options.json === true) {
     const history = states.flatMap((state) =>
       state.history.filter((step) => step.id === id).map((step) => ({ scope: state.scope, ...step })),
     );
     return printJson(terminal, { id, bytes: weights.length, card, history });
   }
-  for (const line of describe(id, card, weights.length)) terminal.out(line);
+  for (const line of describeCard(id, card, weights.length)) terminal.out(line);
   for (const state of states) {
     for (const step of state.history.filter((one) => one.id === id)) {
       terminal.out(`${state.scope}  ${isoTime(step.at)} ${describeStep(step)}`);
     }
   }
-}
-
-function describe(id: string, card: ModelCard, bytes: number): string[] {
-  const { data, metrics, code } = card;
-  const settings = Object.entries(card.hyperParameters).map(([name, value]) => `${name} ${String(value)}`);
-  const lines = [
-    `model      ${id}`,
-    `kind       ${card.kind}, ${bytes} bytes of weights, on ${card.backend}`,
-    `data       ${data.series.length} series, ${isoTime(data.from)} to ${isoTime(data.to)}, hash ${data.hash.slice(0, 12)}`,
-    `code       ${code.version}, build ${code.build}; seed ${card.seed}`,
-    `answers    levels ${card.levels.join(', ')} up to ${card.horizon} s ahead`,
-    `settings   ${settings.join(', ')}`,
-  ];
-  if (metrics === null) return [...lines, 'figures    none: too little data was held back'];
-  const { rmse, mae, r2, mase, wql, coverage, origins } = metrics;
-  const figures = Object.entries({ WQL: wql, MASE: mase, RMSE: rmse, MAE: mae, 'R²': r2 });
-  return [
-    ...lines,
-    `figures    ${figures.map(([name, value]) => `${name} ${value.toPrecision(4)}`).join(', ')} from ${origins} origins`,
-    `coverage   ${coverage.map(({ level, reached }) => `${level}: ${reached.toFixed(3)}`).join(', ')}`,
-  ];
 }
 
 async function refit(library: ModelLibrary, prefix: string, options: Common, terminal: Terminal): Promise<void> {

@@ -13,12 +13,20 @@ export const register: RegisterCommand = (program, terminal) => {
       .argument('<account>')
       .option('--json', 'for machines')
       .action(async (name: string, options: { json?: boolean }) => {
-        const { status, classes } = await withSession(terminal, async (session) => {
+        const { status, classes, models } = await withSession(terminal, async (session) => {
           const answer = await session.account(name).query(statusQuery);
-          return { status: answer, classes: await kindsOf(session, name, answer.now) };
+          const { modelsOf } = await import('../trained-status.js');
+          const [kinds, trained] = await Promise.all([
+            kindsOf(session, name, answer.now),
+            modelsOf(session, terminal.env, name),
+          ]);
+          return { status: answer, classes: kinds, models: trained };
         });
-        if (options.json === true) printJson(terminal, { ...status, classes });
-        else show(terminal, status, classes ?? []);
+        if (options.json === true) printJson(terminal, { ...status, classes, models });
+        else {
+          show(terminal, status, classes ?? []);
+          for (const trouble of models.troubles) terminal.out(terminal.color.red(`models: ${trouble}`));
+        }
       }),
     'status shop',
   );
