@@ -263,17 +263,19 @@ export function yamlOf(found: Pick<BehaviorOf, 'policy' | 'usageTasks' | 'eventT
   const declared = found.policy?.tasks ?? [];
   const tasks: WorkloadTask[] = [];
   const left: string[] = [];
+  // A label of an event stands in a line: nothing of it may end the comment.
+  const leave = (line: string): void => void left.push(`left out: ${line.replaceAll(/\s+/g, ' ')}`);
   for (const task of found.usageTasks) {
     const same = declared.find(
       ({ workload, cron }) => workload === task.workload && isSame(cron, task, found.timeZone, found.at),
     );
     const why = same === undefined ? unsaid(task) : `the account file has it already, as ${same.name}`;
     if (why === null) tasks.push(task);
-    else left.push(`left out: ${task.workload}, ${scheduleOf(task)}: ${why}`);
+    else leave(`${task.workload}, ${scheduleOf(task)}: ${why}`);
   }
   for (const task of found.eventTasks) {
-    left.push(
-      `left out: operation ${task.operation}, ${scheduleOf(task)}: events do not say which workload it runs on, nor what it takes`,
+    leave(
+      `operation ${task.operation}, ${scheduleOf(task)}: events do not say which workload it runs on, nor what it takes`,
     );
   }
   const names = new Set(declared.map(({ name }) => name));
@@ -301,8 +303,7 @@ export function yamlOf(found: Pick<BehaviorOf, 'policy' | 'usageTasks' | 'eventT
     ...notes,
     ...left,
   ];
-  // A label of an event stands in a line: nothing of it may end the comment.
-  const head = comments.map((line) => `# ${line.replaceAll(/\s+/g, ' ')}\n`).join('');
+  const head = comments.map((line) => `# ${line}\n`).join('');
   return { yaml: `${head}${written.length === 0 ? '' : stringify({ tasks: written })}`, left };
 }
 
