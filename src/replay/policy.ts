@@ -33,6 +33,8 @@ export interface Observation {
   usage: number;
   /** Usage was cut off at capacity; always false without censoring. */
   throttled: boolean;
+  /** Demand was more than usage: cut off here, or already where it was recorded. */
+  censored: boolean;
   /** Capacity in effect in this bin; NaN before the first decision took effect. */
   capacity: number;
   /** Capacity that was decided last; NaN before the first decision. */

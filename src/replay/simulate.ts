@@ -129,6 +129,7 @@ function play(
       label: binLabel(demand, index),
       usage: throttled ? capacity : value,
       throttled,
+      censored: throttled || demand.censored[index] === 1,
       capacity,
       asked,
     });

@@ -1,8 +1,11 @@
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { parse } from 'csv-parse';
-import { HeadroomError, type ErrorKind } from '../domain/errors.js';
-import { isoTime, parseTime } from '../domain/time.js';
+import { HeadroomError } from '../domain/errors.js';
+import { isoTime } from '../domain/time.js';
+import { csvError, isNumber, isWithoutZone, readAmount, readFlag, readTime, TIMESTAMP } from './csv-cells.js';
+import { checkFarRows } from './csv-far.js';
 
 /*
  * A CSV file as columns of numbers: streamed through the parser row by row, kept as packed arrays (8 bytes a cell), so
@@ -20,28 +23,6 @@ export interface CsvColumns {
   columns: Map<string, Float64Array>;
   /** What a person should know and no error: as rows that were out of order and have been sorted. */
   notes: string[];
-}
-
-const TIMESTAMP = 'timestamp';
-/** Epoch seconds from here on are years after 5000: the file counts milliseconds. */
-const MILLISECONDS_FROM = 1e11;
-
-export function csvError(
-  path: string,
-  action: string,
-  problem: string,
-  remedy: string,
-  kind: ErrorKind = 'invalid-input',
-  cause?: unknown,
-): HeadroomError {
-  return new HeadroomError({
-    kind,
-    component: 'telemetry/csv',
-    action: `${action} ${path}`,
-    problem,
-    remedy,
-    ...(cause === undefined ? {} : { cause }),
-  });
 }
 
 /** Numbers in a buffer that doubles when it is full. */
@@ -63,58 +44,6 @@ class Growing {
     const filled = this.buffer.subarray(0, this.length);
     return order === undefined ? filled.slice() : Float64Array.from(order, (index) => filled[index] ?? Number.NaN);
   }
-}
-
-const DATE_WITHOUT_ZONE = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$/;
-
-/** Times of a CSV file are UTC, so that one without a zone is not ambiguous here as it is elsewhere. */
-function readTime(path: string, text: string, line: number): number {
-  const where = `row ${line}, column "${TIMESTAMP}"`;
-  let time: number;
-  try {
-    time = parseTime(DATE_WITHOUT_ZONE.test(text) ? `${text}Z` : text);
-  } catch (cause) {
-    const problem = text === '' ? `${where}: the time is empty` : `${where}: "${text}" is not a time`;
-    throw csvError(path, 'reading', problem, 'write epoch seconds or ISO-8601 UTC', 'invalid-input', cause);
-  }
-  if (Math.abs(time) >= MILLISECONDS_FROM) {
-    throw csvError(path, 'reading', `${where}: ${text} looks like milliseconds`, 'write epoch seconds');
-  }
-  if (time < 0) {
-    const problem = `${where}: the time ${text} is before 1970`;
-    throw csvError(path, 'reading', problem, 'write epoch seconds or ISO-8601, as 2026-05-01T12:00:00Z');
-  }
-  return time;
-}
-
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-
-/** NaN for an empty cell. Usage, and every metric that Headroom knows, is finite and not negative. */
-function readCell(path: string, text: string, line: number, column: string): number {
-  if (text === '') return Number.NaN;
-  const where = `row ${line}, column "${column}"`;
-  if (!NUMBER.test(text)) {
-    const infinite = /^[+-]?inf(inity)?$/i.test(text);
-    throw csvError(
-      path,
-      'reading',
-      infinite ? `${where}: ${text} is infinite` : `${where}: "${text}" is not a number`,
-      'write a decimal number, and leave the cell empty where the value is missing',
-    );
-  }
-  const value = Number(text);
-  if (!Number.isFinite(value)) {
-    throw csvError(path, 'reading', `${where}: ${text} is infinite`, 'leave the cell empty where the value is missing');
-  }
-  if (value < 0) {
-    throw csvError(
-      path,
-      'reading',
-      `${where}: ${text} is negative, and usage cannot be`,
-      'leave the cell empty where the value is missing',
-    );
-  }
-  return value;
 }
 
 function headerOf(path: string, record: readonly string[], wanted: readonly string[] | undefined): void {
@@ -159,30 +88,65 @@ function readError(path: string, cause: unknown): unknown {
   return cause;
 }
 
+/** What may stand between cells, where no comma does. */
+const SEPARATORS = [';', '\t', '|'] as const;
+
+/** What separates the cells: a comma, or what the header has in its place, as a spreadsheet of some countries writes. */
+async function separatorOf(path: string): Promise<string> {
+  const file = await open(path).catch((cause: unknown) => {
+    throw readError(path, cause);
+  });
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, 0);
+    const header =
+      buffer
+        .subarray(0, bytesRead)
+        .toString('utf8')
+        .split(/[\r\n]/, 1)[0] ?? '';
+    const names = (separator: string): string[] =>
+      header.split(separator).map((name) => name.replace(/^\uFEFF/, '').replace(/^\s*"?|"?\s*$/g, ''));
+    if (names(',').includes(TIMESTAMP)) return ',';
+    return SEPARATORS.find((separator) => names(separator).includes(TIMESTAMP)) ?? ',';
+  } catch (cause) {
+    throw readError(path, cause);
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * Reads columns of numbers. Rows may come in any order; they are sorted, and a time that stands there twice is an error
  * that names both rows.
  * @param options.columns columns to read. Without it, every column whose first filled cell is a number: others (names,
  * labels) are ignored.
- * @throws HeadroomError `not-found`: no such file or column; `invalid-input`: a cell, named by row and column.
+ * @param options.flags columns that say yes or no, besides: 1 and 0.
+ * @throws HeadroomError `not-found`: no such file or column; `invalid-input`: a cell, named by row and column, or a row
+ * that stands years away from the others.
  */
-export async function readCsvColumns(path: string, options: { columns?: readonly string[] } = {}): Promise<CsvColumns> {
-  const wanted = options.columns;
+export async function readCsvColumns(
+  path: string,
+  options: { columns?: readonly string[]; flags?: readonly string[] } = {},
+): Promise<CsvColumns> {
+  const { flags = [] } = options;
+  const wanted = options.columns === undefined ? undefined : [...options.columns, ...flags];
   const times = new Growing();
   const lines = new Growing();
   const columns = new Map<string, Growing>();
   /** Position of each column that is read; positions not decided on yet stand in `open`. */
-  let read: { name: string; at: number; cells: Growing }[] = [];
+  let read: { name: string; at: number; cells: Growing; readCell: typeof readAmount }[] = [];
   const open = new Map<string, number>();
   let timeAt = -1;
   let sorted = true;
   let previous = Number.NEGATIVE_INFINITY;
+  // The first row of each kind; 0 where there is none.
+  let withoutZone = 0;
+  let withZone = 0;
 
   const take = (name: string, at: number): void => {
     const cells = new Growing();
     for (let row = 0; row < times.length; row++) cells.push(Number.NaN);
     columns.set(name, cells);
-    read = [...read, { name, at, cells }];
+    read = [...read, { name, at, cells, readCell: flags.includes(name) ? readFlag : readAmount }];
   };
 
   const onRow = (record: readonly string[], line: number): void => {
@@ -200,18 +164,22 @@ export async function readCsvColumns(path: string, options: { columns?: readonly
       const text = record[at] ?? '';
       if (text === '') continue;
       open.delete(name);
-      if (NUMBER.test(text)) take(name, at);
+      if (isNumber(text)) take(name, at);
     }
-    const time = readTime(path, record[timeAt] ?? '', line);
+    const written = record[timeAt] ?? '';
+    const time = readTime(path, written, line);
+    if (isWithoutZone(written)) withoutZone ||= line;
+    else withZone ||= line;
     if (time < previous) sorted = false;
     previous = time;
-    for (const { name, at, cells } of read) cells.push(readCell(path, record[at] ?? '', line, name));
+    for (const { name, at, cells, readCell } of read) cells.push(readCell(path, record[at] ?? '', line, name));
     times.push(time);
     lines.push(line);
   };
 
   const parser = parse({
     bom: true,
+    delimiter: await separatorOf(path),
     trim: true,
     skip_empty_lines: true,
     // Rows are taken in here, where the parser still knows the line; nothing is passed on.
@@ -230,7 +198,13 @@ export async function readCsvColumns(path: string, options: { columns?: readonly
   if (timeAt < 0)
     throw csvError(path, 'reading', 'the file is empty', `begin it with a header that names ${TIMESTAMP}`);
   if (times.length === 0) throw csvError(path, 'reading', 'there is no row below the header', 'give it some history');
-  return ordered(path, times, lines, columns, sorted);
+  const file = ordered(path, times, lines, columns, sorted, withoutZone > 0);
+  if (withoutZone > 0 && withZone > 0) {
+    const beside = `beside others that name one, as in row ${withZone}`;
+    file.notes.push(`${path}: times without a zone, as in row ${withoutZone}, are read as UTC, ${beside}`);
+  }
+  file.notes.push(...checkFarRows(path, file.times, file.lines));
+  return file;
 }
 
 function ordered(
@@ -239,6 +213,7 @@ function ordered(
   lines: Growing,
   columns: ReadonlyMap<string, Growing>,
   sorted: boolean,
+  isLocal: boolean,
 ): CsvColumns {
   let order: Uint32Array | undefined;
   const notes: string[] = [];
@@ -257,7 +232,9 @@ function ordered(
         path,
         'reading',
         `rows ${line[index - 1]} and ${line[index]} have the same time, ${isoTime(time[index] ?? 0)}`,
-        'give every time once',
+        isLocal
+          ? 'give every time once; times without a zone are read as UTC, so that an hour of local time comes twice in autumn'
+          : 'give every time once',
       );
     }
   }

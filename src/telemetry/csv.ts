@@ -3,20 +3,33 @@ import type { Component } from '../domain/component.js';
 import { binSamples, type Sample, type Series } from '../domain/series.js';
 import { binStart, formatDuration } from '../domain/time.js';
 import { dropWrongUnits } from './amounts.js';
-import { csvError, readCsvColumns, type CsvColumns } from './csv-rows.js';
+import { csvError } from './csv-cells.js';
+import { censoringColumns, censoringOf, type CsvCensoring } from './csv-censoring.js';
+import { readCsvColumns, type CsvColumns } from './csv-rows.js';
 import type { MetricQuery, UsageQuery, UsageSource, UsageWindow } from './port.js';
 import { MOST_BINS } from './window.js';
 
+export { censoringColumns, type CsvCensoring } from './csv-censoring.js';
 export { readCsvColumns, type CsvColumns } from './csv-rows.js';
 
-/** Samples of one column in increasing time, `size` at a time; empty cells are left out. */
-export function* csvSamples(file: CsvColumns, column: string, size = 10_000): Generator<Sample[]> {
+/**
+ * Samples of one column in increasing time, `size` at a time; empty cells are left out.
+ * @param censoring what says which are lower bounds; without it no sample says anything of that.
+ */
+export function* csvSamples(
+  file: CsvColumns,
+  column: string,
+  size = 10_000,
+  censoring?: CsvCensoring,
+): Generator<Sample[]> {
   const cells = columnOf(file, column);
+  const isBound = censoring === undefined ? null : censoringOf(file, cells, censoring);
   let batch: Sample[] = [];
   for (let row = 0; row < cells.length; row++) {
     const value = cells[row] ?? Number.NaN;
     if (Number.isNaN(value)) continue;
-    batch.push({ at: file.times[row] ?? Number.NaN, value });
+    const at = file.times[row] ?? Number.NaN;
+    batch.push(isBound === null ? { at, value } : { at, value, censored: isBound(row) });
     if (batch.length === size) {
       yield batch;
       batch = [];
@@ -25,7 +38,10 @@ export function* csvSamples(file: CsvColumns, column: string, size = 10_000): Ge
   if (batch.length > 0) yield batch;
 }
 
-/** Seconds between the filled cells of a column, in the (lower) median; null where there are fewer than two. */
+/** Gaps so near the median one are the interval, jittered; the others are holes. */
+const USUAL_GAP = { least: 0.5, most: 1.5 };
+
+/** Seconds between the filled cells of a column, holes left out; null where there are fewer than two. */
 export function csvInterval(file: CsvColumns, column: string): number | null {
   const cells = columnOf(file, column);
   const gaps: number[] = [];
@@ -37,7 +53,11 @@ export function csvInterval(file: CsvColumns, column: string): number | null {
     previous = time;
   }
   const ascending = Float64Array.from(gaps).sort();
-  return ascending[(ascending.length - 1) >> 1] ?? null;
+  const median = ascending[(ascending.length - 1) >> 1];
+  if (median === undefined) return null;
+  // Clocks jitter to either side: the mean of the gaps is steadier than any one of them.
+  const usual = gaps.filter((gap) => gap >= USUAL_GAP.least * median && gap <= USUAL_GAP.most * median);
+  return usual.reduce((sum, gap) => sum + gap, 0) / usual.length;
 }
 
 /**
@@ -46,9 +66,9 @@ export function csvInterval(file: CsvColumns, column: string): number | null {
  */
 export function csvSeries(
   file: CsvColumns,
-  options: { column: string; step: number; range?: { from: number; to: number } },
+  options: { column: string; step: number; range?: { from: number; to: number }; censoring?: CsvCensoring },
 ): Series {
-  const { column, step } = options;
+  const { column, step, censoring } = options;
   if (!(step > 0) || !Number.isFinite(step)) {
     throw csvError(file.path, 'putting on a grid', `a step of ${step}s is no step`, 'give one above 0, as 5m');
   }
@@ -74,9 +94,10 @@ export function csvSeries(
       'mend the time that is far off, or take a coarser step',
     );
   }
+  const isBound = censoring === undefined ? () => false : censoringOf(file, cells, censoring);
   const samples: Sample[] = [];
   for (let row = 0; row < cells.length; row++) {
-    samples.push({ at: file.times[row] ?? Number.NaN, value: cells[row] ?? Number.NaN });
+    samples.push({ at: file.times[row] ?? Number.NaN, value: cells[row] ?? Number.NaN, censored: isBound(row) });
   }
   return binSamples(samples, step, range);
 }
@@ -89,14 +110,27 @@ export function csvSeries(
  */
 export async function readCsvSeries(
   path: string,
-  options: { column: string; step: number; onNote?: (note: string) => void },
+  options: { column: string; step: number; censoring?: CsvCensoring; onNote?: (note: string) => void },
 ): Promise<Series> {
-  const file = await readCsvColumns(path, { columns: [options.column] });
+  const { column, step, censoring } = options;
+  const { columns, flags } = censoringColumns(censoring ?? {});
+  const file = await readCsvColumns(path, { columns: [column, ...columns], flags });
   for (const note of file.notes) options.onNote?.(note);
-  if (columnOf(file, options.column).every((cell) => Number.isNaN(cell))) {
-    throw csvError(path, 'reading', `column "${options.column}" has no value at all`, 'choose another column');
+  if (columnOf(file, column).every((cell) => Number.isNaN(cell))) {
+    throw csvError(path, 'reading', `column "${column}" has no value at all`, 'choose another column');
   }
-  return csvSeries(file, { column: options.column, step: options.step });
+  const series = csvSeries(file, { column, step, ...(censoring === undefined ? {} : { censoring }) });
+  if (censoring !== undefined) options.onNote?.(boundsNote(path, series));
+  return series;
+}
+
+/** How much of a series is known from below alone. */
+function boundsNote(path: string, { values, censored }: Series): string {
+  const known = values.reduce((count, value) => (Number.isNaN(value) ? count : count + 1), 0);
+  const bounds = censored.reduce((count, one) => count + one, 0);
+  if (bounds === 0) return `${path}: no bin was throttled or at its limit; all ${known} are taken as demand`;
+  const whole = bounds === known ? '; what demand is was never seen, and forecasts can only say that it is more' : '';
+  return `${path}: ${bounds} of ${known} bins were throttled or at their limit: lower bounds of demand${whole}`;
 }
 
 function columnOf(file: CsvColumns, column: string): Float64Array {

@@ -4,11 +4,10 @@ import { parseQuantity } from '../../domain/component.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { binLabel } from '../../domain/series.js';
 import { formatDuration, isoTime, parseDuration } from '../../domain/time.js';
-import { fitForecaster } from '../../forecast/forecaster.js';
 import { parsePolicies, policyForms } from '../../replay/registry.js';
+import { scoredBins } from '../../replay/score.js';
 import { replay, type Replay } from '../../replay/simulate.js';
 import { timelineRows } from '../../replay/timeline.js';
-import { readCsvSeries } from '../../telemetry/csv.js';
 import {
   argument,
   durationOption,
@@ -18,8 +17,10 @@ import {
   type RegisterCommand,
   type Terminal,
 } from '../command.js';
+import { readSeriesFile, withCensoring, type CensoringOptions } from '../series-file.js';
+import { seriesModels, withModels, type ModelOptions } from '../series-models.js';
 
-interface Options {
+interface Options extends CensoringOptions, ModelOptions {
   csv: string;
   column: string;
   step: number;
@@ -80,6 +81,7 @@ export const register: RegisterCommand = (program, terminal) => {
     .option('--time-zone <zone>', 'IANA name, for the hour of week', argument(zone), 'UTC')
     .option('--timeline <file>', 'write demand and capacities of every scored bin as CSV')
     .option('--json', 'for machines');
+  withCensoring(withModels(command));
   command.addHelpText(
     'after',
     `\nPolicies:\n${policyForms()
@@ -92,6 +94,7 @@ export const register: RegisterCommand = (program, terminal) => {
     'backtest --csv web.csv --column cpu --step 5m --lead 10m --level 0.99 --warmup 60% \\\n' +
       '      --policies headroom,hpa:0.5,hpa:0.7,yesterday:1.2,clairvoyant@0.01 --json --timeline out.csv',
     'backtest --csv web.csv --column cpu --censor --replica-size 500m',
+    'backtest --csv web.csv --column cpu --models default,booster --limit cpu_limit',
   );
   command.action(async (options: Options) => {
     await backtest(options, terminal);
@@ -101,23 +104,22 @@ export const register: RegisterCommand = (program, terminal) => {
 async function backtest(options: Options, terminal: Terminal): Promise<void> {
   // Before the file is read: a misspelt policy should not cost a minute.
   const policies = parsePolicies(options.policies);
-  const demand = await readCsvSeries(options.csv, {
-    column: options.column,
-    step: options.step,
-    onNote: (note) => terminal.err(terminal.color.yellow(note)),
-  });
+  const models = await seriesModels(options, terminal);
+  const demand = await readSeriesFile(options, terminal);
+  models.check(binLabel(demand, Math.floor(options.warmup * demand.values.length)));
   const result = replay(demand, policies, {
     lead: options.lead,
     level: options.level,
     warmup: options.warmup,
     timeZone: options.timeZone,
-    fit: fitForecaster,
+    fit: models.fit,
     censor: options.censor === true,
     ...(options.replicaSize === undefined ? {} : { replicaSize: options.replicaSize }),
   });
   if (options.timeline !== undefined) await writeTimeline(options.timeline, result);
   if (options.json === true) {
     printJson(terminal, {
+      ...(options.models === undefined && options.withChampions === undefined ? {} : models.tookPart()),
       step: demand.step,
       lead: options.lead,
       level: options.level,
@@ -186,6 +188,15 @@ function print(terminal: Terminal, options: Options, result: Replay): void {
     ]);
   }
   terminal.out(table.toString());
+  const bounds = scoredBins(demand, result.firstScored).filter((index) => demand.censored[index] === 1).length;
+  if (bounds > 0) {
+    const share = percent(bounds / result.bins, 1);
+    terminal.out(
+      color.yellow(
+        `In ${bounds} bins (${share}) usage was throttled: scored by what was seen, the least that demand was.`,
+      ),
+    );
+  }
   terminal.out(
     `${result.bins} bins of ${formatDuration(demand.step)} scored, from ${isoTime(binLabel(demand, result.firstScored))}; ` +
       `a decision takes ${formatDuration(options.lead)} to be ready; level asked: ${options.level}.\n` +

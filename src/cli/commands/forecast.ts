@@ -1,15 +1,13 @@
-import Table from 'cli-table3';
 import { HeadroomError } from '../../domain/errors.js';
-import type { QuantileForecast } from '../../domain/forecast.js';
+import { binLabel, type Series } from '../../domain/series.js';
 import { formatDuration, isoTime, parseDuration, parseTime } from '../../domain/time.js';
-import { fitForecaster } from '../../forecast/forecaster.js';
 import { forecastAtOrigins, originAt, rollingOrigins } from '../../forecast/rolling.js';
 import { coveringCapacity, pathTotals, quantilesOf } from '../../forecast/scenarios/joint.js';
-import { loadModels, modelNames } from '../../forecast/models/registry.js';
 import type { FittedForecaster } from '../../forecast/port.js';
 import { samplePaths } from '../../forecast/scenarios/paths.js';
-import { readCsvSeries } from '../../telemetry/csv.js';
-import { readable } from '../readable.js';
+import { forecastTable, type Joint } from '../forecast-table.js';
+import { readSeriesFile, withCensoring, type CensoringOptions } from '../series-file.js';
+import { seriesModels, withModels, type ModelOptions } from '../series-models.js';
 import { printSystem } from '../system-load.js';
 import {
   argument,
@@ -21,7 +19,7 @@ import {
   type Terminal,
 } from '../command.js';
 
-interface Options {
+interface Options extends CensoringOptions, ModelOptions {
   csv?: string;
   system?: true;
   column: string;
@@ -31,7 +29,6 @@ interface Options {
   rolling?: number;
   levels: number[];
   timeZone: string;
-  models?: string[];
   joint?: true;
   json?: true;
 }
@@ -62,15 +59,6 @@ const levels = (text: string): number[] => {
   return [...new Set(values)].sort((a, b) => a - b);
 };
 
-const names = (text: string): string[] => {
-  const given = text.split(',').map((part) => part.trim());
-  const unknown = given.find((name) => !modelNames().includes(name));
-  if (unknown !== undefined) {
-    throw new RangeError(`"${unknown}" is no model; there are ${modelNames().join(', ')}`);
-  }
-  return [...new Set(given)];
-};
-
 const zone = (text: string): string => {
   new Intl.DateTimeFormat('en', { timeZone: text });
   return text;
@@ -92,20 +80,18 @@ export const register: RegisterCommand = (program, terminal) => {
     .option('--rolling <n>', 'instead, from n evenly spaced origins in the last 30 % of the file', argument(count))
     .option('--levels <list>', 'quantiles (default: 0.1,0.5,0.9,0.99)', argument(levels))
     .option('--time-zone <zone>', 'IANA name, for the hour of day and the day of week', argument(zone), 'UTC')
-    .option(
-      '--models <list>',
-      `instead of the default ones, beside persistence: ${modelNames().join(', ')}`,
-      argument(names),
-    )
     .option('--joint', 'also what covers the whole horizon at once, and its mean: from sample paths')
     .option('--system', 'instead of a file: all accounts together, from their newest forecasts in the store')
     .option('--json', 'for machines');
+  withCensoring(withModels(command));
   withExamples(
     command,
     'forecast --csv web.csv --column cpu --horizon 2h',
     'forecast --csv web.csv --column cpu --step 5m --horizon 2h --at 2026-05-01T12:00:00Z --levels 0.5,0.99',
     'forecast --csv web.csv --column cpu --step 5m --horizon 1h --rolling 24 --json',
     'forecast --csv web.csv --column cpu --horizon 2h --levels 0.5,0.99 --joint',
+    'forecast --csv web.csv --column cpu --models default,booster --with-champions --json',
+    'forecast --csv web.csv --column cpu --limit 4 --censored throttled',
     'forecast --system --horizon 2h',
   );
   command.action(async (given: Partial<Options> & Pick<Options, 'column' | 'timeZone'>) => {
@@ -114,8 +100,18 @@ export const register: RegisterCommand = (program, terminal) => {
       throw new CommandFailure(EXIT.usage, 'give --csv with a file, or --system for all accounts; one of them');
     }
     if (given.csv === undefined) {
-      if (given.at !== undefined || given.rolling !== undefined || given.models !== undefined || given.joint === true) {
-        throw new CommandFailure(EXIT.usage, '--at, --rolling, --models and --joint are of a file; leave them out');
+      const ofFile = [
+        given.at,
+        given.rolling,
+        given.models,
+        given.joint,
+        given.withChampions,
+        given.censored,
+        given.limit,
+      ];
+      if (ofFile.some((one) => one !== undefined)) {
+        const names = '--at, --rolling, --models, --with-champions, --joint, --censored and --limit';
+        throw new CommandFailure(EXIT.usage, `${names} are of a file; leave them out`);
       }
       await printSystem({ horizon, levels: asked, ...(given.json === true ? { json: true } : {}) }, terminal);
       return;
@@ -128,51 +124,32 @@ async function forecast(options: Options & { csv: string }, terminal: Terminal):
   if (options.at !== undefined && options.rolling !== undefined) {
     throw new CommandFailure(EXIT.usage, '--at and --rolling name origins in two ways; give one of them');
   }
-  const steps = Math.round(options.horizon / options.step);
-  if (steps < 1) {
-    throw new CommandFailure(
-      EXIT.usage,
-      `a horizon of ${formatDuration(options.horizon)} is less than the step of ${formatDuration(options.step)}; ` +
-        'give a longer --horizon or a shorter --step',
-    );
-  }
-  const series = await readCsvSeries(options.csv, {
-    column: options.column,
-    step: options.step,
-    onNote: (note) => terminal.err(terminal.color.yellow(note)),
-  });
+  const steps = stepsOf(options, terminal);
+  const models = await seriesModels(options, terminal);
+  const series = await readSeriesFile(options, terminal);
   const end = series.start + series.values.length * series.step;
   if (options.at !== undefined && options.at >= end + series.step) {
     const note = `the data end at ${isoTime(end)}: it is forecast from there, not from ${isoTime(options.at)}`;
     terminal.err(terminal.color.yellow(note));
   }
-  const origins =
-    options.rolling === undefined
-      ? [originAt(series, options.at)]
-      : rollingOrigins(series.values.length, steps, options.rolling);
-  if (origins.length === 0) {
-    throw new HeadroomError({
-      kind: 'invalid-input',
-      component: 'cli/forecast',
-      action: `choosing origins in ${options.csv}`,
-      problem: `${series.values.length} bins leave no room for ${steps} steps after 70 % of them`,
-      remedy: 'give a longer file or a shorter --horizon',
-    });
-  }
-  await loadModels(options.models);
+  const origins = originsOf(options, series, steps);
+  models.check(binLabel(series, origins[0] ?? 0));
   const joints: Joint[] = [];
+  let isCold = false;
   const forecasts = forecastAtOrigins(series, origins, {
-    fit: fitForecaster,
+    fit: models.fit,
     horizon: steps,
     levels: options.levels,
     timeZone: options.timeZone,
-    ...(options.models === undefined ? {} : { models: options.models }),
-    ...(options.joint === true
-      ? { scenarios: { steps }, onOrigin: (fitted) => joints.push(jointly(fitted, steps, options.levels)) }
-      : {}),
+    ...(options.joint === true ? { scenarios: { steps } } : {}),
+    onOrigin(fitted) {
+      if (options.joint === true) joints.push(jointly(fitted, steps, options.levels));
+      isCold ||= fitted.data === 'cold';
+    },
   });
   if (options.json === true) {
     printJson(terminal, {
+      ...(options.withChampions === undefined ? {} : { champions: models.tookPart().champions }),
       forecasts: forecasts.map((one, index) => ({
         ...one,
         origin: isoTime(one.origin),
@@ -181,17 +158,56 @@ async function forecast(options: Options & { csv: string }, terminal: Terminal):
     });
     return;
   }
-  forecasts.forEach((one, index) => terminal.out(table(one, joints[index], terminal)));
+  if (isCold) {
+    terminal.err(terminal.color.yellow('Less than two days, or 24 bins, are known: the forecast is a wide guess.'));
+  }
+  forecasts.forEach((one, index) => terminal.out(forecastTable(one, joints[index], terminal)));
 }
 
-/** What sample paths say of a horizon as a whole, at the levels asked. */
-interface Joint {
-  /** The capacity that covers every bin of that share of the paths. */
-  covering: number[];
-  /** Of the mean over the horizon. */
-  mean: number[];
-  /** Past forecasts that tell how its bins hang together. */
-  rows: number;
+/** More than this, over all origins, is more than a year of five minutes each: a slip of the keyboard. */
+const MOST_STEPS = 200_000;
+/** What sample paths are drawn over: two weeks of five minutes. */
+const MOST_JOINT_STEPS = 4032;
+
+/** Steps of the horizon, up to the bin in which it ends. */
+function stepsOf({ horizon, step, rolling = 1, joint }: Options, terminal: Terminal): number {
+  const refuse = (problem: string, remedy: string): CommandFailure =>
+    new CommandFailure(EXIT.usage, `a horizon of ${formatDuration(horizon)} ${problem}; ${remedy}`);
+  if (horizon < step) {
+    throw refuse(`is less than the step of ${formatDuration(step)}`, 'give a longer --horizon or a shorter --step');
+  }
+  const steps = Math.ceil(horizon / step - 1e-9);
+  const all = `${steps} bins of ${formatDuration(step)}`;
+  if (steps * rolling > MOST_STEPS) {
+    const problem = `is ${all}${rolling === 1 ? '' : ` from each of ${rolling} origins`}, more than ${MOST_STEPS}`;
+    throw refuse(problem, 'give a shorter --horizon or a longer --step');
+  }
+  if (joint === true && steps > MOST_JOINT_STEPS) {
+    throw refuse(
+      `is ${all}, more than ${MOST_JOINT_STEPS} that --joint looks at`,
+      'give a shorter one, or a longer --step',
+    );
+  }
+  if (Math.abs(horizon - steps * step) > 1e-6 * step) {
+    terminal.err(
+      terminal.color.yellow(`a horizon of ${formatDuration(horizon)} ends within a bin: it is taken as ${all}`),
+    );
+  }
+  return steps;
+}
+
+/** Indices of the bins that are forecast from. */
+function originsOf(options: Options & { csv: string }, series: Series, steps: number): number[] {
+  if (options.rolling === undefined) return [originAt(series, options.at)];
+  const origins = rollingOrigins(series.values.length, steps, options.rolling);
+  if (origins.length > 0) return origins;
+  throw new HeadroomError({
+    kind: 'invalid-input',
+    component: 'cli/forecast',
+    action: `choosing origins in ${options.csv}`,
+    problem: `${series.values.length} bins leave no room for ${steps} steps after 70 % of them`,
+    remedy: 'give a longer file or a shorter --horizon',
+  });
 }
 
 const PATHS = 4096;
@@ -210,29 +226,4 @@ function jointly(fitted: FittedForecaster, steps: number, levels: readonly numbe
     ),
     rows: dependence?.origins.length ?? 0,
   };
-}
-
-/** A forecast as a person reads it: one row a bin, one column a level. */
-function table(one: QuantileForecast, joint: Joint | undefined, { color }: Terminal): string {
-  const rows = new Table({
-    head: ['bin', ...one.levels.map((level) => `p${+(level * 100).toFixed(3)}`)],
-    style: { head: [], border: [] },
-    colAligns: ['left', ...one.levels.map(() => 'right' as const)],
-  });
-  one.quantiles.forEach((values, index) => {
-    rows.push([isoTime(one.origin + (index + 1) * one.step), ...values.map((value) => readable(value))]);
-  });
-  if (joint !== undefined) {
-    rows.push(['mean of all bins', ...joint.mean.map(readable)]);
-    rows.push(['covers all bins', ...joint.covering.map(readable)]);
-  }
-  const weights = Object.entries(one.weights)
-    .filter(([, weight]) => weight >= 0.005)
-    .sort(([, a], [, b]) => b - a)
-    .map(([model, weight]) => `${model} ${(weight * 100).toFixed(0)} %`);
-  return [
-    `${color.bold('origin')} ${isoTime(one.origin)}, the last bin known; bins of ${formatDuration(one.step)}`,
-    rows.toString(),
-    color.dim(`models: ${weights.join(', ')}`),
-  ].join('\n');
 }

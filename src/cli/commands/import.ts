@@ -4,7 +4,7 @@ import { InvalidArgumentError } from 'commander';
 import { COMPONENTS, type Component } from '../../domain/component.js';
 import { isoTime } from '../../domain/time.js';
 import { createStoreClient } from '../../telemetry/client.js';
-import { csvSamples, readCsvColumns } from '../../telemetry/csv.js';
+import { censoringColumns, csvSamples, readCsvColumns, type CsvCensoring } from '../../telemetry/csv.js';
 import { createEmbeddedStore } from '../../telemetry/embedded/store.js';
 import type { StoreErasure } from '../../telemetry/erasure.js';
 import type { BehaviorStore } from '../../telemetry/events/port.js';
@@ -12,12 +12,15 @@ import type { Store } from '../../telemetry/port.js';
 import { homeFolder, readRuntimeFile } from '../../temporal/home.js';
 import type { ImportTarget } from '../import-target.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { censoringOf, limitOf } from '../series-file.js';
 
 interface Options {
   account: string;
   workload: string;
   column: Map<Component, string>;
   scale?: Map<Component, number>;
+  censored?: Map<Component, string>;
+  limit?: Map<Component, number | string>;
   to: string;
   json?: true;
 }
@@ -34,6 +37,8 @@ interface Imported {
   written?: number;
   sent?: number;
   skipped: number;
+  /** Rows that were throttled or at their limit; absent where nothing says which are. */
+  bounds?: number;
   from: string | null;
   to: string | null;
 }
@@ -68,6 +73,14 @@ const factor = (text: string): number => {
   return value;
 };
 
+const limitArgument = (text: string): number | string => {
+  try {
+    return limitOf(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+};
+
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
 const named = (text: string): string => {
   if (!NAME.test(text)) {
@@ -94,6 +107,16 @@ export const register: RegisterCommand = (program, terminal) => {
       'multiply to get cores, bytes and bytes/s, as cpu=0.01 for percent of one core',
       pairs('factor', factor),
     )
+    .option(
+      '--censored <component=column,...>',
+      'which column says, by yes and no, 1 and 0, or a share, where usage was throttled: demand was more',
+      pairs('column', (value) => value),
+    )
+    .option(
+      '--limit <component=amount|column,...>',
+      'the capacity limit in the unit of the file: usage within 1 % of it is a lower bound of demand',
+      pairs('limit', limitArgument),
+    )
     .option('--to <where>', 'store, or influxdb (INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)', 'store')
     .option('--json', 'for machines');
   withExamples(parent, 'import csv web.csv --account acme --workload web --column cpu=cpu_cores,memory=memory_bytes');
@@ -102,6 +125,7 @@ export const register: RegisterCommand = (program, terminal) => {
     'import csv web.csv --account acme --workload web --column cpu=cpu_cores,memory=memory_bytes',
     'import csv vm.csv --account acme --workload db --column cpu=cpu_percent,memory=memory_kb \\\n' +
       '      --scale cpu=0.04,memory=1024 --json',
+    'import csv web.csv --account acme --workload web --column cpu=cpu_cores --limit cpu=cpu_limit --censored cpu=throttled',
     'import csv web.csv --account acme --workload web --column cpu=cpu_cores --to influxdb',
   );
   command.action(async (file: string, options: Options) => {
@@ -162,13 +186,28 @@ async function targetOf(to: string, terminal: Terminal): Promise<ImportTarget> {
 
 async function importCsv(path: string, options: Options, terminal: Terminal): Promise<void> {
   const { account, workload, column, scale = new Map<Component, number>() } = options;
-  for (const component of scale.keys()) {
-    if (!column.has(component)) {
-      throw new CommandFailure(EXIT.usage, `--scale names ${component}, which --column does not`);
-    }
+  const { censored = new Map<Component, string>(), limit = new Map<Component, number | string>() } = options;
+  for (const [option, named] of Object.entries({ scale, censored, limit })) {
+    const other = [...named.keys()].find((component) => !column.has(component));
+    if (other !== undefined)
+      throw new CommandFailure(EXIT.usage, `--${option} names ${other}, which --column does not`);
   }
+  const censoring = new Map<Component, CsvCensoring>();
+  for (const component of column.keys()) {
+    const flag = censored.get(component);
+    const most = limit.get(component);
+    const one = censoringOf({
+      ...(flag === undefined ? {} : { censored: flag }),
+      ...(most === undefined ? {} : { limit: most }),
+    });
+    if (one !== undefined) censoring.set(component, one);
+  }
+  const beside = [...censoring.values()].map(censoringColumns);
   // The whole file is read and checked before anything is written: a bad row at its end leaves nothing behind.
-  const file = await readCsvColumns(path, { columns: [...new Set(column.values())] });
+  const file = await readCsvColumns(path, {
+    columns: [...new Set([...column.values(), ...beside.flatMap(({ columns }) => columns)])],
+    flags: [...new Set(beside.flatMap(({ flags }) => flags))],
+  });
   for (const note of file.notes) terminal.err(terminal.color.yellow(note));
 
   const target = await targetOf(options.to, terminal);
@@ -179,13 +218,19 @@ async function importCsv(path: string, options: Options, terminal: Terminal): Pr
   try {
     for (const [component, name] of column) {
       const by = scale.get(component) ?? 1;
-      const part: Imported = { component, column: name, rows: 0, [target.counts]: 0, skipped: 0, from: null, to: null };
-      for (const samples of csvSamples(file, name, AT_ONCE)) {
+      const bounding = censoring.get(component);
+      const part: Imported = {
+        ...{ component, column: name, rows: 0, [target.counts]: 0, skipped: 0 },
+        ...(bounding === undefined ? {} : { bounds: 0 }),
+        ...{ from: null, to: null },
+      };
+      for (const samples of csvSamples(file, name, AT_ONCE, bounding)) {
         const scaled = by === 1 ? samples : samples.map((sample) => ({ ...sample, value: sample.value * by }));
         const taken = await target.write({ key: { account, workload, component }, samples: scaled });
         part.rows += samples.length;
         part[target.counts] = (part[target.counts] ?? 0) + taken;
         part.skipped += samples.length - taken;
+        if (part.bounds !== undefined) part.bounds += samples.filter((sample) => sample.censored === true).length;
         part.from ??= isoTime(samples[0]?.at ?? 0);
         part.to = isoTime(samples.at(-1)?.at ?? 0);
         done += samples.length;
@@ -203,7 +248,7 @@ async function importCsv(path: string, options: Options, terminal: Terminal): Pr
     printJson(terminal, { account, workload, file: path, through, components: result });
     return;
   }
-  for (const { component, column: name, rows, written, sent, skipped, from, to } of result) {
+  for (const { component, column: name, rows, written, sent, skipped, bounds, from, to } of result) {
     const span = from === null ? 'no filled cell' : `${from} to ${to}`;
     const taken =
       written === undefined
@@ -211,7 +256,7 @@ async function importCsv(path: string, options: Options, terminal: Terminal): Pr
         : `${written} written, ${skipped} skipped as already there`;
     terminal.out(
       `${terminal.color.bold(component)} of ${account}/${workload} from column ${name}: ${rows} rows, ` +
-        `${taken}; ${span}`,
+        `${taken}; ${bounds === undefined ? '' : `${bounds} of them throttled or at their limit; `}${span}`,
     );
   }
 }

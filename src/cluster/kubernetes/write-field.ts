@@ -22,8 +22,6 @@ export interface FieldWrite {
   purpose: 'apply' | 'restore';
   /** Who shall have the field afterwards; null: nobody else had it, so Headroom. */
   owner: FieldOwner;
-  /** What an action that is prepared is told to fetch. */
-  dataSets?: readonly string[];
   signal: AbortSignal;
 }
 
@@ -48,10 +46,7 @@ export async function writeField(
   let last = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     try {
-      const opened = await openField(target, at, {
-        ...{ api, account, purpose, writeAs, signal },
-        ...(write.dataSets === undefined ? {} : { dataSets: write.dataSets }),
-      });
+      const opened = await openField(target, at, { api, account, purpose, writeAs, signal });
       if (opened.kind === 'missing') return { kind: 'not-found', detail: opened.detail };
       // The fence speaks first: who wrote in between matters more than that the value would not do.
       const judgement = judge(opened.now);

@@ -52,10 +52,10 @@ export function createHeadroom(setup: PolicySetup, settings: HeadroomSettings = 
   const reasons = new Map<string, number>();
 
   const learn = (seen: Observation): void => {
-    history.push(seen.usage, seen.throttled);
+    history.push(seen.usage, seen.censored);
     if (seen.index < firstFit) return;
     if ((seen.index - firstFit) % refitBins !== 0 && forecaster !== null) {
-      forecaster.observe(seen.label, seen.usage, seen.throttled);
+      forecaster.observe(seen.label, seen.usage, seen.censored);
       return;
     }
     try {
@@ -111,7 +111,7 @@ function createHistory(length: number) {
   let censored = new Uint8Array(1024);
   let count = 0;
   return {
-    push(value: number, throttled: boolean): void {
+    push(value: number, isBound: boolean): void {
       if (count === values.length) {
         // Room for twice what a fit may see: old bins are dropped when it is full.
         const keep = Math.min(count, length);
@@ -125,7 +125,7 @@ function createHistory(length: number) {
         count = keep;
       }
       values[count] = value;
-      censored[count] = throttled ? 1 : 0;
+      censored[count] = isBound ? 1 : 0;
       count += 1;
     },
     /** A copy, since the forecaster may keep it. */

@@ -22,13 +22,7 @@ export const prepared: Actuator<'prepared'> = {
     const mark = readMark(annotations, field);
     const value = mark?.value ?? 0;
     const owner = value === 0 ? null : HEADROOM;
-    const run: ActionRun = {
-      account: context.account,
-      at,
-      action: field.action,
-      needed: field.value,
-      dataSets: context.dataSets ?? [],
-    };
+    const run: ActionRun = { account: context.account, at, action: field.action, needed: field.value };
     return {
       kind: 'open',
       now: { value, owner, reportedOwner: owner, mark },
