@@ -1,4 +1,6 @@
 import { fieldName } from '../src/domain/change.js';
+import type { Mutation } from '../src/domain/cluster.js';
+import { toldOf } from './data-sets.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
 import { callHook } from './hooks.js';
@@ -50,12 +52,22 @@ export function createApply(deps: Dependencies, policies: Policies): Pick<Activi
         }
         const policy = await policies.get(input.policyId);
         const place = placeOf(policy, input.mutation.target);
-        const called = await callHook(policy, input.mutation, signal);
+        const mutation = await withDataSets(deps, input.mutation);
+        const called = await callHook(policy, mutation, signal);
         if (called !== null && !called.answered) return { kind: 'applied', value: called.value, note: called.note };
-        const result = await deps.cluster(policy.cluster).apply(input.mutation, place, signal);
+        const result = await deps.cluster(policy.cluster).apply(mutation, place, signal);
         return called !== null && result.kind === 'applied' ? { ...result, note: called.note } : result;
       }),
   };
+}
+
+/** What the plan tells the action behind the field: its record has the names, the workflow's history does not. */
+async function withDataSets(deps: Dependencies, mutation: Mutation): Promise<Mutation> {
+  const { target, planId } = mutation;
+  if (target.field !== 'prepared' || planId === undefined) return mutation;
+  const record = await deps.store.getRecord('plan', planId);
+  const dataSets = toldOf(record?.body, target.workload, target.action);
+  return dataSets.length === 0 ? mutation : { ...mutation, dataSets };
 }
 
 /** The way back of one field; allowed under pause and freeze, never over a person's edit. */

@@ -1,6 +1,7 @@
 import type { Cluster } from '../src/cluster/port.js';
 import type { Decider } from '../src/decide/port.js';
 import type { Freeze } from '../src/domain/control.js';
+import type { BehaviorSource } from '../src/telemetry/events/port.js';
 import type { Store, UsageSource } from '../src/telemetry/port.js';
 import type { TellDrift } from './drift.js';
 
@@ -20,6 +21,8 @@ export interface Histories {
 /** The ports that the activities close over; the composition root names the adapters. */
 export interface Dependencies {
   store: Store;
+  /** Rows of behaviour, for actions that ask which data sets will be read; without it they are told of none. */
+  behavior?: BehaviorSource;
   /** Where usage is read; the store itself where usage is written there. */
   source: UsageSource;
   /** @throws HeadroomError `not-found` where this worker does not serve the cluster. */

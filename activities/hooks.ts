@@ -20,8 +20,8 @@ export interface HookCall {
 }
 
 /**
- * POSTs to the hook behind a `prepared` field: `{ key, account, workload, hook, action, neededAt, reason, plan }`, with
- * the change's key as `Idempotency-Key`, so that a repeat can be told. Null where no hook stands behind the field. It
+ * POSTs to the hook behind a `prepared` field: `{ key, account, workload, hook, action, neededAt, reason, plan,
+ * dataSets }` (the last where it asked and some are likely to be read, the likeliest first), with the change's key as `Idempotency-Key`, so that a repeat can be told. Null where no hook stands behind the field. It
  * never throws for what the hook does: capacity does not wait for a cache.
  */
 export async function callHook(
@@ -43,6 +43,7 @@ export async function callHook(
     neededAt: isoTime(target.value),
     reason,
     ...(mutation.planId === undefined ? {} : { plan: mutation.planId }),
+    ...(mutation.dataSets === undefined ? {} : { dataSets: mutation.dataSets }),
   });
   let note = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {

@@ -101,6 +101,7 @@ function allocate(input: AllocationInput, solver: Solver, iterationLimit: number
     fields: decision.fields,
     blocks: publishBlocks(prepared, numbers),
     placements: placementsOf(prepared, numbers),
+    ...(decision.dataSets.length === 0 ? {} : { dataSets: decision.dataSets }),
     reasons: [...reasons, ...decision.reasons],
     conflict,
     costPerHour: money(billOf(prepared, numbers, 0)),

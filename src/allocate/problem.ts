@@ -2,7 +2,7 @@ import type { AccountPolicy } from '../domain/account.js';
 import type { ClusterState } from '../domain/cluster.js';
 import type { Component, Resources } from '../domain/component.js';
 import type { Override } from '../domain/control.js';
-import type { Plan, TaskPlacement } from '../domain/plan.js';
+import type { DataSetNeed, Plan, TaskPlacement } from '../domain/plan.js';
 import type { EpochSeconds } from '../domain/time.js';
 
 /** Demand of one component of one workload over consecutive blocks of the plan, ready to be covered. */
@@ -44,6 +44,8 @@ export interface AllocationInput {
   grant?: Resources;
   /** Where earlier plans put movable tasks: an occurrence that has begun, or is about to, stays where it is. */
   placements?: TaskPlacement[];
+  /** Data sets that actions are to be told of; absent where no action asked. */
+  dataSets?: readonly DataSetNeed[];
   /** Last cycle's basis, for a warm start: it makes the answer faster, never another. */
   basis?: SolverBasis;
 }

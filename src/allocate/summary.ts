@@ -1,4 +1,4 @@
-import type { NumberReason, Plan, PlanSummary } from '../domain/plan.js';
+import { PREFETCH, type NumberReason, type Plan, type PlanSummary } from '../domain/plan.js';
 import { fieldName } from '../domain/change.js';
 
 /** Bytes of JSON that a summary may have: it travels through a workflow's history at every cycle. */
@@ -19,9 +19,11 @@ export function summarizePlan(plan: Plan): PlanSummary {
     binding: { ...reason.binding, words: cut(reason.binding.words, 100) },
     rejected: reason.rejected.slice(0, 1),
   });
+  // Names of data sets are labels of people's work: they stay in the record, which can be erased.
+  const own = plan.reasons.filter(({ binding }) => binding.constraint !== PREFETCH);
   const order = [
-    ...plan.reasons.filter((reason) => written.has(reason.number)),
-    ...plan.reasons.filter((reason) => !written.has(reason.number)),
+    ...own.filter((reason) => written.has(reason.number)),
+    ...own.filter((reason) => !written.has(reason.number)),
   ].map(essential);
   const { id, at, verdict, costPerHour, currency, conflict } = plan;
   const summary: PlanSummary = {

@@ -2,10 +2,10 @@ import type { FieldOwner, FieldTarget } from '../domain/cluster.js';
 import { raises } from '../domain/change.js';
 import { COMPONENTS } from '../domain/component.js';
 import { isoTime } from '../domain/time.js';
-import type { Conflict, NumberReason, PlannedField, Verdict } from '../domain/plan.js';
+import type { Conflict, DataSetNeed, NumberReason, PlannedField, Verdict } from '../domain/plan.js';
 import { firstShortfall } from './conflict.js';
 import { billOf, poolLoad, totalOf, type Numbers } from './numbers.js';
-import { preparedFields, startFields } from './preparations.js';
+import { dataSetReasons, preparedFields, startFields, toldWith } from './preparations.js';
 import { blackoutAt } from './occurrences.js';
 import type { Prepared, PreparedPool, PreparedWorkload } from './prepare.js';
 import { limitField, loadAfter, nodesWanted, warmField, weightFields, type ProvisioningInput } from './provisioning.js';
@@ -16,7 +16,9 @@ export interface Decision {
   verdict: Verdict;
   /** In the order in which to write them: nodes up, sizes, replicas up, then whatever goes down, nodes last. */
   fields: PlannedField[];
-  /** Why the targets of autoscalers are what they are. */
+  /** What of data sets the actions among the fields are told. */
+  dataSets: DataSetNeed[];
+  /** Why the targets of autoscalers are what they are, and why these data sets. */
   reasons: NumberReason[];
 }
 
@@ -33,7 +35,7 @@ export function decide(
   const blackout = blackoutAt(input.policy, input.at);
   if (blackout !== null) {
     const detail = `blackout ${blackout.name} until ${isoTime(blackout.until)}: ${blackout.reason}`;
-    return { verdict: { kind: 'hold', reason: 'blackout', detail }, fields: [], reasons: [] };
+    return { verdict: { kind: 'hold', reason: 'blackout', detail }, fields: [], dataSets: [], reasons: [] };
   }
   const words = new Map(reasons.map((reason) => [reason.number, reason.binding.words]));
   /** What the plan wants to be different and is not Headroom's to write. */
@@ -75,6 +77,8 @@ export function decide(
     ...preparedFields(prepared, numbers),
     ...startFields(prepared, numbers, others),
   ].sort((a, b) => rank(a) - rank(b));
+  const dataSets = toldWith(prepared, fields);
+  const decided = { fields, dataSets, reasons: [...targets.reasons, ...dataSetReasons(prepared, dataSets)] };
   const notes = [
     ...(gone.length > 0 ? [`not in the cluster: ${gone.join(', ')}`] : []),
     ...prepared.pools.flatMap(({ policy, state }) =>
@@ -87,28 +91,27 @@ export function decide(
   if (fields.length > 0) {
     const raised = fields.filter(raises).length;
     const detail = tell(`${raised} to raise, ${fields.length - raised} to lower`);
-    return { verdict: { kind: 'act', source: 'forecast', detail }, fields, reasons: targets.reasons };
+    return { verdict: { kind: 'act', source: 'forecast', detail }, ...decided };
   }
   if (conflict !== null && (broken || firstShortfall(prepared, numbers)?.block === 0)) {
     const detail = tell(`nothing can be improved: ${conflict.set.map((one) => one.words).join(' against ')}`);
-    return { verdict: { kind: 'hold', reason: 'infeasible', detail }, fields, reasons: targets.reasons };
+    return { verdict: { kind: 'hold', reason: 'infeasible', detail }, ...decided };
   }
   if (gone.length > 0)
     return {
       verdict: { kind: 'hold', reason: 'workload-missing', detail: tell('nothing else to do') },
-      fields,
-      reasons: targets.reasons,
+      ...decided,
     };
   if (foreign.length > 0) {
     const detail = tell('what the plan wants to be different is not Headroom’s to write');
-    return { verdict: { kind: 'hold', reason: 'not-ours', detail }, fields, reasons: targets.reasons };
+    return { verdict: { kind: 'hold', reason: 'not-ours', detail }, ...decided };
   }
   const spared = changes.length - kept.length;
   const detail =
     spared === 0
       ? 'what is there is what the plan wants'
       : `lowering ${spared} would save less than ${Math.round(input.policy.hysteresis * 100)} % of the cost`;
-  return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, fields, reasons: targets.reasons };
+  return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, ...decided };
 }
 
 const short = (amount: number): number => Number(amount.toPrecision(4));

@@ -121,6 +121,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
         createActivities(
           {
             store: recording,
+            behavior: store,
             source: sourceOver(recording),
             cluster: (name) => {
               if (cluster !== null && name === options.cluster) return cluster;

@@ -63,6 +63,7 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
       state: request.state,
       overrides: request.overrides,
       placements: movedTasks(request.state),
+      ...(request.dataSets === undefined ? {} : { dataSets: request.dataSets }),
       ...trustIn(request, covered),
       ...(basis === undefined ? {} : { basis }),
     });

@@ -3,7 +3,7 @@ import type { ClusterState } from '../domain/cluster.js';
 import type { Component } from '../domain/component.js';
 import type { AnnouncedEvent, Override } from '../domain/control.js';
 import type { AccountForecast } from '../domain/forecast.js';
-import type { Plan } from '../domain/plan.js';
+import type { DataSetNeed, Plan } from '../domain/plan.js';
 import type { Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
 
@@ -48,6 +48,8 @@ export interface AllocationRequest {
   raiseOnly: string[];
   /** The last hour or so of usage, for the guard. */
   recent: KnownBins[];
+  /** Data sets that actions of the policy are to be told of; absent where none asked. */
+  dataSets?: DataSetNeed[];
 }
 
 /** Where the models stand with an account: what of a snapshot the next forecast needs. */

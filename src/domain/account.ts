@@ -1,7 +1,7 @@
 import { CronPattern } from 'croner';
 import { z } from 'zod';
 import { MODEL_NAMES } from './model-names.js';
-import { prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
+import { dataSetsSchema, prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
 import { component, duration, name, namespaceName, quantity, resources, time } from './values.js';
 
 /*
@@ -73,6 +73,7 @@ const hookSchema = z.strictObject({
   name,
   url: z.url().describe('POSTed to with the plan’s id and the workload before capacity is needed'),
   ahead: duration.default(600),
+  dataSets: dataSetsSchema.optional(),
 });
 
 const componentSchema = z

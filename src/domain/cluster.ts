@@ -175,6 +175,8 @@ export interface Mutation {
   reason: string;
   /** The plan that it comes from, where somebody outside is told of it. */
   planId?: string;
+  /** Data sets to prepare for, the likeliest first: taken from the plan where it is applied, never through a history. */
+  dataSets?: string[];
 }
 
 export type MutationResult =

@@ -72,6 +72,21 @@ export interface TaskPlacement {
   reason: string;
 }
 
+/** The constraint that reasons of data sets name. */
+export const PREFETCH = 'prefetch';
+
+/** Data sets that are likely to be read, for an action that asked to be told. */
+export interface DataSetNeed {
+  workload: string;
+  action: string;
+  /** The hour in which they are likely to be read begins here. */
+  from: EpochSeconds;
+  /** The likeliest first. */
+  dataSets: { dataSet: string; probability: number }[];
+  /** The likeliest that is left out, and whether by its probability or because there are enough; null where none is. */
+  next: { dataSet: string; probability: number } | null;
+}
+
 /** A constraint named in words; `set` is irreducible: leave any of them out and the rest can be met. */
 export interface Conflict {
   set: { constraint: string; words: string }[];
@@ -98,6 +113,8 @@ export interface Plan {
   fields: PlannedField[];
   blocks: PlanBlock[];
   placements: TaskPlacement[];
+  /** What the actions among `fields` are told to fetch; absent where none is. Names stay here, and out of histories. */
+  dataSets?: DataSetNeed[];
   reasons: NumberReason[];
   conflict: Conflict | null;
   /** Money per hour over the first block that can still be decided, in `currency`. */

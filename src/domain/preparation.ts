@@ -82,6 +82,18 @@ export const prepullSchema = z
 
 export type PrepullPolicy = z.output<typeof prepullSchema>;
 
+export const dataSetsSchema = z
+  .strictObject({
+    atLeast: z.number().min(0.01).max(1).default(0.5).describe('Probability of being read from which one is named'),
+    most: z.int().min(1).max(100).default(20).describe('At most so many, the likeliest'),
+  })
+  .meta({
+    description:
+      'Run before each hour in which data sets are likely to be read, too, and be told which; without it, before replicas rise alone',
+  });
+
+export type DataSetsPolicy = z.output<typeof dataSetsSchema>;
+
 export const warmUpSchema = z
   .strictObject({
     name: name.max(40),
@@ -94,6 +106,7 @@ export const warmUpSchema = z
     environment: z.record(z.string().regex(/^[-._a-zA-Z][-._a-zA-Z0-9]*$/), z.string()).default({}),
     serviceAccount: name.optional(),
     requests: z.strictObject({ cpu: quantity.optional(), memory: quantity.optional() }).default({}),
+    dataSets: dataSetsSchema.optional(),
   })
   .meta({ description: 'A Job that fills caches before replicas are raised' });
 

@@ -33,6 +33,8 @@ export const scrubbedSchema = z.object({
   rows: z.int(),
   /** Profiles dropped with them, to be built anew from the rows. */
   profiles: z.int(),
+  /** Plans that told an action of a data set with the id in its name: what was told is taken out of them. */
+  plans: z.int(),
 });
 export type Scrubbed = z.output<typeof scrubbedSchema>;
 

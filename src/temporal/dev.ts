@@ -174,6 +174,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     const activities = createActivities(
       {
         store,
+        behavior: store,
         source: store,
         cluster: (name) => {
           if (name === cluster.name) return cluster;

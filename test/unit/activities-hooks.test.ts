@@ -71,6 +71,11 @@ describe('hooks', () => {
     });
   });
 
+  test('one that asked is told which data sets will be read', async () => {
+    await call({ ...mutation(), dataSets: ['orders', 'customers'] });
+    expect(heard[0]?.body).toMatchObject({ dataSets: ['orders', 'customers'] });
+  });
+
   test.each([
     { row: 'a stumble is tried again', codes: [503, 200], answered: true, calls: 2 },
     { row: 'down twice is gone ahead without', codes: [500, 500], answered: false, calls: 2 },

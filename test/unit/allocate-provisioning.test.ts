@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createAllocator, type AllocationInput, type Allocator } from '../../src/allocate/index.js';
+import { createAllocator, summarizePlan, type AllocationInput, type Allocator } from '../../src/allocate/index.js';
 import type { AccountFile } from '../../src/domain/account.js';
 import { NO_LIMIT, type ClusterState, type FieldTarget, type PoolState } from '../../src/domain/cluster.js';
 import { AT, blocksOf, demandOf, inputOf, simple, stateOf } from './allocate-fixtures.js';
@@ -232,6 +232,61 @@ describe('what is done before capacity is needed', () => {
     for (const pool of state.pools) pool.owner = AUTOSCALER;
     const { plan } = allocator.allocate(inputOf(policy, [demandOf('web', 'cpu', [9, 9])], { state }));
     expect(plan.fields.map(({ target }) => target.field)).toEqual(['prepared', 'prepared', 'replicas']);
+  });
+});
+
+describe('a warm-up that asked which data sets will be read', () => {
+  const hour = 3600;
+  const warmUp = [{ name: 'fill', ahead: '15m', image: 'fill', dataSets: { atLeast: 0.5 } }];
+  const action = 'warm-up.fill';
+  const told = (from: number, names: [string, number][] = [['orders', 0.92]]) => [
+    {
+      ...{ workload: 'web', action, from },
+      dataSets: names.map(([dataSet, probability]) => ({ dataSet, probability })),
+      next: { dataSet: 'invoices', probability: 0.31 },
+    },
+  ];
+  const planned = (at: number, last: number, dataSets?: ReturnType<typeof told>, demand = [4, 4]) => {
+    const policy = simple({}, { warmUp });
+    const state = stateOf(policy, { web: 4 }, { general: 5 });
+    for (const workload of state.workloads) workload.prepared = last === 0 ? {} : { [action]: last };
+    const more = { state, at, ...(dataSets === undefined ? {} : { dataSets }) };
+    return allocator.allocate(inputOf(policy, [demandOf('web', 'cpu', demand)], more)).plan;
+  };
+  const TEN_TO = AT + hour - 600;
+  test.each([
+    { row: 'a quarter of an hour before they are read', at: TEN_TO, last: 0, sets: told(AT + hour), value: AT + hour },
+    { row: 'done for this hour', at: TEN_TO, last: AT + hour, sets: told(AT + hour), value: null },
+    { row: 'done for the hour before', at: TEN_TO, last: AT, sets: told(AT + hour), value: AT + hour },
+    { row: 'the hour has begun', at: AT + 60, last: 0, sets: told(AT), value: null },
+    { row: 'none is likely', at: TEN_TO, last: 0, sets: told(AT + hour, []), value: null },
+    { row: 'nobody can say', at: TEN_TO, last: 0, sets: undefined, value: null },
+  ])('$row', ({ at, last, sets, value }) => {
+    const plan = planned(at, last, sets);
+    expect(of(plan, 'prepared').map((target) => target.value)).toEqual(value === null ? [] : [value]);
+    expect(plan.dataSets).toEqual(value === null ? undefined : sets);
+  });
+
+  test('says in the plan which and why, and keeps their names out of what goes through histories', () => {
+    const plan = planned(
+      TEN_TO,
+      0,
+      told(AT + hour, [
+        ['orders', 0.92],
+        ['customers', 0.6],
+      ]),
+    );
+    expect(plan.fields.find(({ target }) => target.field === 'prepared')?.reason).toBe(
+      '2 data sets likely to be read from 2026-03-02T11:00:00Z',
+    );
+    const reason = plan.reasons.find(({ number }) => number === 'web.prepared.warm-up.fill');
+    expect(reason?.binding.words).toBe('likely to be read: orders 92 %, customers 60 %');
+    expect(reason?.rejected).toEqual([
+      { alternative: 'invoices', why: '31 %, below 50 % (atLeast)', costPerHour: null },
+    ]);
+    const summary = JSON.stringify(summarizePlan(plan));
+    for (const name of ['orders', 'customers', 'invoices']) expect(summary).not.toContain(name);
+    expect(summary).toContain('2 data sets likely');
   });
 });
 

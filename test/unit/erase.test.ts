@@ -70,12 +70,27 @@ describe('an account is erased from the store', () => {
       row({ at: MONDAY, detail: 'adamant' }),
     ];
     await store.writeBehavior({ id: 'labels', account: 'acme', at: MONDAY, rows });
-    expect(await store.scrubLabels('ada')).toEqual({ rows: 2, profiles: 1 });
+    const planOf = (dataSet: string) => ({
+      dataSets: [{ workload: 'web', action: 'warm-up.fill', from: MONDAY, dataSets: [{ dataSet, probability: 0.9 }] }],
+      reasons: [
+        { number: 'web.prepared.warm-up.fill', binding: { constraint: 'prefetch', words: `${dataSet} 90 %` } },
+        { number: 'web.replicas', binding: { constraint: 'demand', words: 'demand' } },
+      ],
+    });
+    for (const [id, dataSet] of [
+      ['told', 'home/ada'],
+      ['other', 'adamant'],
+    ] as const) {
+      await store.putRecord({ kind: 'plan', id, account: 'acme', at: MONDAY, body: planOf(dataSet) });
+    }
+    expect(await store.scrubLabels('ada')).toEqual({ rows: 2, profiles: 1, plans: 1 });
     const left = await store.readEvents({ account: 'acme', from: 0, to: MONDAY + HOUR, limit: 10 }, signal);
     expect(left.map(({ detail }) => detail).sort()).toEqual(['adamant', 'home/{user}', '{user}', null].sort());
+    expect((await store.getRecord('plan', 'told'))?.body).toEqual({ reasons: [planOf('').reasons[1]] });
+    expect((await store.getRecord('plan', 'other'))?.body).toEqual(planOf('adamant'));
     expect(await store.getRecord('profile', 'profile/acme')).toBeNull();
     expect(await store.getRecord('profile', 'profile/other')).not.toBeNull();
-    expect(await store.scrubLabels('ada')).toEqual({ rows: 0, profiles: 0 });
+    expect(await store.scrubLabels('ada')).toEqual({ rows: 0, profiles: 0, plans: 0 });
     await expect(store.scrubLabels('a')).rejects.toThrow(/shorter than 3/);
   });
 });

@@ -1,7 +1,15 @@
-import type { V1CronJob, V1Node, V1PodSpec } from '@kubernetes/client-node';
+import type { V1CronJob, V1Job, V1Node, V1PodSpec } from '@kubernetes/client-node';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { markName } from '../../src/cluster/kubernetes/marks.js';
-import { actionJobName, imagesOf, type ActionRun } from '../../src/cluster/kubernetes/provision/action-jobs.js';
+import {
+  actionJobName,
+  imagesOf,
+  listed,
+  warmUpJob,
+  type ActionRun,
+} from '../../src/cluster/kubernetes/provision/action-jobs.js';
 import { fits, isOpen } from '../../src/cluster/kubernetes/provision/node-match.js';
 import {
   cannotMove,
@@ -10,6 +18,7 @@ import {
   statusWith,
   statusWithout,
 } from '../../src/cluster/kubernetes/provision/occurrence-job.js';
+import { warmUpSchema } from '../../src/domain/preparation.js';
 import { placeholderRequests } from '../../src/cluster/kubernetes/provision/placeholder-pods.js';
 
 const at = (text: string): number => Date.parse(text) / 1000;
@@ -31,6 +40,10 @@ const cronJob = (spec: Partial<NonNullable<V1CronJob['spec']>> = {}, status: V1C
   },
   status,
 });
+
+/** As Kubernetes reads a value: `$$` is a dollar, `$(NAME)` another variable's value. */
+const expandedByKubernetes = (value: string): string =>
+  value.replaceAll(/\$(\$|\([^)]*\))/g, (_, rest: string) => (rest === '$' ? '$' : 'EXPANDED'));
 
 describe('an occurrence of a CronJob', () => {
   test.each([
@@ -207,6 +220,32 @@ describe('names and sizes', () => {
     const long = [mark(`prefetch.${'a'.repeat(62)}b`), mark(`prefetch.${'a'.repeat(62)}c`)];
     expect(new Set(long).size).toBe(2);
     for (const name of [...long, mark('prepull')]) expect(name.split('/')[1]?.length ?? 99).toBeLessThanOrEqual(63);
+  });
+  const warmUp = (parts: object) => warmUpSchema.parse({ name: 'fill', image: 'fill', ...parts });
+  const environmentOf = (job: V1Job) =>
+    Object.fromEntries((job.spec?.template.spec?.containers[0]?.env ?? []).map(({ name, value }) => [name, value]));
+  test('a warm-up is told the data sets only where it asked, and its file cannot say otherwise', () => {
+    const told = run({ dataSets: ['orders', 'customers'] });
+    const environment = { HEADROOM_DATA_SETS: 'mine', OTHER: 'x' };
+    expect(environmentOf(warmUpJob(told, warmUp({ dataSets: {}, environment })))).toMatchObject({
+      ...{ HEADROOM_DATA_SETS: '["orders","customers"]', OTHER: 'x' },
+    });
+    expect(environmentOf(warmUpJob(told, warmUp({})))).not.toHaveProperty('HEADROOM_DATA_SETS');
+    expect(environmentOf(warmUpJob(run(), warmUp({ dataSets: {} })))).toMatchObject({ HEADROOM_DATA_SETS: '[]' });
+  });
+  test('labels of any kind come out of the list as they went in, in one line of bounded length', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 256 }), { maxLength: 100 }), (names) => {
+        const text = listed(names);
+        expect(Buffer.byteLength(text)).toBeLessThanOrEqual(16_384);
+        expect(text).not.toMatch(/[\n\r\0]/);
+        const read = z.array(z.string()).parse(JSON.parse(expandedByKubernetes(text)));
+        expect(read).toEqual(names.slice(0, read.length));
+        if (names.every((name) => name.length < 20)) expect(read.length).toBe(names.length);
+      }),
+      { numRuns: 200 },
+    );
+    expect(expandedByKubernetes(listed(['$(HEADROOM_ACCOUNT)', '$$(X)']))).toBe('["$(HEADROOM_ACCOUNT)","$$(X)"]');
   });
   test('every image once, init containers first', () => {
     const containers = [

@@ -139,6 +139,7 @@ async function eraseUser(user: string, flags: Flags, terminal: Terminal): Promis
   else {
     terminal.out(`cleaned: ${labels.rows} stored rows whose labels had the id as a word`);
     terminal.out(`removed: ${labels.profiles} profiles with such labels; they are built anew from the rows`);
+    if (labels.plans > 0) terminal.out(`cleaned: ${labels.plans} plans that told actions of such data sets`);
   }
   if (waited.locked > 0) {
     terminal.err(`${waited.locked} events wait under a key that is not there: nobody can tell whose they are`);

@@ -78,6 +78,12 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
     for (const { words } of summary.conflict.set) terminal.out(color.red(`  - ${words}`));
     terminal.out(color.red(`  given up: ${summary.conflict.gaveUp}`));
   }
+  for (const told of plan?.dataSets ?? []) {
+    const names = told.dataSets.map(({ dataSet, probability }) => `${dataSet} ${Math.round(100 * probability)} %`);
+    terminal.out(
+      `  ${told.workload}.prepared.${told.action} is told: ${names.join(', ')} (from ${isoTime(told.from)})`,
+    );
+  }
   if (plan === null) {
     terminal.err('(the whole plan is in the store of the process that made it; HEADROOM_HOME names its folder)');
     return;

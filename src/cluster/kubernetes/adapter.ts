@@ -78,12 +78,14 @@ export function createKubernetesCluster(options: {
       return withProvisioning(state, request, { api: api.provision, releaser }, signal);
     },
     apply: (mutation, at, signal) => {
-      const { account, target, key, reason } = mutation;
+      const { account, target, key, reason, dataSets } = mutation;
       const purpose = 'apply';
       const owner = null;
       return placed({ account, target, at, signal }, (place) =>
-        writeField(api, { account, target, at: place, key, reason, purpose, owner, signal }, (now) =>
-          judgeApply(now, mutation),
+        writeField(
+          api,
+          { account, target, at: place, key, reason, purpose, owner, signal, ...(dataSets && { dataSets }) },
+          (now) => judgeApply(now, mutation),
         ),
       );
     },

@@ -22,6 +22,8 @@ export interface FieldWrite {
   purpose: 'apply' | 'restore';
   /** Who shall have the field afterwards; null: nobody else had it, so Headroom. */
   owner: FieldOwner;
+  /** What an action that is prepared is told to fetch. */
+  dataSets?: readonly string[];
   signal: AbortSignal;
 }
 
@@ -46,7 +48,10 @@ export async function writeField(
   let last = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     try {
-      const opened = await openField(target, at, { api, account, purpose, writeAs, signal });
+      const opened = await openField(target, at, {
+        ...{ api, account, purpose, writeAs, signal },
+        ...(write.dataSets === undefined ? {} : { dataSets: write.dataSets }),
+      });
       if (opened.kind === 'missing') return { kind: 'not-found', detail: opened.detail };
       // The fence speaks first: who wrote in between matters more than that the value would not do.
       const judgement = judge(opened.now);

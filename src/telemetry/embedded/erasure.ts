@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SHORTEST_ID, withoutId } from '../../behavior/labels.js';
 import type { Holdings, StoreErasure } from '../erasure.js';
+import { PREFETCH } from '../../domain/plan.js';
 import { RECORD_KINDS } from '../port.js';
 import type { Database } from './database.js';
 import { storeError } from './errors.js';
@@ -48,6 +49,38 @@ async function count(session: Session, account: string): Promise<Holdings> {
     records: Object.fromEntries(records.map(([kind, number]) => [kindSchema.parse(kind), Number(number)])),
     snapshots: (await setsOf(session, account)).length,
   };
+}
+
+const planSchema = z.looseObject({
+  dataSets: z.array(z.looseObject({ dataSets: z.array(z.looseObject({ dataSet: z.string() })) })),
+  reasons: z.array(z.looseObject({ binding: z.looseObject({ constraint: z.string() }) })),
+});
+
+/** Plans name the data sets that actions were told of: all of that goes where one name has the id as a word. */
+async function scrubPlans(session: Session, id: string): Promise<number> {
+  const found = await session.rows(
+    `SELECT id, body FROM records WHERE kind = 'plan' AND contains(body, '"dataSets"') AND contains(lower(body), lower($1))`,
+    [id],
+  );
+  let plans = 0;
+  for (const [planId, body] of found) {
+    const { data: plan } = planSchema.safeParse(JSON.parse(String(body)));
+    if (plan === undefined) continue;
+    const words = [
+      ...plan.dataSets.flatMap(({ dataSets }) => dataSets.map(({ dataSet }) => dataSet)),
+      // The likeliest that was left out stands in the reasons, too.
+      ...plan.reasons.filter(({ binding }) => binding.constraint === PREFETCH).map((reason) => JSON.stringify(reason)),
+    ];
+    if (words.every((text) => withoutId(id, text) === text)) continue;
+    const { dataSets: _, ...rest } = plan;
+    const clean = { ...rest, reasons: plan.reasons.filter(({ binding }) => binding.constraint !== PREFETCH) };
+    await session.query(`UPDATE records SET body = $1 WHERE kind = 'plan' AND id = $2`, [
+      JSON.stringify(clean),
+      String(planId),
+    ]);
+    plans += 1;
+  }
+  return plans;
 }
 
 /**
@@ -122,9 +155,9 @@ export function createErasure(
           ]);
           profiles += rowsChanged;
         }
-        return { rows, profiles };
+        return { rows, profiles, plans: await scrubPlans(session, id) };
       });
-      if (scrubbed.rows > 0) await queue.between(action, (session) => session.query('CHECKPOINT'));
+      if (scrubbed.rows + scrubbed.plans > 0) await queue.between(action, (session) => session.query('CHECKPOINT'));
       return scrubbed;
     },
 

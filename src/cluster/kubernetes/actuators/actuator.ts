@@ -19,6 +19,8 @@ export interface ActuatorContext {
   purpose: 'apply' | 'restore';
   /** The manager in whose name it is written: Headroom, or on the way back the one who had the field before. */
   writeAs: { manager: string; ours: boolean };
+  /** Data sets that are likely to be read, for an action that asked. */
+  dataSets?: readonly string[];
   signal: AbortSignal;
 }
 

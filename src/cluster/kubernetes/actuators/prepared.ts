@@ -22,7 +22,13 @@ export const prepared: Actuator<'prepared'> = {
     const mark = readMark(annotations, field);
     const value = mark?.value ?? 0;
     const owner = value === 0 ? null : HEADROOM;
-    const run: ActionRun = { account: context.account, at, action: field.action, needed: field.value };
+    const run: ActionRun = {
+      account: context.account,
+      at,
+      action: field.action,
+      needed: field.value,
+      dataSets: context.dataSets ?? [],
+    };
     return {
       kind: 'open',
       now: { value, owner, reportedOwner: owner, mark },

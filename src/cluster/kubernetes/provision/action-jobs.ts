@@ -17,6 +17,8 @@ export interface ActionRun {
   action: string;
   /** The time of need that it is for: one Job a time, however often it is asked for. */
   needed: EpochSeconds;
+  /** Data sets that are likely to be read, the likeliest first. */
+  dataSets?: readonly string[];
 }
 
 /** Names end in digits that tell them apart, and are cut where they would be too long for a pod's label. */
@@ -123,6 +125,22 @@ export function prepullJob(run: ActionRun, policy: PrepullPolicy, template: V1Po
   });
 }
 
+/** Bytes of a list in an environment variable: far below what a pod may have, enough for a hundred names. */
+const MOST_BYTES = 16_384;
+
+/**
+ * Names as a JSON array in one line, the likeliest first, cut where it would be too long. Labels of events are whatever
+ * their senders wrote: JSON escapes what would end a line, and a doubled dollar is what Kubernetes takes for one, where
+ * `$(NAME)` would be another variable's value.
+ * https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
+ */
+export function listed(dataSets: readonly string[]): string {
+  const kept = dataSets.map((name) => JSON.stringify(name).replaceAll('$', '$$$$'));
+  const text = (): string => `[${kept.join(',')}]`;
+  while (Buffer.byteLength(text()) > MOST_BYTES) kept.pop();
+  return text();
+}
+
 export function warmUpJob(run: ActionRun, policy: WarmUpPolicy): V1Job {
   const { cpu, memory } = policy.requests;
   const environment = {
@@ -130,6 +148,7 @@ export function warmUpJob(run: ActionRun, policy: WarmUpPolicy): V1Job {
     HEADROOM_ACCOUNT: run.account,
     HEADROOM_WORKLOAD: run.at.workload,
     HEADROOM_NEEDED_AT: new Date(run.needed * 1000).toISOString(),
+    ...(policy.dataSets === undefined ? {} : { HEADROOM_DATA_SETS: listed(run.dataSets ?? []) }),
   };
   return job(run, {
     backoffLimit: policy.retries,
