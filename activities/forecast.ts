@@ -9,7 +9,9 @@ import type { Activities, ForecastDigest } from './types.js';
 
 /** From a snapshot to quantiles by component and step; the series stay on this side, the workflow gets a digest. */
 export function createForecast(deps: Dependencies, policies: Policies): Pick<Activities, 'forecast'> {
-  const watchDrift = createDriftWatch((account, reason) => deps.drift?.(account, reason) ?? Promise.resolve());
+  const watchDrift = createDriftWatch(
+    (account, reason, series) => deps.drift?.(account, reason, series) ?? Promise.resolve(),
+  );
   return {
     forecast: (input) =>
       translated(async (signal) => {
@@ -63,5 +65,6 @@ function digest(series: SeriesForecast, policy: AccountPolicy, leadTimes: Record
     open: series.gate.open,
     ...(series.gate.reason === undefined ? {} : { reason: series.gate.reason }),
     cold: series.data === 'cold',
+    ...(series.drift === undefined ? {} : { drift: series.drift }),
   };
 }

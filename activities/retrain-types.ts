@@ -23,6 +23,32 @@ export interface GatherResult {
   from: EpochSeconds;
   /** Bins labelled before this are known. */
   to: EpochSeconds;
+  /** Which series did not go in, why, and whose they are: a few names. Absent in histories of earlier releases. */
+  leftOut?: { why: string; series: number; accounts: string[] }[];
+  /** The class of most series; null where nobody can tell, absent in histories of earlier releases. */
+  class?: string | null;
+}
+
+export interface SearchInput {
+  scope: string;
+  kinds: string[];
+  dataId: string;
+  /** Nothing from here on is looked at. */
+  cut: EpochSeconds;
+  levels: number[];
+  /** Seconds ahead. */
+  horizon: number;
+  seed: number;
+  /** Fits, of whatever effort. */
+  fits: number;
+  class: string | null;
+}
+
+export interface SearchResult {
+  /** Names what was found, for {@link TrainInput.searchId}; null where nothing can be searched of these kinds. */
+  searchId: string | null;
+  /** In words. */
+  detail: string;
 }
 
 export interface TrainInput {
@@ -35,6 +61,8 @@ export interface TrainInput {
   /** Seconds ahead. */
   horizon: number;
   seed: number;
+  /** The search whose settings it takes; the usual ones where absent. */
+  searchId?: string;
 }
 
 export interface TrainResult {
@@ -79,9 +107,11 @@ export interface CrownInput {
 
 export interface RetrainActivities {
   gather(input: GatherInput): Promise<GatherResult>;
+  /** Chooses hyper-parameters within a budget of fits; goes on where it was interrupted. */
+  search(input: SearchInput): Promise<SearchResult>;
   train(input: TrainInput): Promise<TrainResult>;
   compare(input: CompareInput): Promise<CompareResult>;
   crown(input: CrownInput): Promise<void>;
-  /** Lets go of what no succession keeps, and of lists of snapshots that are not `dataId`s in use. */
+  /** Lets go of what no succession keeps, and of what runs that ended long ago left, but for `dataId`s in use. */
   tidy(input: { inUse: string[] }): Promise<{ removed: number }>;
 }

@@ -64,6 +64,8 @@ export interface ForecastDigest {
   /** Why the gate is closed; absent while it is open. */
   reason?: string;
   cold: boolean;
+  /** Since when errors have been larger than they used to be, and how many times; absent where they have not. */
+  drift?: { since: EpochSeconds; times: number };
 }
 
 export interface ForecastResult {

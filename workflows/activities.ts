@@ -72,9 +72,11 @@ export const waiting = (queues: Queues, summary: string, wallMs: number): AtClus
     summary,
   });
 
-/** A fit of minutes to hours: it says how far it is, is taken up from its checkpoint, and is really over when cancelled. */
-export const training = (queues: Pick<Queues, 'compute'>, summary: string): Pick<RetrainActivities, 'train'> =>
-  proxyActivities<Pick<RetrainActivities, 'train'>>({
+type Training = Pick<RetrainActivities, 'train' | 'search'>;
+
+/** A fit of minutes to hours, or a search of some: it says how far it is, is taken up from its checkpoint, and is really over when cancelled. */
+export const training = (queues: Pick<Queues, 'compute'>, summary: string): Training =>
+  proxyActivities<Training>({
     taskQueue: queues.compute,
     startToCloseTimeout: '6h',
     scheduleToCloseTimeout: '24h',
@@ -84,7 +86,7 @@ export const training = (queues: Pick<Queues, 'compute'>, summary: string): Pick
     summary,
   });
 
-type Comparing = Omit<RetrainActivities, 'train'>;
+type Comparing = Omit<RetrainActivities, keyof Training>;
 
 /** What stands around a fit: reading its data, scoring, and saying who serves. */
 export const comparing = (queues: Pick<Queues, 'compute'>, summary: string): Comparing =>

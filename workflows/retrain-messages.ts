@@ -22,6 +22,8 @@ export interface RetrainSettings {
   seed: number;
   /** Series to train on, at most. */
   mostSeries: number;
+  /** Fits of the search over models and hyper-parameters that goes before a run's own; none where 0 or absent. */
+  fits?: number;
 }
 
 export interface RetrainInput {
@@ -43,7 +45,7 @@ export interface Shadow {
   until: EpochSeconds;
 }
 
-export type RetrainPhase = 'waiting' | 'gathering' | 'training' | 'comparing' | 'stopping';
+export type RetrainPhase = 'waiting' | 'gathering' | 'searching' | 'training' | 'comparing' | 'stopping';
 
 /** Everything that the workflow carries from run to run: plain JSON, bounded in size. */
 export interface RetrainState {
@@ -55,6 +57,12 @@ export interface RetrainState {
   nextRunAt: EpochSeconds;
   lastRunAt: EpochSeconds | null;
   shadows: Shadow[];
+  /** What a person should look at; null where all is well. Absent in runs of earlier releases, as what follows. */
+  attention?: string | null;
+  /** Runs in a row in which nothing was trained. */
+  failures?: number;
+  /** Series whose drift was answered by bringing a run forward, and when; the newest first. */
+  drifts?: { series: string; at: EpochSeconds }[];
   /** Newest first. */
   log: { at: EpochSeconds; text: string }[];
 }
@@ -62,11 +70,15 @@ export interface RetrainState {
 export type RetrainStatus = RetrainState & { scope: string; settings: RetrainSettings; now: EpochSeconds };
 
 /** Begin a run now. */
-export const retrainNowSignal = defineSignal<[{ author: string; reason: string }]>('retrain-now');
-/** The data have changed their ways: train soon, but not again and again. */
-export const driftSignal = defineSignal<[{ reason: string }]>('drift');
+export const retrainNowSignal = defineSignal<[{ author: string; reason: string; fits?: number }]>('retrain-now');
+/**
+ * The data have changed their ways: train soon, but not again and again.
+ * `series` names those that have: each brings one run forward in the time between two, however often it is told.
+ */
+export const driftSignal = defineSignal<[{ reason: string; series?: string[] }]>('drift');
 /** End the run that is under way; the next one comes at its time. */
 export const cancelRunSignal = defineSignal<[{ author: string }]>('cancel-run');
-export const retrainSettingsSignal = defineSignal<[{ settings: RetrainSettings; author: string }]>('settings');
+/** What is not among `settings` stays as it is. */
+export const retrainSettingsSignal = defineSignal<[{ settings: Partial<RetrainSettings>; author: string }]>('settings');
 export const stopRetrainSignal = defineSignal<[{ author: string }]>('stop');
 export const retrainStatusQuery = defineQuery<RetrainStatus>('status');

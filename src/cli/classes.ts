@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { WORKLOAD_CLASSES } from '../behavior/classes/class.js';
+import { WORKLOAD_CLASSES, type WorkloadClass } from '../behavior/classes/class.js';
 import { CLASS_FEATURES } from '../behavior/classes/features.js';
-import { GROWTH, growForest, readForest, type Forest } from '../behavior/classes/forest.js';
+import { classify, GROWTH, growForest, readForest, type Forest } from '../behavior/classes/forest.js';
+import { calendarOf } from '../forecast/calendar.js';
+import type { UsageSeries } from '../telemetry/port.js';
 import { PACKAGE_ROOT } from '../temporal/home.js';
 import { packageVersion } from './version.js';
 
@@ -59,4 +61,14 @@ export async function forestOf(say: (line: string) => void): Promise<Forest> {
   await writeFile(draft, JSON.stringify({ source: await sourceName(), forest }));
   await rename(draft, PATH);
   return forest;
+}
+
+/** Tells classes by the grown forest, which is read once; null of every series where there is none. */
+export function createClassifier(): (one: UsageSeries, timeZone: string) => Promise<WorkloadClass | null> {
+  let forest: Promise<Forest | null> | null = null;
+  return async ({ component, series }, timeZone) => {
+    forest ??= findForest();
+    const grown = await forest.catch(() => null);
+    return grown === null ? null : (classify(grown, series, calendarOf(timeZone), component)?.class ?? null);
+  };
 }

@@ -24,6 +24,7 @@ import { ensureSearchAttributes, makeVersionCurrent } from '../temporal/namespac
 import { clockOf } from '../temporal/rehearsal.js';
 import { createWorkers, installLogger } from '../temporal/worker.js';
 import { parseTime, simulatedNow } from '../domain/time.js';
+import { createClassifier } from './classes.js';
 import { CommandFailure, EXIT, type Terminal } from './command.js';
 import { endSink, influxOfEnvironment, sinkOfEnvironment } from './influxdb.js';
 import { clusterOfEnvironment } from './kube.js';
@@ -115,7 +116,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     versioning: true,
     ...(options.cell === undefined ? {} : { others: [cellQueue(options.cell)] }),
     activities: {
-      ...createRetraining({ store: recording, models }),
+      ...createRetraining({ store: recording, models, classify: createClassifier() }),
       ...createFederation({ store: recording, models, trainLocally: trainLocallyInThread }),
       ...metrics.activities(
         createActivities(

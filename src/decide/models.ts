@@ -109,6 +109,7 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
           resolutions: entry.forecaster.forecastAll(levelsOf(policy)).map(kept),
           gate: entry.forecaster.gate(),
           ...windowOf(policy, workload, component, entry.forecaster),
+          ...driftOf(entry.forecaster),
           data: entry.forecaster.data,
         });
       }
@@ -131,6 +132,13 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
       accounts.delete(account);
     },
   };
+}
+
+/** As far as it is one: a record of an ordinary forecast says nothing of it. */
+function driftOf(forecaster: FittedForecaster): Pick<SeriesForecast, 'drift'> {
+  const drift = forecaster.drift();
+  if (drift === null) return {};
+  return { drift: { since: drift.since, times: Number(drift.times.toPrecision(3)) } };
 }
 
 /** The level of each bin where the policy asks for a window jointly. */

@@ -53,6 +53,8 @@ export interface SeriesForecast {
   gate: GateState;
   /** Where the policy asks for a window jointly: the level of each bin that covers it. */
   window?: WindowLevel;
+  /** Since when the forecasts have been erring more than they used to, and how many times; absent where they have not. */
+  drift?: { since: EpochSeconds; times: number };
   /** How the data behind it were. `cold`: too little history for more than a wide guess. */
   data: 'fresh' | 'cold';
 }

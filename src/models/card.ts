@@ -32,6 +32,27 @@ const hex64 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecim
 const hyperParameter = z.union([finite, z.string(), z.boolean(), z.null(), z.array(finite)]);
 export type HyperParameters = Record<string, z.infer<typeof hyperParameter>>;
 
+/** How its hyper-parameters were chosen: every fit of the search, of other kinds of model, too. */
+export const cardSearchSchema = z.object({
+  /** Fits that it was allowed. */
+  fits: z.int().min(1),
+  /** The class of most of the series, from which it started; null where none was known. */
+  class: z.string().nullable(),
+  /** The losses are of bins labelled from (inclusive) to (exclusive): after what the fits saw, before what is held back. */
+  validation: z.object({ from: finite, to: finite }),
+  trials: z.array(
+    z.object({
+      kind: z.string(),
+      hyperParameters: z.record(z.string(), hyperParameter),
+      /** Share of a whole fit's effort. */
+      effort: z.number().gt(0).max(1),
+      /** Weighted quantile loss; null where the fit came to no end. */
+      loss: finite.nullable(),
+    }),
+  ),
+});
+export type CardSearch = z.infer<typeof cardSearchSchema>;
+
 export const modelCardSchema = z.object({
   /** What can load it: a trainer of this kind. */
   kind: z.string().regex(/^[a-z][a-z0-9-]*$/),
@@ -60,6 +81,8 @@ export const modelCardSchema = z.object({
     build: z.string().min(1),
   }),
   hyperParameters: z.record(z.string(), hyperParameter),
+  /** Absent where nothing was searched: the usual settings, or given ones. */
+  search: cardSearchSchema.optional(),
   /** On the part of the data that the fit had held back; null where there was too little to hold any. */
   metrics: modelMetricsSchema.nullable(),
   /** SHA-256 of the weights alone. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { COMPONENTS } from '../domain/component.js';
+import { COMPONENTS, type Component } from '../domain/component.js';
 import { binStart, type EpochSeconds } from '../domain/time.js';
-import type { Store, UsageWindow } from '../telemetry/port.js';
+import type { Store, UsageCatalogue, UsageSeries } from '../telemetry/port.js';
 import { sha256 } from './artifact.js';
 import type { TrainingSeries } from './port.js';
 import type { Pseudonyms } from './pseudonyms.js';
@@ -27,6 +27,37 @@ export interface AccountSnapshot {
 /** Known bins that a series needs to teach anything. */
 const LEAST_BINS = 48;
 
+/** Grids for series that no policy names a step for, or whose samples are further apart than its step. */
+const GRIDS = [300, 900, 3600, 86_400];
+
+/** Series that were not taken, why, and whose: a few of the accounts by name, for the one who asks. */
+export interface LeftOut {
+  why: string;
+  series: number;
+  accounts: string[];
+}
+/** Names in one {@link LeftOut}. */
+const NAMES = 5;
+
+/** Where series come from: a store, and what it knows of usage where it can say. */
+export type UsageStore = Store & Partial<UsageCatalogue>;
+
+export interface Gathered {
+  /** One for each account and step. */
+  snapshots: AccountSnapshot[];
+  /** Series beyond the limit. */
+  left: number;
+  leftOut: LeftOut[];
+}
+
+/** Adds to a list of what was left out. */
+function leave(out: LeftOut[], why: string, account: string, series = 1): void {
+  let one = out.find((known) => known.why === why);
+  if (one === undefined) out.push((one = { why, series: 0, accounts: [] }));
+  one.series += series;
+  if (!one.accounts.includes(account) && one.accounts.length < NAMES) one.accounts.push(account);
+}
+
 /** Newest policy of every account that the store knows, or of one. */
 async function policiesOf(store: Store, account: string | null): Promise<SeriesPolicy[]> {
   const names = account === null ? (await store.newestRecords('account')).map((one) => one.account) : [account];
@@ -39,41 +70,86 @@ async function policiesOf(store: Store, account: string | null): Promise<SeriesP
   return policies;
 }
 
+/** All series of an account, each on the finest grid that its samples allow. */
+interface AccountSeries {
+  account: string;
+  timeZone: string;
+  grids: Map<number, { workload: string; component: Component }[]>;
+}
+
+/** What a policy names, and whatever else of usage the store holds: of accounts without a policy, too. */
+async function seriesToTake(store: UsageStore, account: string | null, out: LeftOut[]): Promise<AccountSeries[]> {
+  const policies = new Map((await policiesOf(store, account)).map((policy) => [policy.account, policy]));
+  const held = (await store.usageSeries?.(account)) ?? null;
+  const names = [...new Set([...policies.keys(), ...(held ?? []).map((one) => one.account)])].sort();
+  return names.map((name) => {
+    const policy = policies.get(name);
+    const grids: AccountSeries['grids'] = new Map();
+    const take = (grid: number, workload: string, component: Component): void => {
+      grids.set(grid, [...(grids.get(grid) ?? []), { workload, component }]);
+    };
+    const known = new Set<string>();
+    for (const { workload, component, interval } of (held ?? []).filter((one) => one.account === name)) {
+      known.add(`${workload}/${component}`);
+      const grid = gridFor(policy?.step ?? null, interval);
+      if (grid === null) leave(out, 'its samples are more than a day apart', name);
+      else take(grid, workload, component);
+    }
+    for (const { name: workload, components } of policy?.workloads ?? []) {
+      for (const component of COMPONENTS) {
+        if (components[component] === undefined || known.has(`${workload}/${component}`)) continue;
+        if (held === null) take(policy?.step ?? 300, workload, component);
+        else leave(out, 'the store has no usage of it', name);
+      }
+    }
+    return { account: name, timeZone: policy?.timeZone ?? 'UTC', grids };
+  });
+}
+
+/** The policy's step where the samples are close enough for it; null where no grid is coarse enough. */
+function gridFor(step: number | null, interval: number | null): number | null {
+  const fits = (grid: number): boolean => interval === null || grid >= 0.99 * interval;
+  if (step !== null && fits(step)) return step;
+  return GRIDS.filter((grid) => grid > (step ?? 0)).find(fits) ?? null;
+}
+
 /**
  * Takes a snapshot of each account's usage over the last `days`.
  * @param most series, over all accounts: beyond it later accounts (by the order of their pseudonyms) are left out, the
  * same ones every time.
  */
 export async function snapshotAccounts(
-  store: Store,
+  store: UsageStore,
   pseudonyms: Pseudonyms,
   wanted: { account: string | null; at: EpochSeconds; days: number; most: number },
   signal: AbortSignal,
-): Promise<{ snapshots: AccountSnapshot[]; left: number }> {
-  const policies = await policiesOf(store, wanted.account);
-  policies.sort((a, b) => (pseudonyms.scope(a.account) < pseudonyms.scope(b.account) ? -1 : 1));
+): Promise<Gathered> {
+  const leftOut: LeftOut[] = [];
+  const accounts = await seriesToTake(store, wanted.account, leftOut);
+  accounts.sort((a, b) => (pseudonyms.scope(a.account) < pseudonyms.scope(b.account) ? -1 : 1));
   const snapshots: AccountSnapshot[] = [];
   let series = 0;
   let left = 0;
-  for (const { account, step, timeZone, workloads } of policies) {
-    const of = workloads.flatMap(({ name, components }) =>
-      COMPONENTS.filter((component) => components[component] !== undefined).map((component) => ({
-        workload: name,
-        component,
-      })),
-    );
-    if (series + of.length > wanted.most) {
-      left += of.length;
+  for (const { account, timeZone, grids } of accounts) {
+    const count = [...grids.values()].reduce((sum, list) => sum + list.length, 0);
+    if (series + count > wanted.most) {
+      left += count;
+      leave(leftOut, `there are more than ${wanted.most}`, account, count);
       continue;
     }
-    series += of.length;
-    const to = binStart(wanted.at, step);
-    const from = to - Math.floor((wanted.days * 86_400) / step) * step;
-    const snapshot = await store.takeSnapshot({ account, series: of, from, to, step }, wanted.at, signal);
-    snapshots.push({ account, snapshotId: snapshot.id, timeZone });
+    series += count;
+    for (const [step, of] of [...grids].sort(([a], [b]) => a - b)) {
+      const to = binStart(wanted.at, step);
+      const from = to - Math.floor((wanted.days * 86_400) / step) * step;
+      const snapshot = await store.takeSnapshot({ account, series: of, from, to, step }, wanted.at, signal);
+      snapshots.push({ account, snapshotId: snapshot.id, timeZone });
+    }
   }
-  return { snapshots, left };
+  return { snapshots, left, leftOut };
 }
+
+/** Told of each series of a snapshot, by its name; `enough` says whether it goes in. */
+export type SeenSeries = (account: string, timeZone: string, one: UsageSeries, enough: boolean) => void;
 
 /** The series of snapshots, under pseudonyms, sorted by them; those without enough data are left out. */
 export async function readSnapshots(
@@ -81,25 +157,40 @@ export async function readSnapshots(
   pseudonyms: Pseudonyms,
   snapshots: readonly AccountSnapshot[],
   signal: AbortSignal,
+  seen: SeenSeries = () => undefined,
 ): Promise<TrainingSeries[]> {
   const all: TrainingSeries[] = [];
   for (const { account, snapshotId, timeZone } of snapshots) {
-    all.push(...seriesOf(await store.readSnapshot(snapshotId, signal), account, timeZone, pseudonyms));
+    for (const one of (await store.readSnapshot(snapshotId, signal)).series) {
+      const series = trainingSeries(one, account, timeZone, pseudonyms);
+      seen(account, timeZone, one, series !== null);
+      if (series !== null) all.push(series);
+    }
   }
   return all.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function seriesOf(window: UsageWindow, account: string, timeZone: string, pseudonyms: Pseudonyms): TrainingSeries[] {
-  return window.series.flatMap(({ workload, component, series }) => {
-    // A negative or infinite reading is a counter's reset or a broken probe: it is as good as missing.
-    const values = Float32Array.from(series.values, (value) => (value >= 0 && value < 1e30 ? value : Number.NaN));
-    const first = values.findIndex((value) => !Number.isNaN(value));
-    const known = values.reduce((count, value) => (Number.isNaN(value) ? count : count + 1), 0);
-    if (first < 0 || known < LEAST_BINS) return [];
-    const { start, step } = series;
-    const id = pseudonyms.series(account, workload, component);
-    return [{ id, start: start + first * step, step, timeZone, values: values.subarray(first) }];
-  });
+/** Notes the series that are too short. */
+export const leaveShort =
+  (out: LeftOut[]): SeenSeries =>
+  (account, _timeZone, _one, enough) => {
+    if (!enough) leave(out, `fewer than ${LEAST_BINS} bins of it are known`, account);
+  };
+
+function trainingSeries(
+  { workload, component, series }: UsageSeries,
+  account: string,
+  timeZone: string,
+  pseudonyms: Pseudonyms,
+): TrainingSeries | null {
+  // A negative or infinite reading is a counter's reset or a broken probe: it is as good as missing.
+  const values = Float32Array.from(series.values, (value) => (value >= 0 && value < 1e30 ? value : Number.NaN));
+  const first = values.findIndex((value) => !Number.isNaN(value));
+  const known = values.reduce((count, value) => (Number.isNaN(value) ? count : count + 1), 0);
+  if (first < 0 || known < LEAST_BINS) return null;
+  const { start, step } = series;
+  const id = pseudonyms.series(account, workload, component);
+  return { id, start: start + first * step, step, timeZone, values: values.subarray(first) };
 }
 
 /** The part of each series that ends before `to`; series with too little left are dropped. */

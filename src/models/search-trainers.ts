@@ -9,7 +9,7 @@ import {
 import type { HyperParameters } from './card.js';
 import { cutSeries } from './collect.js';
 import { modelsError } from './errors.js';
-import type { Trainer, TrainingSeries } from './port.js';
+import type { Trainer, TrainingSeries, TrainProgress } from './port.js';
 import { scoreModels } from './score.js';
 
 /*
@@ -64,6 +64,8 @@ export interface TrainerSearch extends Pick<SearchOptions, 'budget' | 'seed' | '
   /** What is in use, or what the class of the workloads suggests: tried first. */
   start?: readonly { kind: string; hyperParameters: HyperParameters }[];
   signal: AbortSignal;
+  /** Of the fit that is under way. */
+  onProgress?(progress: TrainProgress): void;
 }
 
 /**
@@ -74,7 +76,7 @@ export async function searchTrainers(
   trainers: readonly Trainer[],
   search: TrainerSearch,
 ): Promise<{ kind: string; hyperParameters: HyperParameters; loss: number; trials: Trial[] }> {
-  const { cut, levels, horizon, seed, signal, start = [], series, ...rest } = search;
+  const { cut, levels, horizon, seed, signal, start = [], series, onProgress, ...rest } = search;
   const byKind = new Map(trainers.map((trainer) => [trainer.kind, trainer]));
   const choicesOf = (kind: string): Choices => {
     const choices = CHOICES[kind];
@@ -120,7 +122,10 @@ export async function searchTrainers(
     start: start.map(({ kind, hyperParameters }) => ({ kind, ...plain(hyperParameters) })),
     async fit(candidate, effort) {
       const { trainer, settings } = settingsOf(candidate, effort);
-      const trained = await trainer.train(seen, { levels, horizon, seed, hyperParameters: settings, signal });
+      const trained = await trainer.train(seen, {
+        ...{ levels, horizon, seed, hyperParameters: settings, signal },
+        ...(onProgress === undefined ? {} : { onProgress }),
+      });
       const model = await trainer.load(trained.weights);
       const [score] = scoreModels([model], series, { from: cut, to: Number.POSITIVE_INFINITY, levels, horizon });
       return score?.metrics?.wql ?? Number.NaN;

@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochSeconds } from '../domain/time.js';
 import { sha256, type Artifact } from './artifact.js';
-import type { HyperParameters, ModelCard } from './card.js';
+import type { CardSearch, HyperParameters, ModelCard } from './card.js';
 import type { CodeVersion } from './code-version.js';
 import { cutSeries, describeSeries } from './collect.js';
 import { codeOf, modelsError } from './errors.js';
@@ -22,6 +22,8 @@ export interface TrainRequest {
   horizon: number;
   seed: number;
   hyperParameters?: HyperParameters;
+  /** Where those came from, for the card. */
+  search?: CardSearch;
   signal: AbortSignal;
   onProgress?(progress: TrainProgress): void;
 }
@@ -88,6 +90,7 @@ export async function trainModel(trainer: Trainer, request: TrainRequest, place:
     backend: trained.backend,
     code: place.code,
     hyperParameters: trained.hyperParameters,
+    ...(request.search === undefined ? {} : { search: request.search }),
     metrics: score?.metrics ?? null,
   };
   const artifact = await place.store.put(card, trained.weights);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { HeadroomError } from '../domain/errors.js';
 import type { StoreErasure } from './erasure.js';
 import type { BehaviorStore } from './events/port.js';
-import type { MetricBatch, Store, UsageBatch, UsageWindow } from './port.js';
+import type { MetricBatch, Store, UsageBatch, UsageCatalogue, UsageWindow } from './port.js';
 import type { RecordFeed } from './record-feed.js';
 import { answers, decodeWindow, encodeMetrics, encodeUsage, errorSchema } from './wire.js';
 
@@ -48,7 +48,9 @@ function* inRequests<Batch extends UsageBatch | MetricBatch>(batches: readonly B
  * The store of another process, behind the same port. Closing it leaves the owner alone.
  * @throws HeadroomError as the owner does, and `unavailable` where the owner is down, slow or cut off in the middle.
  */
-export function createStoreClient(options: StoreClientOptions): Store & BehaviorStore & StoreErasure & RecordFeed {
+export function createStoreClient(
+  options: StoreClientOptions,
+): Store & BehaviorStore & StoreErasure & UsageCatalogue & RecordFeed {
   const { url, token, timeout } = optionsSchema.parse(options);
   const base = url.replace(/\/$/, '');
 
@@ -153,6 +155,7 @@ export function createStoreClient(options: StoreClientOptions): Store & Behavior
     holdings: (account) => ask('holdings', { account }, answers.holdings),
     eraseAccount: (account) => ask('erase-account', { account }, answers.holdings),
     scrubLabels: (id) => ask('scrub-labels', { id }, answers.scrubbed),
+    usageSeries: (account) => ask('usage-series', { account }, answers.usageSeries),
     behaviorAccounts: () => ask('behavior-accounts', {}, answers.accounts),
     writeBehavior: (part) => ask('write-behavior', part, answers.written),
     readEvents: (query, signal) => ask('read-events', query, answers.behavior, signal),

@@ -131,3 +131,15 @@ export interface Store extends UsageSource {
   /** The time of the newest record of each account that has any of a kind: what a look for news costs one query. */
   newestRecords(kind: RecordKind): Promise<{ account: string; at: EpochSeconds }[]>;
 }
+
+/** A series of usage as the store knows it. */
+export interface KnownUsage extends SeriesKey {
+  /** Seconds between its samples; null while too few have come to tell. */
+  interval: number | null;
+}
+
+/** What a store holds of usage, whoever sent it: a policy names what is steered, not all that is known. */
+export interface UsageCatalogue {
+  /** Of one account, or of all where null; by account, workload and component. */
+  usageSeries(account: string | null): Promise<KnownUsage[]>;
+}

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { HeadroomError, isHeadroomError } from '../domain/errors.js';
 import type { StoreErasure } from './erasure.js';
 import type { BehaviorStore } from './events/port.js';
-import type { Store, UsageWindow } from './port.js';
+import type { Store, UsageCatalogue, UsageWindow } from './port.js';
 import type { RecordFeed } from './record-feed.js';
 import { bodies, decodeMetrics, decodeUsage, encodeWindow, errorBody, STATUS } from './wire.js';
 
@@ -82,8 +82,13 @@ function erasureOf({ holdings, eraseAccount, scrubLabels, behaviorAccounts }: Se
   throw failure('erasing', 'this store cannot', 'use the embedded store');
 }
 
+function catalogueOf({ usageSeries }: Served): UsageCatalogue {
+  if (usageSeries !== undefined) return { usageSeries };
+  throw failure('listing usage', 'this store cannot', 'use the embedded store');
+}
+
 /** What is served: a store, behaviour where it keeps that too, and news of its records where it has a feed. */
-type Served = Store & Partial<BehaviorStore> & Partial<StoreErasure> & Partial<RecordFeed>;
+type Served = Store & Partial<BehaviorStore> & Partial<StoreErasure> & Partial<UsageCatalogue> & Partial<RecordFeed>;
 
 /** A wait for a record is answered with nothing after so long; the client asks again. */
 const PATIENCE_MS = 30_000;
@@ -165,6 +170,10 @@ function application(store: Served, token: string): Hono {
     return c.json(await behaviorOf(store).readEvents(asked, signalOf(c)));
   });
 
+  app.post('/v1/usage-series', async (c) => {
+    const { account } = await json(c, bodies.accountOrAll);
+    return c.json(await catalogueOf(store).usageSeries(account));
+  });
   app.post('/v1/holdings', async (c) => {
     const { account } = await json(c, bodies.account);
     return c.json(await erasureOf(store).holdings(account));

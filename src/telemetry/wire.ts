@@ -94,6 +94,7 @@ export const bodies = {
     seen: z.strictObject({ id: text, at: time }).nullable(),
   }),
   account: z.strictObject({ account: text }),
+  accountOrAll: z.strictObject({ account: text.nullable() }),
   scrubLabels: z.strictObject({ id: text }),
   behaviorPart: z.strictObject({ id: text, account: text, at: time, rows: z.array(behaviorRowSchema) }),
   behaviorQuery: z.strictObject({
@@ -126,6 +127,7 @@ export const answers = {
   holdings: holdingsSchema,
   scrubbed: scrubbedSchema,
   accounts: z.array(z.string()),
+  usageSeries: z.array(z.object({ account: text, workload: text, component, interval: z.number().nullable() })),
 };
 
 const windowHeader = z.strictObject({

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { createActivities } from '../../activities/index.js';
-import { createRetraining } from '../../activities/retrain.js';
+import { createRetraining, type ClassifySeries } from '../../activities/retrain.js';
 import type { Queues } from '../../workflows/messages.js';
 import { summarizePlan } from '../allocate/index.js';
 import type { Cluster } from '../cluster/port.js';
@@ -57,6 +57,8 @@ export interface DevOptions {
   decisionThreads?: number;
   /** Trained models, and where to put new ones; without it there are none. */
   models?: ModelLibrary;
+  /** Tells kinds of workload, for the searches that go before training. */
+  classify?: ClassifySeries;
   /** Called before the worker starts: fills the store with history. */
   prepare?: (store: EmbeddedStore) => Promise<void>;
   /** Headroom's own metrics on a port; none without. */
@@ -203,7 +205,12 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       serve: ['light', 'compute', 'cluster'],
       versioning: true,
       activities: {
-        ...(options.models === undefined ? {} : createRetraining({ store, models: options.models })),
+        ...(options.models === undefined
+          ? {}
+          : createRetraining({
+              ...{ store, models: options.models },
+              ...(options.classify === undefined ? {} : { classify: options.classify }),
+            })),
         ...(metrics?.activities(activities) ?? activities),
       },
     });

@@ -30,6 +30,39 @@ describe('drift', () => {
     { name: 'a series that is cold', forecasts: [forecastOf(false, 'cold')], told: 0 },
     { name: 'two accounts', forecasts: [forecastOf(false), forecastOf(false, 'fresh', 'globex')], told: 2 },
   ];
+  it('of errors that have grown is told before the gate closes, once, and again when it was over', async () => {
+    const drifting = (drift: boolean, open = true): AccountForecast => {
+      const forecast = forecastOf(open);
+      const series = forecast.series.map((one) => (drift ? { ...one, drift: { since: 7, times: 2.34 } } : one));
+      return { ...forecast, series };
+    };
+    const told: { reason: string; series: string[] }[] = [];
+    const watch = createDriftWatch((_account, reason, series) => {
+      told.push({ reason, series });
+      return Promise.resolve();
+    });
+    for (const one of [drifting(true), drifting(true), drifting(true, false), drifting(false, false)]) await watch(one);
+    // The gate closed for the same shift: that is no news.
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatchObject({ series: ['acme/web/cpu'] });
+    expect(told[0]?.reason).toContain('web/cpu: its errors are 2.3 × what they used to be');
+    for (const one of [drifting(false), drifting(true)]) await watch(one);
+    expect(told).toHaveLength(2);
+  });
+
+  it('that nobody heard is told again', async () => {
+    let down = true;
+    let calls = 0;
+    const watch = createDriftWatch(() => {
+      calls++;
+      return down ? Promise.reject(new Error('away')) : Promise.resolve();
+    });
+    await expect(watch(forecastOf(false))).rejects.toThrow('away');
+    down = false;
+    for (let k = 0; k < 3; k++) await watch(forecastOf(false));
+    expect(calls).toBe(2);
+  });
+
   it.each(cases)('of $name is told $told times', async ({ forecasts, told }) => {
     const reasons: string[] = [];
     const watch = createDriftWatch((account, reason) => {

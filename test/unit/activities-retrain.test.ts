@@ -1,10 +1,11 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRetraining } from '../../activities/retrain.js';
 import type { RetrainActivities } from '../../activities/retrain-types.js';
+import { cardSearchSchema } from '../../src/models/card.js';
 import { codeVersion } from '../../src/models/code-version.js';
 import { createModelLibrary, type ModelLibrary } from '../../src/models/library.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/telemetry/embedded/store.js';
@@ -68,6 +69,66 @@ describe('retraining', () => {
     expect(await gather({ account: 'acme' })).toMatchObject({ series: 1, accounts: 1 });
     expect(await gather({ mostSeries: 1 })).toMatchObject({ series: 1, accounts: 1, left: 1 });
     expect(await gather({ account: 'nobody' })).toMatchObject({ series: 0 });
+  });
+
+  it('gathers what the store holds without any policy, too, and says what did not go in and why', async () => {
+    const own = await createEmbeddedStore({ path: ':memory:' });
+    const write = (account: string, workload: string, every: number, count: number) =>
+      own.writeUsage([
+        {
+          key: { account, workload, component: 'cpu' },
+          samples: Array.from({ length: count }, (_, k) => ({ at: END - (count - k) * every, value: 5 + (k % 7) })),
+        },
+      ]);
+    await write('imported', 'web', 300, 500);
+    await write('imported', 'batch', 3600, 200);
+    await write('imported', 'yearly', 4 * DAY, 5);
+    await write('fresh', 'web', 300, 10);
+    const policy = { ...policyOf(), account: 'silent' };
+    await own.putRecord({ kind: 'account', id: 'p', account: 'silent', at: START, body: policy });
+    const { gather: here } = createRetraining({ store: own, models, classify: () => Promise.resolve('bursty') });
+    const input = { account: null, at: END, days: 20, mostSeries: 100 };
+    const result = await run(here, input);
+    expect(result).toMatchObject({ series: 2, accounts: 1, left: 0, class: 'bursty' });
+    expect(result.leftOut?.map(({ why, series, accounts }) => [why, series, accounts]).sort()).toEqual([
+      ['fewer than 48 bins of it are known', 1, ['fresh']],
+      ['its samples are more than a day apart', 1, ['imported']],
+      ['the store has no usage of it', 1, ['silent']],
+    ]);
+    expect((await run(here, { ...input, mostSeries: 1 })).leftOut).toContainEqual(
+      expect.objectContaining({ why: 'there are more than 1', series: 2, accounts: ['imported'] }),
+    );
+    await own.close();
+  });
+
+  it('a search goes before the fits: its trials stand in the card, with what it started from', async () => {
+    const searched = createModelLibrary({
+      folder: join(folder, 'searched'),
+      trainers: [createRatioTrainer('booster')],
+      code: codeVersion('0.1.0'),
+    });
+    const { search, train: fit, gather: collect, crown } = createRetraining({ store, models: searched });
+    const { dataId } = await run(collect, { account: null, at: END, days: 20, mostSeries: 100 });
+    const cut = END - 5 * DAY;
+    const wanted = { ...common, kinds: ['booster', 'oracle'], dataId, cut, seed: 1, fits: 4, class: 'steady' };
+    const { searchId, detail } = await run(search, wanted);
+    expect(detail).toContain('4 of 4 fits, from what suits steady');
+    const { id } = await run(fit, { ...common, kind: 'booster', dataId, cut, seed: 1, searchId: searchId ?? '' });
+    const { card } = await searched.store.get(id);
+    expect(card.search).toMatchObject({ fits: 4, class: 'steady', validation: { to: cut } });
+    expect(card.search?.trials).toHaveLength(4);
+    expect(card.search?.trials[1]).toMatchObject({ kind: 'booster', hyperParameters: { leaves: 8 } });
+    for (const { loss } of card.search?.trials ?? []) expect(loss).toBeGreaterThan(0);
+    // The next one starts from what serves.
+    await run(crown, { scope: 'main', kind: 'booster', id, act: 'promote', at: END, by: 'retrain', reason: '' });
+    const next = await run(search, { ...wanted, seed: 2 });
+    const file = await readFile(join(searched.work, `search-${next.searchId ?? ''}.json`), 'utf8');
+    const { trials } = cardSearchSchema.parse(JSON.parse(file));
+    expect(trials[0]?.hyperParameters).toEqual(card.hyperParameters);
+    expect(await run(search, { ...wanted, kinds: ['oracle'] })).toMatchObject({ searchId: null });
+    await expect(
+      run(fit, { ...common, kind: 'booster', dataId, cut, seed: 1, searchId: '0'.repeat(16) }),
+    ).rejects.toThrow(/search/);
   });
 
   it('trains, compares with the last value, crowns: and the next comparison is with the champion', async () => {
@@ -135,15 +196,22 @@ describe('retraining', () => {
     expect((await models.store.list()).length).toBe(before);
   });
 
-  it('tidy keeps what serves and served, and drops lists of snapshots', async () => {
-    await gather();
+  it('tidy keeps what serves and served, and sweeps what runs of days ago left', async () => {
+    const { dataId } = await gather();
+    const old = `data-${'0'.repeat(16)}.json`;
+    await writeFile(join(models.work, old), '[]');
+    await utimes(join(models.work, old), new Date(0), new Date(0));
     await run(activities.tidy, { inUse: [] });
     const names = await readdir(models.work);
-    expect(names.filter((name) => name.startsWith('data-'))).toEqual([]);
+    expect(names).not.toContain(old);
+    // Another scope's run may be at it.
+    expect(names).toContain(`data-${dataId}.json`);
     for (const id of (await models.champions.kept()).ids) await models.store.get(id);
   });
 
   it('nothing that is kept of a model names an account: neither file nor folder nor card', async () => {
+    // Lists of snapshots name accounts while a run is under way: they are no models, and go when it is long over.
+    for (const name of await readdir(models.work)) await utimes(join(models.work, name), new Date(0), new Date(0));
     await run(activities.tidy, { inUse: [] });
     const names = await readdir(models.folder, { recursive: true, withFileTypes: true });
     for (const entry of names) {

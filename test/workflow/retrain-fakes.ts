@@ -69,6 +69,10 @@ export function createRetrainFakes(now: () => number = Date.now): RetrainFakes {
       record('gather', input);
       return { dataId: 'd1', series: fakes.series, accounts: 2, left: 0, from: input.at - 28 * DAY, to: input.at };
     },
+    async search(input) {
+      record('search', input);
+      return { searchId: 's1', detail: `${input.fits} of ${input.fits} fits: booster first with loss 0.1` };
+    },
     async train(input) {
       record('train', input);
       while (fakes.training) {

@@ -7,6 +7,7 @@ import {
   cancelRunSignal,
   driftSignal,
   retrainNowSignal,
+  retrainSettingsSignal,
   retrainStatusQuery,
   retrainWorkflowId,
   stopRetrainSignal,
@@ -145,6 +146,88 @@ describe('retrain', () => {
       await pass(DAY);
       expect(runs()).toBe(3);
       expect((await log()).filter((text) => text.startsWith('drift:')).length).toBeGreaterThanOrEqual(2);
+    });
+  });
+
+  it('a shift of a series brings one run forward, however often it is told; another series another one', async () => {
+    await live(settingsOf(), createRetrainFakes(), async ({ pass, runs, handle }) => {
+      const tell = (...series: string[]) => handle.signal(driftSignal, { reason: `${series.join()} drift`, series });
+      await pass(2 * DAY);
+      expect(runs()).toBe(1);
+      await tell('acme/web/cpu');
+      await pass(DAY / 2);
+      expect(runs()).toBe(2);
+      // A restarted worker tells again, and again.
+      await tell('acme/web/cpu');
+      await pass(2 * DAY);
+      await tell('acme/web/cpu');
+      await pass(DAY);
+      expect(runs()).toBe(2);
+      await tell('acme/web/cpu', 'globex/web/cpu');
+      await pass(DAY / 2);
+      expect(runs()).toBe(3);
+    });
+  });
+
+  it('a run in which no kind was trained is tried again soon, then less and less often, and asks for attention', async () => {
+    const fakes = createRetrainFakes();
+    fakes.failNext = { train: Array.from({ length: 6 }, () => 'final: no backend') };
+    await live(settingsOf({ kinds: ['gru', 'booster'] }), fakes, async ({ pass, runs, handle, log }) => {
+      const status = () => handle.query(retrainStatusQuery);
+      await pass(0.1 * DAY);
+      expect(runs()).toBe(2);
+      expect((await status()).attention).toBe(
+        'the last run trained nothing: no kind was trained (gru: final: no backend; booster: final: no backend)',
+      );
+      // 0.14 days, then 0.28, then 0.56.
+      await pass(0.1 * DAY);
+      expect(runs()).toBe(4);
+      await pass(0.1 * DAY);
+      expect(runs()).toBe(4);
+      await pass(0.2 * DAY);
+      expect(runs()).toBe(6);
+      expect((await status()).attention).toContain('the last 3 runs trained nothing');
+      await pass(0.6 * DAY);
+      expect(runs()).toBe(8);
+      expect((await status()).attention).toBeNull();
+      await pass(6 * DAY);
+      expect(runs()).toBe(8);
+      expect(await log()).toContainEqual('gru was not trained: final: no backend');
+    });
+  });
+
+  it('searches before it trains, within the fits that it was given, and trains with what was found', async () => {
+    const fakes = createRetrainFakes();
+    await live(settingsOf({ kinds: ['booster', 'gru'], fits: 4 }), fakes, async ({ pass, handle, log }) => {
+      const searches = () => fakes.calls.filter(({ name }) => name === 'search').map(({ input }) => input);
+      await pass(DAY);
+      expect(searches()).toMatchObject([{ kinds: ['booster', 'gru'], fits: 4, dataId: 'd1' }]);
+      const trained = fakes.calls.filter(({ name }) => name === 'train').map(({ input }) => input);
+      expect(trained).toMatchObject([
+        { kind: 'booster', searchId: 's1' },
+        { kind: 'gru', searchId: 's1' },
+      ]);
+      // Neither a search nor a fit sees what the models are compared on.
+      expect((searches()[0] as { cut: number }).cut).toBe((trained[0] as { cut: number }).cut);
+      fakes.failNext = { search: ['final: no kind has choices'] };
+      await handle.signal(retrainNowSignal, { author: 'ann', reason: 'a wide look', fits: 24 });
+      await pass(60);
+      expect(searches()[1]).toMatchObject({ fits: 24 });
+      const last = fakes.calls.filter(({ name }) => name === 'train').at(-1)?.input;
+      expect(last).not.toHaveProperty('searchId');
+      expect(await log()).toContainEqual(expect.stringContaining('the usual settings are trained with'));
+      await handle.signal(retrainNowSignal, { author: 'ann', reason: 'without', fits: 0 });
+      await pass(60);
+      expect(searches()).toHaveLength(2);
+    });
+  });
+
+  it('settings that are not repeated stay as they are', async () => {
+    await live(settingsOf({ kinds: ['gru'], days: 40 }), createRetrainFakes(), async ({ pass, handle }) => {
+      await handle.signal(retrainSettingsSignal, { settings: { every: 3 * DAY }, author: 'ann' });
+      await pass(60);
+      const { settings } = await handle.query(retrainStatusQuery);
+      expect(settings).toEqual(settingsOf({ kinds: ['gru'], days: 40, every: 3 * DAY }));
     });
   });
 

@@ -52,6 +52,7 @@ async function runDev(options: Options, terminal: Terminal): Promise<void> {
   const { installLogger } = await import('../../temporal/worker.js');
   const { namedTarget } = await import('../../temporal/connection.js');
   const { openLibrary } = await import('../models.js');
+  const { createClassifier } = await import('../classes.js');
   const speed = numberOf(options.speed, '--speed');
   if (!(speed > 0)) throw new CommandFailure(EXIT.usage, '--speed must be above 0');
   const where = await clusterOf(options, terminal);
@@ -69,6 +70,7 @@ async function runDev(options: Options, terminal: Terminal): Promise<void> {
     home: homeFolder(terminal.env),
     env: terminal.env,
     models: openLibrary(terminal.env),
+    classify: createClassifier(),
     say: (line) => terminal.err(line),
     ...where,
     ...ports,

@@ -1,6 +1,7 @@
 import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowIdConflictPolicy,
+  WorkflowNotFoundError,
   type WorkflowHandle,
 } from '@temporalio/client';
 import type { Command } from 'commander';
@@ -20,9 +21,17 @@ import { formatDuration, isoTime, parseDuration } from '../../domain/time.js';
 import { BASE_LEVELS } from '../../forecast/ensemble.js';
 import { shortId } from '../../models/artifact.js';
 import { USUAL_KINDS } from '../../models/trainers/index.js';
-import { argument, durationOption, printJson, withExamples, type RegisterCommand } from '../command.js';
+import {
+  argument,
+  CommandFailure,
+  durationOption,
+  EXIT,
+  printJson,
+  withExamples,
+  type RegisterCommand,
+} from '../command.js';
 import { openLibrary, scopeOf } from '../models.js';
-import { explain, numberOf, withSession, type Session } from '../session.js';
+import { explain, withSession, type Session } from '../session.js';
 
 const DAY = 86_400;
 
@@ -32,14 +41,15 @@ interface Common {
 }
 
 interface StartOptions extends Common {
-  kinds?: string;
+  kinds?: string[];
   every: number;
-  days: string;
+  days: number;
   holdOut: number;
   shadow: number;
   horizon: number;
-  seed: string;
-  mostSeries: string;
+  seed: number;
+  mostSeries: number;
+  fits: number;
 }
 
 const seconds = argument((text: string): number => parseDuration(text));
@@ -48,6 +58,16 @@ const period = argument((text: string): number => {
   if (length > 0) return length;
   throw new RangeError(`"${text}" must be above 0`);
 });
+const whole = (least: number, most: number): ((text: string) => number) =>
+  argument((text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new RangeError(`"${text}" is no whole number from ${least} to ${most}`);
+  });
+
+/** Fits of search before a run's own: enough to hold what is in use against what suits the class. */
+const USUAL_FITS = 4;
+const MOST_FITS = 200;
 
 export const register: RegisterCommand = (program, terminal) => {
   const command = program
@@ -77,53 +97,59 @@ export const register: RegisterCommand = (program, terminal) => {
     options.json === true ? printJson(terminal, value) : terminal.out(line);
 
   withExamples(
-    common(command.command('start').description('begin, or go on with other settings'))
-      .option('--kinds <list>', 'what to train (default: booster,neural-tcn; neural-gru too)')
+    common(command.command('start').description('begin, or go on with other settings: what is not repeated stays'))
+      .option('--kinds <list>', 'what to train (default: booster,neural-tcn; neural-gru too)', listOf)
       .addOption(durationOption('--every <duration>', 'time between runs', period, 7 * DAY))
-      .option('--days <n>', 'of history to train on', '28')
+      .option('--days <n>', 'of history to train on', whole(1, 3650), 28)
       .addOption(durationOption('--hold-out <duration>', 'at the end of it, to compare on', period, 3 * DAY))
       .addOption(
         durationOption('--shadow <duration>', 'a better one is scored beside the champion so long', seconds, 2 * DAY),
       )
       .addOption(durationOption('--horizon <duration>', 'how far ahead they answer', period, DAY))
-      .option('--seed <n>', 'of all that is random', '1')
-      .option('--most-series <n>', 'to train on', '500')
-      .action(async (options: StartOptions) => {
+      .option('--seed <n>', 'of all that is random', whole(0, 2 ** 31 - 1), 1)
+      .option('--most-series <n>', 'to train on', whole(1, 100_000), 500)
+      .option(
+        '--fits <n>',
+        'of a search over kinds and settings before each run; 0 for none',
+        whole(0, MOST_FITS),
+        USUAL_FITS,
+      )
+      .action(async (options: StartOptions, self: Command) => {
+        const given = givenOf(options, (name) => self.getOptionValueSource(name) === 'cli');
         const library = openLibrary(terminal.env);
-        const kinds = options.kinds?.split(',') ?? [...USUAL_KINDS];
-        for (const kind of kinds) library.trainer(kind);
-        const settings: RetrainSettings = {
-          kinds,
-          every: options.every,
-          days: numberOf(options.days, '--days'),
-          holdOut: options.holdOut,
-          shadow: options.shadow,
-          levels: [...BASE_LEVELS],
-          horizon: options.horizon,
-          seed: numberOf(options.seed, '--seed'),
-          mostSeries: numberOf(options.mostSeries, '--most-series'),
-        };
-        const began = await within(options, 'starting', (handle, session, scope) =>
-          startOrTell(handle, session, { scope, account: options.account ?? null, settings }),
+        for (const kind of given.kinds ?? []) library.trainer(kind);
+        const end = await within(options, 'starting', (handle, session, scope) =>
+          startOrTell(handle, session, { scope, account: options.account ?? null, given }, (line) =>
+            terminal.err(line),
+          ),
         );
+        const { settings, began } = end;
+        const changed = Object.keys(given).length > 0;
+        const words = `${settings.kinds.join(', ')}, every ${formatDuration(settings.every)}`;
         const line = began
-          ? `retraining begins with ${kinds.join(', ')}, then every ${formatDuration(options.every)}`
-          : 'it runs already; the settings are its own from now on';
+          ? `retraining begins with ${settings.kinds.join(', ')}, then every ${formatDuration(settings.every)}`
+          : changed
+            ? `it runs already; from now on with ${words}; what was not repeated stays`
+            : `it runs already, with ${words}; nothing was changed`;
         answer(options, { started: began, settings }, line);
       }),
     'retrain start',
     'retrain start --account shop --every 3d --kinds booster',
+    'retrain start --fits 12 # where it runs already: the rest stays as it is',
   );
   withExamples(
     common(command.command('now').description('begin a run now instead of at its time'))
       .option('--reason <text>', 'why', 'asked for by hand')
-      .action(async (options: Common & { reason: string }) => {
+      .option('--fits <n>', 'of a search over kinds and settings, for this run', whole(0, MOST_FITS))
+      .action(async ({ reason, fits, ...options }: Common & { reason: string; fits?: number }) => {
+        const search = fits === undefined ? {} : { fits };
         await within(options, 'asking', (handle, session) =>
-          handle.signal(retrainNowSignal, { author: session.author, reason: options.reason }),
+          handle.signal(retrainNowSignal, { author: session.author, reason, ...search }),
         );
         answer(options, { asked: true }, 'a run begins; headroom retrain status shows it');
       }),
     'retrain now --reason "ten new workloads"',
+    'retrain now --fits 24 --reason "look for better settings, once"',
   );
   withExamples(
     common(command.command('drift').description('say that demand has changed its ways: a run is brought forward'))
@@ -140,9 +166,14 @@ export const register: RegisterCommand = (program, terminal) => {
     common(
       command.command('cancel').description('end the run that is under way; the next one comes at its time'),
     ).action(async (options: Common) => {
-      await within(options, 'cancelling', (handle, session) =>
-        handle.signal(cancelRunSignal, { author: session.author }),
-      );
+      await within(options, 'cancelling', async (handle, session) => {
+        const { phase, nextRunAt } = await handle.query(retrainStatusQuery);
+        if (phase === 'waiting' || phase === 'stopping') {
+          const next = phase === 'waiting' ? `; the next run is at ${isoTime(nextRunAt)}` : '';
+          throw new CommandFailure(EXIT.refused, `no run is under way, nothing was cancelled${next}`);
+        }
+        await handle.signal(cancelRunSignal, { author: session.author });
+      });
       answer(options, { cancelled: true }, 'the run ends; what serves goes on serving');
     }),
     'retrain cancel',
@@ -165,7 +196,9 @@ export const register: RegisterCommand = (program, terminal) => {
       const status = await within(options, 'asking', (handle) => handle.query(retrainStatusQuery));
       if (options.json === true) return printJson(terminal, status);
       terminal.out(`run ${status.run}, ${status.phase}: ${status.detail}`);
+      if (typeof status.attention === 'string') terminal.out(terminal.color.red(status.attention));
       terminal.out(`next run at ${isoTime(status.nextRunAt)}, every ${formatDuration(status.settings.every)}`);
+      terminal.out(settingsLine(status.settings));
       for (const { kind, id, until } of status.shadows) {
         terminal.out(`${kind} ${shortId(id)} is scored beside the champion until ${isoTime(until)}`);
       }
@@ -184,25 +217,104 @@ const notRunning = (what: string): HeadroomError =>
     remedy: '`headroom retrain start` begins it',
   });
 
-/** @returns false where it ran already and was told the settings. */
+const settingsLine = (settings: RetrainSettings): string => {
+  const { kinds, days, holdOut, shadow, horizon, seed, mostSeries, fits = 0 } = settings;
+  const lengths = `holds out ${formatDuration(holdOut)}, shadow ${formatDuration(shadow)}, horizon ${formatDuration(horizon)}`;
+  return `${kinds.join(', ')} on ${days} days of at most ${mostSeries} series; ${lengths}; ${fits} fits of search, seed ${seed}`;
+};
+
+function listOf(text: string): string[] {
+  const names = [...new Set(text.split(',').map((name) => name.trim()))].filter((name) => name !== '');
+  if (names.length > 0) return names;
+  throw new CommandFailure(EXIT.usage, `--kinds "${text}" names none`);
+}
+
+/** The settings that stand on the command line, and no others. */
+function givenOf(options: StartOptions, isGiven: (name: keyof StartOptions) => boolean): Partial<RetrainSettings> {
+  const { every, days, holdOut, shadow, horizon, seed, mostSeries, fits, kinds } = options;
+  const numbers = Object.entries({ every, days, holdOut, shadow, horizon, seed, mostSeries, fits } as const);
+  const given: Partial<RetrainSettings> = kinds === undefined ? {} : { kinds };
+  return {
+    ...given,
+    ...Object.fromEntries(numbers.filter(([name]) => NUMBERS.some((one) => one === name && isGiven(one)))),
+  };
+}
+
+const NUMBERS = ['every', 'days', 'holdOut', 'shadow', 'horizon', 'seed', 'mostSeries', 'fits'] as const;
+
+const USUAL: RetrainSettings = {
+  kinds: [...USUAL_KINDS],
+  every: 7 * DAY,
+  days: 28,
+  holdOut: 3 * DAY,
+  shadow: 2 * DAY,
+  levels: [...BASE_LEVELS],
+  horizon: DAY,
+  seed: 1,
+  mostSeries: 500,
+  fits: USUAL_FITS,
+};
+
+/** What no option by itself can be wrong about. */
+function checked(settings: RetrainSettings): RetrainSettings {
+  const { days, holdOut } = settings;
+  if (holdOut < days * DAY) return settings;
+  const problem = `--hold-out ${formatDuration(holdOut)} leaves nothing of --days ${days} to train on`;
+  throw new CommandFailure(EXIT.usage, `${problem}; give more days or a shorter hold-out`);
+}
+
+/** Whether anything is known of an account: models of one that nobody has would never be trained. */
+async function refuseUnknown({ store }: Session, account: string, say: (line: string) => void): Promise<void> {
+  if (store === null) {
+    say(`no store is in reach from here: nobody can tell whether there is an account ${account}`);
+    return;
+  }
+  const [record] = await store.listRecords('account', account, { limit: 1 });
+  if (record !== undefined || (await store.usageSeries(account)).length > 0) return;
+  throw new HeadroomError({
+    ...{ kind: 'not-found', component: 'cli', action: `starting retraining of ${account}` },
+    problem: `the store knows no account ${account}`,
+    remedy: '`headroom list` shows what runs; `headroom import csv` brings usage in',
+  });
+}
+
+/** Starts it, or tells the running one what is given; `settings` are what it goes on with. */
 async function startOrTell(
   handle: WorkflowHandle<typeof retrain>,
   session: Session,
-  input: { scope: string; account: string | null; settings: RetrainSettings },
-): Promise<boolean> {
-  const queues = session.runtime?.queues ?? { light: 'headroom', compute: 'headroom-compute' };
-  try {
-    await session.client.workflow.start<typeof retrain>('retrain', {
-      workflowId: handle.workflowId,
-      taskQueue: queues.light,
-      workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
-      staticSummary: `models of ${input.account ?? 'all accounts'}: ${input.settings.kinds.join(', ')}`,
-      args: [{ ...input, scale: session.scale, queues: { compute: queues.compute } }],
-    });
-    return true;
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  { scope, account, given }: { scope: string; account: string | null; given: Partial<RetrainSettings> },
+  say: (line: string) => void,
+): Promise<{ began: boolean; settings: RetrainSettings }> {
+  if (!(await isRunning(handle))) {
+    if (account !== null) await refuseUnknown(session, account, say);
+    const settings = checked({ ...USUAL, ...given });
+    const queues = session.runtime?.queues ?? { light: 'headroom', compute: 'headroom-compute' };
+    try {
+      await session.client.workflow.start<typeof retrain>('retrain', {
+        workflowId: handle.workflowId,
+        taskQueue: queues.light,
+        workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+        staticSummary: `models of ${account ?? 'all accounts'}: ${settings.kinds.join(', ')}`,
+        args: [{ scope, account, settings, scale: session.scale, queues: { compute: queues.compute } }],
+      });
+      return { began: true, settings };
+    } catch (error) {
+      // Somebody else was faster: it is told like any other that runs.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
   }
-  await handle.signal(retrainSettingsSignal, { settings: input.settings, author: session.author });
-  return false;
+  const current = (await handle.query(retrainStatusQuery)).settings;
+  const settings = checked({ ...current, ...given });
+  if (Object.keys(given).length > 0)
+    await handle.signal(retrainSettingsSignal, { settings: given, author: session.author });
+  return { began: false, settings };
+}
+
+async function isRunning(handle: WorkflowHandle<typeof retrain>): Promise<boolean> {
+  try {
+    return (await handle.describe()).status.name === 'RUNNING';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
 }

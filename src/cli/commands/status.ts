@@ -98,6 +98,15 @@ function show(terminal: Terminal, status: AccountStatus, classes: readonly Class
     ]);
   }
   if (status.forecast.length > 0) terminal.out(table.toString());
+  for (const { workload, component, drift } of status.forecast) {
+    if (drift === undefined) continue;
+    const since = `since ${isoTime(drift.since)}`;
+    terminal.out(
+      color.yellow(
+        `drift: forecasts of ${workload}/${component} err ${drift.times} × as much as they used to, ${since}`,
+      ),
+    );
+  }
   const { learnt, results } = status;
   if (learnt.bins > 0) {
     const percent = (count: number): string => `${((100 * count) / learnt.bins).toFixed(2)} %`;

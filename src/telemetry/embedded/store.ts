@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { COMPONENTS, type Component } from '../../domain/component.js';
 import type { Sample } from '../../domain/series.js';
 import { binStart } from '../../domain/time.js';
 import type { BehaviorStore } from '../events/port.js';
 import type { StoreErasure } from '../erasure.js';
-import type { Snapshot, Store, UsageQuery, UsageWindow } from '../port.js';
+import type { KnownUsage, Snapshot, Store, UsageCatalogue, UsageQuery, UsageWindow } from '../port.js';
 import { BEHAVIOR_SCHEMA, createBehavior } from './behavior.js';
 import { createRetained, type Compaction } from './compaction.js';
 import { openDatabase } from './database.js';
@@ -19,6 +20,7 @@ import {
   refuseTooFine,
   type KnownSeries,
   type SeriesName,
+  type SeriesRegistry,
 } from './series-registry.js';
 import { int, type Session } from './session.js';
 import {
@@ -54,7 +56,7 @@ export interface EmbeddedStoreOptions {
   threads?: number;
 }
 
-export interface EmbeddedStore extends Store, BehaviorStore, StoreErasure {
+export interface EmbeddedStore extends Store, BehaviorStore, StoreErasure, UsageCatalogue {
   /** Drops what is past retention; idempotent, and safe beside reads and writes. */
   compact(now: number): Promise<Compaction>;
 }
@@ -200,6 +202,8 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
         })),
       ),
 
+    usageSeries: (account) => Promise.resolve(usageOf(registry, account)),
+
     async readUsage(query, signal) {
       signal.throwIfAborted();
       const action = `reading usage of ${query.account}`;
@@ -280,3 +284,21 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
     },
   };
 }
+
+const WANTED = new Map<string, Component>(COMPONENTS.map((component) => [component, component]));
+
+function usageOf(registry: SeriesRegistry, account: string | null): KnownUsage[] {
+  const accounts = account === null ? registry.accounts() : [account];
+  return accounts
+    .sort()
+    .flatMap((one) => registry.ofAccount(one))
+    .flatMap(({ kind, account: of, workload, name, interval }) => {
+      const component = WANTED.get(name);
+      return kind === 'usage' && component !== undefined ? [{ account: of, workload, component, interval }] : [];
+    })
+    .sort(
+      (a, b) => compare(a.account, b.account) || compare(a.workload, b.workload) || compare(a.component, b.component),
+    );
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
