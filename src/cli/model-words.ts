@@ -1,5 +1,5 @@
 import { isoTime } from '../domain/time.js';
-import type { ModelCard, ModelMetrics } from '../models/card.js';
+import type { CardSearch, HyperParameters, ModelCard, ModelMetrics } from '../models/card.js';
 
 /* What a card says, line by line, for a person. */
 
@@ -14,8 +14,29 @@ export function describeCard(id: string, card: ModelCard, bytes: number): string
     `answers    levels ${card.levels.join(', ')} up to ${card.horizon} s ahead`,
     `settings   ${settings.join(', ')}`,
     ...describeFigures(card.metrics),
+    ...describeTrials(card.search),
   ];
 }
+
+/** How the settings were chosen: one line a fit, the best of each effort first. */
+function describeTrials(search: CardSearch | undefined): string[] {
+  if (search === undefined) return [];
+  const { fits, validation, trials } = search;
+  const from = search.class === null ? 'no class in particular' : `what suits ${search.class}`;
+  const sorted = [...trials].sort((a, b) => b.effort - a.effort || (a.loss ?? Infinity) - (b.loss ?? Infinity));
+  return [
+    `search     ${trials.length} fits of ${fits}, from ${from}, judged on ${isoTime(validation.from)} to ${isoTime(validation.to)}`,
+    ...sorted.map(({ kind, hyperParameters, effort, loss }) => {
+      const settings = Object.entries(hyperParameters).map(([name, value]) => `${name} ${rounded(value)}`);
+      const share = effort === 1 ? 'whole' : `${Math.round(100 * effort)} %`;
+      const end = loss === null ? 'came to no end' : `WQL ${loss.toPrecision(4)}`;
+      return `           ${end}, ${share} of a fit: ${kind} ${settings.length === 0 ? 'as usual' : settings.join(', ')}`;
+    }),
+  ];
+}
+
+const rounded = (value: HyperParameters[string]): string =>
+  typeof value === 'number' ? String(Number(value.toPrecision(4))) : String(value);
 
 /** Losses, and coverage beside the level that it should reach. */
 export function describeFigures(metrics: ModelMetrics | null): string[] {

@@ -90,6 +90,26 @@ describe('headroom models', () => {
     expect(json.models.map(({ scopes }) => scopes.length)).toContain(2);
   });
 
+  it('show tells how the settings were chosen, fit by fit', async () => {
+    const library = openLibrary(environment(join(home, 'search')));
+    const { card, weights } = await openLibrary(env).store.get(ids[0] ?? '');
+    const trial = {
+      kind: 'booster',
+      hyperParameters: { leaves: 31, learningRate: 0.0512345 },
+      effort: 1,
+      loss: 0.1234,
+    };
+    const search = {
+      ...{ fits: 4, class: 'daily', validation: { from: 1_760_000_000, to: 1_760_086_400 } },
+      trials: [{ ...trial, hyperParameters: {}, effort: 1 / 3, loss: null }, trial],
+    };
+    const { id } = await library.store.put({ ...card, search }, weights);
+    const { out } = await within(environment(join(home, 'search')), 'models', 'show', id);
+    expect(out).toContain('2 fits of 4, from what suits daily');
+    expect(out).toContain('WQL 0.1234, whole of a fit: booster leaves 31, learningRate 0.05123');
+    expect(out).toContain('came to no end, 33 % of a fit: booster as usual');
+  });
+
   it('an id is understood in upper case, too', async () => {
     expect((await within(env, 'models', 'show', short(0).toUpperCase())).out).toContain(ids[0]);
   });
