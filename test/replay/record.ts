@@ -34,7 +34,8 @@ import {
   type AccountStatus,
 } from '../../workflows/messages.js';
 import { createRetrainFakes } from '../workflow/retrain-fakes.js';
-import { liveRetrain } from './live-retrain.js';
+import { liveFederate } from './live-federate.js';
+import { liveRetrain, liveSearch } from './live-retrain.js';
 import { act, createFakes, field, policyOf, steady, type Fakes } from '../workflow/fakes.js';
 
 /*
@@ -56,7 +57,7 @@ const DEADLINE_MS = 30_000;
 
 const scaleFromNow = (): TimeScale => ({ wallEpochMs: Date.now(), epoch: 1_772_445_600, factor: 3000 });
 
-const LIVES = ['fleet', 'account', 'lean', 'retrain'] as const;
+const LIVES = ['fleet', 'account', 'lean', 'retrain', 'search', 'federate'] as const;
 
 /**
  * Plays the lives and writes their histories.
@@ -103,6 +104,13 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
       if (lives.includes('retrain')) {
         const handle = await liveRetrain(client, retraining, { ...scaleFromNow(), factor: 20_000 }, QUEUE);
         played.push(await recorded(handle, 'retrain'));
+      }
+      if (lives.includes('search')) {
+        const handle = await liveSearch(client, retraining, { ...scaleFromNow(), factor: 20_000 }, QUEUE);
+        played.push(await recorded(handle, 'search-retrain'));
+      }
+      if (lives.includes('federate')) {
+        played.push(await recorded(await liveFederate(client, native, IDENTITY, QUEUE), 'federate'));
       }
       return played;
     });

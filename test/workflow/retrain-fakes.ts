@@ -34,6 +34,8 @@ export interface RetrainFakes extends RetrainActivities {
   failNext: Partial<Record<Name, string[]>>;
   /** Until it is set to false, a fit goes on and on, and ends when cancelled. */
   training: boolean;
+  /** The same of a search. */
+  searching: boolean;
   series: number;
   cancelled: number;
 }
@@ -56,6 +58,15 @@ export function createRetrainFakes(now: () => number = Date.now): RetrainFakes {
       throw withoutStack(ApplicationFailure.create({ type: 'unavailable', message, nonRetryable }));
     }
   };
+  const whileTrue = async (busy: () => boolean): Promise<void> => {
+    while (busy()) {
+      heartbeat({ done: 0.5, note: 'tree 10 of 20' });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (!cancellationSignal().aborted) continue;
+      fakes.cancelled++;
+      throw withoutStack(new CancelledFailure('the fit was cancelled'));
+    }
+  };
   let models = 0;
   const fakes: RetrainFakes = {
     calls: [],
@@ -63,6 +74,7 @@ export function createRetrainFakes(now: () => number = Date.now): RetrainFakes {
     verdicts: [],
     failNext: {},
     training: false,
+    searching: false,
     series: 4,
     cancelled: 0,
     async gather(input) {
@@ -71,18 +83,12 @@ export function createRetrainFakes(now: () => number = Date.now): RetrainFakes {
     },
     async search(input) {
       record('search', input);
+      await whileTrue(() => fakes.searching);
       return { searchId: 's1', detail: `${input.fits} of ${input.fits} fits: booster first with loss 0.1` };
     },
     async train(input) {
       record('train', input);
-      while (fakes.training) {
-        heartbeat({ done: 0.5, note: 'tree 10 of 20' });
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        if (cancellationSignal().aborted) {
-          fakes.cancelled++;
-          throw withoutStack(new CancelledFailure('the fit was cancelled'));
-        }
-      }
+      await whileTrue(() => fakes.training);
       return { id: String(++models).repeat(64).slice(0, 64), bytes: 1000, wql: 0.1 };
     },
     async compare(input) {
