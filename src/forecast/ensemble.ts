@@ -72,8 +72,17 @@ export interface Scored {
 export interface Ensemble {
   readonly lastBin: EpochSeconds;
   readonly levels: readonly number[];
-  /** Takes the next bin; `onScored` sees what had been stated for it. */
-  observe(label: EpochSeconds, value: number, censored: boolean, onScored?: (scored: Scored) => void): void;
+  /**
+   * Takes the next bin; `onScored` sees what had been stated for it.
+   * @param estimate of a lower bound, what demand may have been; without it the models go on with their own.
+   */
+  observe(
+    label: EpochSeconds,
+    value: number,
+    censored: boolean,
+    onScored?: (scored: Scored) => void,
+    estimate?: number,
+  ): void;
   forecast(horizon: number, levels: readonly number[]): QuantileForecast;
   /**
    * Announces the values of the next bins, for the global models to answer for all of them in one batch (nothing else
@@ -356,7 +365,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       return known;
     },
     levels,
-    observe(label, value, censored, onScored) {
+    observe(label, value, censored, onScored, estimate = Number.NaN) {
       lastBin = label;
       if (!Number.isNaN(value)) {
         for (let a = 0; a < A; a++) {
@@ -366,8 +375,8 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         let taken = value;
         if (censored && known > 0) {
           // The bound is the least that demand was; the middle of what was expected may be more.
-          combine(label, Math.round((label - lastKnown) / step));
-          taken = Math.max(value, stated[middleLevel] ?? 0);
+          if (Number.isNaN(estimate)) combine(label, Math.round((label - lastKnown) / step));
+          taken = Math.max(value, Number.isNaN(estimate) ? (stated[middleLevel] ?? 0) : estimate);
         }
         sketches.age();
         history.set(label, taken);

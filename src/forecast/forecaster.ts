@@ -3,8 +3,9 @@ import type { QuantileForecast } from '../domain/forecast.js';
 import { binLabel, lastKnownIndex, sliceSeries } from '../domain/series.js';
 import { isoTime, type EpochSeconds } from '../domain/time.js';
 import { calendarOf } from './calendar.js';
+import { bridgeCensored } from './censored.js';
 import { createDriftDetector } from './drift.js';
-import { createEnsemble, type Ensemble } from './ensemble.js';
+import { createEnsemble, type Ensemble, type Scored } from './ensemble.js';
 import { createGate } from './gate.js';
 import { COARSE_MODELS, modelsNamed } from './models/registry.js';
 import type { FitForecaster, FitOptions } from './port.js';
@@ -54,9 +55,18 @@ interface Coarse {
   step: number;
   ensemble: Ensemble;
   sum: number;
+  /** With lower bounds as what they are estimated to stand for. */
+  estimated: number;
   known: number;
   censored: boolean;
 }
+
+/** Values, with lower bounds as what they are estimated to stand for. */
+const raised = (values: Float64Array, estimates: Float64Array): Float64Array =>
+  values.map((value, index) => {
+    const estimate = estimates[index] ?? Number.NaN;
+    return estimate > value ? estimate : value;
+  });
 
 /** See {@link FitForecaster}. */
 export const fitForecaster: FitForecaster = (series, options) => {
@@ -101,6 +111,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
         exactly: [],
       }),
       sum: 0,
+      estimated: 0,
       known: 0,
       censored: false,
     };
@@ -116,16 +127,17 @@ export const fitForecaster: FitForecaster = (series, options) => {
         });
   let first = Number.NaN;
 
-  const take = (label: EpochSeconds, seen: number, censored: boolean): void => {
+  const take = (label: EpochSeconds, seen: number, censored: boolean, estimate?: number): void => {
     const value = censored ? seen * (1 + ABOVE) : seen;
     if (!Number.isNaN(value) && Number.isNaN(first)) first = label;
-    fine.observe(label, value, censored, (scored) => {
+    const onScored = (scored: Scored): void => {
       if (scored.ahead !== options.leadSteps) return;
       if (scored.settled && !censored) drift.observe(label, Math.abs(value - (scored.stated[medianAt] ?? 0)));
       const missed = value > (scored.stated[levelAt] ?? 0);
       // A bound at or under the stated quantile proves neither a hit nor a miss.
       if (!censored || missed) gate.score(missed);
-    });
+    };
+    fine.observe(label, value, censored, onScored, estimate);
     dependence?.observe(label, value, censored);
     if (dependence?.due(label) === true && !Number.isNaN(value)) {
       dependence.remember(fine.forecast(dependence.steps, fine.levels));
@@ -133,12 +145,16 @@ export const fitForecaster: FitForecaster = (series, options) => {
     for (const one of coarse) {
       if (!Number.isNaN(value)) {
         one.sum += value;
+        one.estimated += estimate === undefined || Number.isNaN(estimate) ? value : estimate;
         one.known++;
         one.censored ||= censored;
       }
       if ((label + step) % one.step !== 0) continue;
-      one.ensemble.observe(label + step - one.step, one.known > 0 ? one.sum / one.known : Number.NaN, one.censored);
+      const mean = (sum: number): number => (one.known > 0 ? sum / one.known : Number.NaN);
+      const more = one.estimated > one.sum ? mean(one.estimated) : undefined;
+      one.ensemble.observe(label + step - one.step, mean(one.sum), one.censored, undefined, more);
       one.sum = 0;
+      one.estimated = 0;
       one.known = 0;
       one.censored = false;
     }
@@ -146,13 +162,16 @@ export const fitForecaster: FitForecaster = (series, options) => {
   // What needs a whole window is fitted on the first half and then rolls through the second like everything else, so
   // that weights, residuals and calibration come from bins that it had not seen; the last fit is the one that serves.
   const half = Math.floor(series.values.length / 2);
+  // A window knows what came after a bin at its limit, which the bin by itself does not.
+  const estimates = series.censored.includes(1) ? bridgeCensored(series.values, series.censored) : null;
+  const whole = estimates === null ? series : { ...series, values: raised(series.values, estimates) };
   const asked = Math.max(0, series.values.length - Math.max(GLOBAL_BINS, Math.ceil(GLOBAL_SPAN / step)));
   series.values.forEach((value, index) => {
-    if (index === half) fine.fit(sliceSeries(series, 0, half));
+    if (index === half) fine.fit(sliceSeries(whole, 0, half));
     if (index >= asked && (index - asked) % BATCH === 0) fine.prepare(series.values.subarray(index, index + BATCH));
-    take(binLabel(series, index), value, series.censored[index] === 1);
+    take(binLabel(series, index), value, series.censored[index] === 1, estimates?.[index]);
   });
-  fine.fit(series);
+  fine.fit(whole);
 
   return {
     get lastBin() {
