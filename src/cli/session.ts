@@ -50,10 +50,17 @@ export interface AccountHandle {
   update<Result, Arg>(definition: UpdateDefinition<Result, [Arg]>, arg: Arg): Promise<Result>;
 }
 
-/** Opens a session for the time of one command. */
-export async function withSession<T>(terminal: Terminal, work: (session: Session) => Promise<T>): Promise<T> {
+/**
+ * Opens a session for the time of one command.
+ * @param patience milliseconds that the server may take to answer at all.
+ */
+export async function withSession<T>(
+  terminal: Terminal,
+  work: (session: Session) => Promise<T>,
+  patience?: number,
+): Promise<T> {
   const { runtime, ...target } = await resolveTarget(terminal.env);
-  const { client, connection } = await connectClient(target);
+  const { client, connection } = await connectClient(target, patience);
   const scale = runtime?.scale ?? REAL_TIME;
   const store = findStore(terminal.env, runtime);
   try {

@@ -72,10 +72,16 @@ const outOfReach = (target: TemporalTarget, error: unknown): HeadroomError =>
     cause: error,
   });
 
-/** A client and the connection that it stands on, which the caller closes. */
-export async function connectClient(target: TemporalTarget): Promise<{ client: Client; connection: Connection }> {
+/**
+ * A client and the connection that it stands on, which the caller closes.
+ * @param connectTimeout milliseconds.
+ */
+export async function connectClient(
+  target: TemporalTarget,
+  connectTimeout = 5000,
+): Promise<{ client: Client; connection: Connection }> {
   try {
-    const connection = await Connection.connect({ ...target.options, connectTimeout: 5000 });
+    const connection = await Connection.connect({ ...target.options, connectTimeout });
     const client = new Client({
       connection,
       namespace: target.namespace,

@@ -26,7 +26,7 @@ import {
 
 /** Simulated seconds in a second: a cycle of five minutes takes one. */
 const SPEED = 300;
-const ACCOUNTS = ['shop', 'pair', 'asked', 'cold', 'broke', 'ghost'];
+const ACCOUNTS = ['shop', 'pair', 'asked', 'cold', 'broke', 'ghost', 'left'];
 
 const statusSchema = z.object({
   cycle: z.number(),
@@ -64,6 +64,7 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
       asked: accountFile('asked', { mode: 'approve', raised: true }),
       cold: accountFile('cold', { mode: 'auto', raised: true }),
       broke: accountFile('broke', { mode: 'auto', raised: true, budget: 0 }),
+      left: accountFile('left', { mode: 'auto', raised: true }),
       ghost: accountFile('ghost', { mode: 'auto', raised: false, absent: true }),
     })) {
       files[name] = await folder.write(`${name}.yaml`, text);
@@ -335,6 +336,28 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
       expect.objectContaining({ workload: 'web', component: 'cpu' }),
     ]);
   });
+
+  it('an account that has ended is erased with its histories on the server', async () => {
+    await headroom(env, 'start', 'left', '-f', file('left'));
+    const status = z.object({ cycle: z.number() });
+    await until('it has gone through a cycle', async () => (await json(env, status, 'status', 'left')).cycle > 0);
+    await headroom(env, 'stop', 'left');
+    const schema = z.object({
+      store: z.object({ records: z.record(z.string(), z.number()) }),
+      histories: z.object({ removed: z.number(), pending: z.number(), running: z.array(z.string()) }),
+    });
+    // A change of it may still be on its way; it is refused until that has ended.
+    const ran = await until('its changes have ended', async () => {
+      const tried = await headroom(env, 'erase', 'left', '--json');
+      return tried.code === 4 ? null : tried;
+    });
+    expect(ran.code, ran.err).toBe(0);
+    const { histories, store } = schema.parse(JSON.parse(ran.out));
+    expect(histories.running).toEqual([]);
+    expect(histories.removed).toBeGreaterThan(0);
+    expect(store.records['plan']).toBeGreaterThan(0);
+    expect((await headroom(env, 'status', 'left')).code).toBe(3);
+  }, 60_000);
 
   it('doctor finds all in order', async () => {
     const schema = z.object({ ok: z.boolean(), findings: z.array(z.object({ check: z.string(), ok: z.boolean() })) });

@@ -5,6 +5,7 @@ import { flux } from '@influxdata/influxdb-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startInflux } from '../../infra/servers/index.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/telemetry/embedded/store.js';
+import { erasePoints } from '../../src/telemetry/influxdb/erase.js';
 import { createInfluxSink, withInfluxSink, type InfluxSink } from '../../src/telemetry/influxdb/sink.js';
 import { createInfluxWriter } from '../../src/telemetry/influxdb/writer.js';
 import type { StoredRecord } from '../../src/telemetry/port.js';
@@ -57,6 +58,24 @@ describe('the sink', () => {
     await Promise.all(open.splice(0).map((sink) => sink.close()));
     await store.close();
     await bucket.remove();
+  });
+
+  it('an account’s points are erased, past and future, and another’s stay', async () => {
+    const sink = sinkOf(bucket);
+    const through = withInfluxSink(store, sink);
+    for (const account of ['acme', 'other']) {
+      for (const record of [forecastRecord(account, T, 1), planRecord(account, T, { replicas: 3 })]) {
+        await through.putRecord(record);
+      }
+    }
+    await sink.drain();
+    const before = await erasePoints(bucket.connection, bucket.name, 'acme', true, signal);
+    expect(before.points).toBeGreaterThan(10);
+    expect(await erasePoints(bucket.connection, bucket.name, 'acme', false, signal)).toEqual(before);
+    expect(await erasePoints(bucket.connection, bucket.name, 'acme', true, signal)).toMatchObject({ points: 0 });
+    expect(await erasePoints(bucket.connection, bucket.name, 'other', true, signal)).toEqual(before);
+    const none = await erasePoints(bucket.connection, `${bucket.name}-none`, 'acme', true, signal);
+    expect(none.points).toBeNull();
   });
 
   it('writes forecasts, plans and outcomes, and a record that is put again overwrites its points', async () => {
