@@ -110,6 +110,21 @@ describe.skipIf(NO_SERVER !== null)(`training from the command line${because(NO_
     }
   });
 
+  it('federate: cells that nobody serves, and settings that are none, are refused before anything begins', async () => {
+    const refused = async (code: number, says: string, ...argv: string[]): Promise<void> => {
+      const ran = await within(env('eu'), ...argv);
+      expect({ argv, code: ran.code, says: ran.err.includes(says) ? says : ran.err }).toEqual({ argv, code, says });
+    };
+    const some = ['federate', '--cells', 'eu,us'];
+    await refused(5, 'no worker serves cell mars', 'federate', '--cells', 'eu,mars');
+    await refused(2, 'no whole number from 1', ...some, '--rounds', '-1');
+    await refused(2, 'no number above 0', ...some, '--clip', '0');
+    await refused(2, 'there are 2 cells', ...some, '--least', '3');
+    await refused(2, 'known are tcn, gru', ...some, '--network', 'lstm');
+    await refused(2, 'names two or more', 'federate', '--cells', 'eu,eu');
+    await refused(2, 'no name of a cell', 'worker', '--cell', 'EU 1');
+  });
+
   it('retrain: what is wrong or unknown is refused, and nothing begins', async () => {
     const refused = async (code: number, says: string, ...argv: string[]): Promise<void> => {
       const ran = await within(env('eu'), 'retrain', ...argv);

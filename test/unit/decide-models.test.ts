@@ -173,8 +173,9 @@ describe('models of an account', () => {
     ask(models, seriesOf(AT, ten));
     const next = AT + 10 * STEP;
     const since = next + 2 * STEP;
-    fake.drift = { since, times: 3 };
-    ask(models, seriesOf(next, [1, 1, 1]));
+    fake.drift = { since, times: 3.00001 };
+    // Whoever reads the forecast learns of it: `status` shows it, and training is told.
+    expect(ask(models, seriesOf(next, [1, 1, 1])).series[0]?.drift).toEqual({ since, times: 3 });
     expect(models.wanted('acme', policy, since + DAY - 1).since).toBe(next + 3 * STEP);
     expect(models.wanted('acme', policy, since + DAY).since).toBeNull();
   });

@@ -31,6 +31,7 @@ import {
   type RegisterCommand,
 } from '../command.js';
 import { openLibrary, scopeOf } from '../models.js';
+import { whole } from '../numbers.js';
 import { explain, withSession, type Session } from '../session.js';
 
 const DAY = 86_400;
@@ -58,13 +59,6 @@ const period = argument((text: string): number => {
   if (length > 0) return length;
   throw new RangeError(`"${text}" must be above 0`);
 });
-const whole = (least: number, most: number): ((text: string) => number) =>
-  argument((text: string): number => {
-    const value = Number(text);
-    if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
-    throw new RangeError(`"${text}" is no whole number from ${least} to ${most}`);
-  });
-
 /** Fits of search before a run's own: enough to hold what is in use against what suits the class. */
 const USUAL_FITS = 4;
 const MOST_FITS = 200;

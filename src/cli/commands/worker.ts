@@ -1,5 +1,11 @@
-import { withExamples, type RegisterCommand } from '../command.js';
+import { CELL_NAME } from '../cell.js';
+import { argument, withExamples, type RegisterCommand } from '../command.js';
 import type { ServeOptions } from '../serve.js';
+
+const cellOf = argument((text: string): string => {
+  if (CELL_NAME.test(text)) return text;
+  throw new RangeError(`"${text}" is no name of a cell: lower-case letters, digits and "-", at most 63`);
+});
 
 export const register: RegisterCommand = (program, terminal) => {
   withExamples(
@@ -9,7 +15,7 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--roles <list>', 'queues to serve: light (workflows), compute, cluster', 'light,compute,cluster')
       .option('--cluster <name>', 'name of the cluster whose queue it serves', 'main')
       .option('--context <name>', 'kubeconfig context of that cluster')
-      .option('--cell <name>', 'take part in federations under this name: data stay here, noised updates leave')
+      .option('--cell <name>', 'take part in federations under this name: data stay here, noised updates leave', cellOf)
       .option('--threads <n>', 'threads for forecasts and plans', '1')
       .option(
         '--source <kind>',
