@@ -4,7 +4,7 @@ import type { Booster } from './booster.js';
 import { drawColumns, drawRows, isUseful } from './draw.js';
 import { createGrower } from './grow.js';
 import { MOST_GRADIENT } from './histogram.js';
-import { quantileOf } from './order-statistic.js';
+import { boundedQuantileOf, quantileOf } from './order-statistic.js';
 import { createTrees } from './collect.js';
 import { checkTraining, type FitHooks, type TrainingRows } from './train.js';
 
@@ -44,7 +44,7 @@ export const FOREST_DEFAULTS: Omit<ForestOptions, 'levels'> = {
 export function trainForest(training: TrainingRows, options: ForestOptions, hooks: FitHooks = {}): Booster {
   const { levels, trees } = options;
   checkTraining(training, { ...options, rounds: trees });
-  const { matrix, target } = training;
+  const { matrix, target, bounds } = training;
   const { rows, columns } = matrix;
   const binning = createBinning(matrix, options.bins);
   const codes = encode(binning, matrix);
@@ -56,6 +56,7 @@ export function trainForest(training: TrainingRows, options: ForestOptions, hook
   const ranks = rankOf(target);
   const sample = new Int32Array(rows);
   const scratch = new Float32Array(rows);
+  const isBound = new Uint8Array(rows);
   const collected = createTrees(levels.length);
   for (let round = 0; round < trees; round++) {
     const count = Math.max(1, drawRows(random, sample, rows, options.rowShare));
@@ -64,9 +65,16 @@ export function trainForest(training: TrainingRows, options: ForestOptions, hook
     for (let leaf = 0; leaf < tree.leaves; leaf++) {
       const begin = grower.begins[leaf] ?? 0;
       const size = (grower.ends[leaf] ?? 0) - begin;
-      for (let k = 0; k < size; k++) scratch[k] = target[sample[begin + k] ?? 0] ?? 0;
+      let some = false;
+      for (let k = 0; k < size; k++) {
+        const row = sample[begin + k] ?? 0;
+        scratch[k] = target[row] ?? 0;
+        isBound[k] = bounds?.[row] ?? 0;
+        some ||= isBound[k] === 1;
+      }
       levels.forEach((level, k) => {
-        steps[leaf * levels.length + k] = quantileOf(scratch, size, level) / trees;
+        const quantile = some ? boundedQuantileOf(scratch, isBound, size, level) : quantileOf(scratch, size, level);
+        steps[leaf * levels.length + k] = quantile / trees;
       });
     }
     collected.add(tree, binning, steps);

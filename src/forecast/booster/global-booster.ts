@@ -86,7 +86,7 @@ export function trainGlobalBooster(
     trees = {},
     seed = 1,
   } = options;
-  const drawn = { aheads: 4, young: 0.15 };
+  const drawn = { aheads: 4, young: 0.15, bounds: true };
   const cut = 1 - validation;
   const training = sampleRows(series, { from: 0, to: cut }, { ...drawn, rows, seed });
   const watched = sampleRows(series, { from: cut, to: 1 }, { ...drawn, rows: rows * 0.25, seed: seed + 1 });
@@ -94,7 +94,7 @@ export function trainGlobalBooster(
     const problem = `${series.length} series give ${training.count} rows`;
     throw fail('invalid-input', 'training on many series', problem, 'give series of some days, 200 rows at least');
   }
-  const straight = fitLocationScale(training.values, training.targets, training.count);
+  const straight = fitLocationScale(training.values, training.targets, training.count, training.bounds);
   const rowsOfTrees = standardised(training, straight);
   const hooks = onRound === undefined ? {} : { onRound };
   const booster =
@@ -110,7 +110,7 @@ export function trainGlobalBooster(
 }
 
 /** Rows as the trees see them, column by column; the given ones are rewritten. */
-export function standardised({ count, values, targets }: Rows, straight: LocationScale): TrainingRows {
+export function standardised({ count, values, targets, bounds }: Rows, straight: LocationScale): TrainingRows {
   const placed: Placed = { middle: 0, scale: 1 };
   const matrix = { rows: count, columns: ROW_WIDTH, values: new Float32Array(count * ROW_WIDTH) };
   const target = new Float32Array(count);
@@ -122,7 +122,7 @@ export function standardised({ count, values, targets }: Rows, straight: Locatio
     target[row] = Math.max(-FARTHEST, Math.min(FARTHEST, ((targets[row] ?? 0) - placed.middle) / placed.scale));
     for (let k = 0; k < ROW_WIDTH; k++) matrix.values[k * count + row] = values[at + k] ?? Number.NaN;
   }
-  return { matrix, target };
+  return { matrix, target, ...(bounds === undefined ? {} : { bounds }) };
 }
 
 const KIND = 'global-booster';

@@ -140,8 +140,14 @@ export function standardise(row: Float32Array, at: number, { middle, scale }: Pl
  * Fits both parts.
  * @param rows `count` rows, each ROW_WIDTH wide.
  * @param targets by row, in its unit, from its last value.
+ * @param bounds 1 where a target is a lower bound: once a middle covers it, it says nothing.
  */
-export function fitLocationScale(rows: Float32Array, targets: Float32Array, count: number): LocationScale {
+export function fitLocationScale(
+  rows: Float32Array,
+  targets: Float32Array,
+  count: number,
+  bounds?: Uint8Array,
+): LocationScale {
   const middles = new Float64Array(CELLS * M);
   // Least absolute deviations by reweighted least squares; it begins from the mean's, where all weights are one.
   for (let round = 0; round < ROUNDS; round++) {
@@ -151,7 +157,9 @@ export function fitLocationScale(rows: Float32Array, targets: Float32Array, coun
       locate(rows, at);
       readMiddles(rows, at, middleInputs);
       const target = targets[row] ?? 0;
-      const off = Math.abs(target - dot(middles, middleInputs));
+      const middle = dot(middles, middleInputs);
+      if (round > 0 && bounds?.[row] === 1 && target <= middle) continue;
+      const off = Math.abs(target - middle);
       solver.add(middleInputs, target, 1 / Math.max(off, round === 0 ? 1 : 0.05));
     }
     solver.solve(middles);
@@ -163,7 +171,9 @@ export function fitLocationScale(rows: Float32Array, targets: Float32Array, coun
     locate(rows, at);
     readMiddles(rows, at, middleInputs);
     readWidths(rows, at, widthInputs);
-    const off = Math.abs((targets[row] ?? 0) - dot(middles, middleInputs));
+    const middle = dot(middles, middleInputs);
+    if (bounds?.[row] === 1 && (targets[row] ?? 0) <= middle) continue;
+    const off = Math.abs((targets[row] ?? 0) - middle);
     solver.add(widthInputs, Math.log(Math.max(off, SMALLEST)), 1);
   }
   solver.solve(widths);

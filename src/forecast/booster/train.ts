@@ -6,7 +6,7 @@ import { drawColumns, drawRows, isUseful } from './draw.js';
 import { createTrees } from './collect.js';
 import { createGrower, type Grown } from './grow.js';
 import { MOST_GRADIENT, MOST_ROWS } from './histogram.js';
-import { quantileOf } from './order-statistic.js';
+import { boundedQuantileOf, quantileOf } from './order-statistic.js';
 
 /*
  * Quantile regression by gradient boosting on histograms, leaf-wise as in LightGBM (Ke et al., NIPS 2017): a tree is
@@ -62,6 +62,11 @@ export interface TrainingRows {
   matrix: Matrix;
   /** One a row, finite. */
   target: Float32Array;
+  /**
+   * 1 where a row's target is a lower bound: its loss counts where a quantile is under it, and nowhere else. Absent where
+   * none is.
+   */
+  bounds?: Uint8Array;
 }
 
 export interface BoosterProgress {
@@ -84,7 +89,7 @@ type CheckedOptions = Pick<
 >;
 
 /** @throws HeadroomError `invalid-input` where rows or options cannot be fitted. */
-export function checkTraining({ matrix, target }: TrainingRows, options: CheckedOptions): void {
+export function checkTraining({ matrix, target, bounds }: TrainingRows, options: CheckedOptions): void {
   const action = `fitting on ${matrix.rows} rows of ${matrix.columns} features`;
   const refuse = (problem: string, remedy: string): never => {
     throw fail('invalid-input', action, problem, remedy);
@@ -94,6 +99,8 @@ export function checkTraining({ matrix, target }: TrainingRows, options: Checked
   if (matrix.columns < 1 || matrix.columns > 65_535) refuse('so many features cannot be fitted', 'give 1 to 65535');
   if (matrix.values.length !== matrix.rows * matrix.columns) refuse('the matrix is of another size', 'give all of it');
   if (target.length !== matrix.rows) refuse(`there are ${target.length} targets`, 'give one a row');
+  if (bounds !== undefined && bounds.length !== matrix.rows)
+    refuse(`there are ${bounds.length} bounds`, 'give one a row');
   if (!target.every(Number.isFinite)) refuse('a target is missing or infinite', 'leave its row out');
   if (levels.length < 1 || levels.length > MOST_GRADIENT) refuse('so many levels cannot be fitted', 'give fewer');
   if (!levels.every((p, k) => p > 0 && p < 1 && (k === 0 || p > (levels[k - 1] ?? 0)))) {
@@ -118,7 +125,7 @@ export function trainBooster(
   hooks: FitHooks = {},
 ): Booster {
   checkTraining(training, options);
-  const { matrix, target } = training;
+  const { matrix, bounds } = training;
   const { rows, columns } = matrix;
   const { levels } = options;
   const binning = createBinning(matrix, options.bins);
@@ -127,7 +134,7 @@ export function trainBooster(
   const useful = [...binsOf.keys()].filter((column) => isUseful(codes, rows, column));
   const grower = createGrower({ rows, columns, codes, binsOf }, options);
   const random = xoroshiro128plus(options.seed);
-  const base = baseOf(target, levels);
+  const base = baseOf(training, levels);
   const scores = createScores(base, rows);
   const watched =
     validation === null
@@ -135,29 +142,33 @@ export function trainBooster(
       : {
           codes: encode(binning, validation.matrix),
           target: validation.target,
+          bounds: validation.bounds,
           scores: createScores(base, validation.matrix.rows),
         };
   const collected = createTrees(levels.length);
   const gradients = new Uint8Array(rows);
   const sample = new Int32Array(rows);
-  const scratch = new Float32Array(rows);
+  const scratch: Residuals = { values: new Float32Array(rows), isBound: new Uint8Array(rows) };
   const all = levels.reduce((sum, level) => sum + level, 0);
-  let best = watched === null ? 0 : lossOf(watched.scores, watched.target, levels);
+  // A bound that is covered pulls neither way, which is no whole number of levels: those are counted in finer units then.
+  const finest = Math.floor(MOST_GRADIENT / (options.structure === 'turns' ? 1 : levels.length));
+  const unit = bounds?.includes(1) === true ? Math.max(1, finest) : 1;
+  let best = watched === null ? 0 : lossOf(watched, levels);
   let bestTrees = 0;
 
   for (let round = 0; round < options.rounds; round++) {
     const turn = options.structure === 'turns' ? round % levels.length : -1;
     const count = drawRows(random, sample, rows, options.rowShare);
     const chosen = drawColumns(random, useful, options.columnShare);
-    setGradients(gradients, scores, target, turn);
-    const tree = grower.grow(sample, count, gradients, turn < 0 ? all : (levels[turn] ?? 0.5), chosen);
+    setGradients(gradients, scores, training, turn, levels, unit);
+    const tree = grower.grow(sample, count, gradients, unit * (turn < 0 ? all : (levels[turn] ?? 0.5)), chosen);
     if (tree.leaves > 1) {
-      const steps = leafSteps(tree, grower, sample, scores, target, levels, options.learningRate, scratch);
+      const steps = leafSteps(tree, grower, sample, scores, training, levels, options.learningRate, scratch);
       collected.add(tree, binning, steps);
       step(tree, codes, rows, steps, scores);
       if (watched !== null) step(tree, watched.codes, watched.target.length, steps, watched.scores);
     }
-    const loss = watched === null ? null : lossOf(watched.scores, watched.target, levels);
+    const loss = watched === null ? null : lossOf(watched, levels);
     hooks.onRound?.({ round: round + 1, rounds: options.rounds, loss });
     if (loss === null || loss < best) {
       best = loss ?? 0;
@@ -168,27 +179,43 @@ export function trainBooster(
   return { levels: [...levels], columns, base, ...collected.finish(bestTrees) };
 }
 
-function baseOf(target: Float32Array, levels: readonly number[]): Float32Array {
+function baseOf({ target, bounds }: TrainingRows, levels: readonly number[]): Float32Array {
   const sorted = target.slice();
-  return Float32Array.from(levels, (level) => quantileOf(sorted, sorted.length, level));
+  return Float32Array.from(levels, (level) => stepTo({ values: sorted, isBound: bounds }, sorted.length, level));
 }
+
+/** What is left of targets, and which of them are lower bounds. */
+interface Residuals {
+  values: Float32Array;
+  isBound: Uint8Array | undefined;
+}
+
+/** The quantile of the first `count` residuals; changes their order where none of them is a bound. */
+const stepTo = ({ values, isBound }: Residuals, count: number, level: number): number =>
+  isBound === undefined || isBound.subarray(0, count).indexOf(1) === -1
+    ? quantileOf(values, count, level)
+    : boundedQuantileOf(values, isBound, count, level);
 
 /** Quantiles as they stand, [level][row]. */
 const createScores = (base: Float32Array, rows: number): Float32Array[] =>
   Array.from(base, (value) => new Float32Array(rows).fill(value));
 
-/** On how many of the levels (of one alone: `turn` ≥ 0) a row's value lies at or under its quantile. */
+/** On how many of the levels (of one alone: `turn` ≥ 0) a row's value lies at or under its quantile, in units. */
 function setGradients(
   gradients: Uint8Array,
   scores: readonly Float32Array[],
-  target: Float32Array,
+  { target, bounds }: TrainingRows,
   turn: number,
+  levels: readonly number[],
+  unit: number,
 ): void {
   gradients.fill(0);
   scores.forEach((score, level) => {
     if (turn >= 0 && level !== turn) return;
+    const covered = Math.round(unit * (levels[level] ?? 0.5));
     for (let row = 0; row < gradients.length; row++) {
-      if ((target[row] ?? 0) <= (score[row] ?? 0)) gradients[row] = (gradients[row] ?? 0) + 1;
+      if ((target[row] ?? 0) > (score[row] ?? 0)) continue;
+      gradients[row] = (gradients[row] ?? 0) + (bounds?.[row] === 1 ? covered : unit);
     }
   });
 }
@@ -199,10 +226,10 @@ function leafSteps(
   { begins, ends }: { begins: Int32Array; ends: Int32Array },
   sample: Int32Array,
   scores: readonly Float32Array[],
-  target: Float32Array,
+  { target, bounds }: TrainingRows,
   levels: readonly number[],
   rate: number,
-  scratch: Float32Array,
+  scratch: Residuals,
 ): Float32Array {
   const steps = new Float32Array(tree.leaves * levels.length);
   for (let leaf = 0; leaf < tree.leaves; leaf++) {
@@ -211,11 +238,14 @@ function leafSteps(
     for (let level = 0; level < levels.length; level++) {
       const score = scores[level];
       if (score === undefined) continue;
+      const { values, isBound } = scratch;
       for (let k = 0; k < count; k++) {
         const row = sample[begin + k] ?? 0;
-        scratch[k] = (target[row] ?? 0) - (score[row] ?? 0);
+        values[k] = (target[row] ?? 0) - (score[row] ?? 0);
+        if (bounds !== undefined && isBound !== undefined) isBound[k] = bounds[row] ?? 0;
       }
-      steps[leaf * levels.length + level] = rate * quantileOf(scratch, count, levels[level] ?? 0.5);
+      const residuals = bounds === undefined ? { values, isBound: undefined } : scratch;
+      steps[leaf * levels.length + level] = rate * stepTo(residuals, count, levels[level] ?? 0.5);
     }
   }
   return steps;
@@ -252,14 +282,17 @@ function step(
   });
 }
 
-/** Mean pinball loss over rows and levels. */
-function lossOf(scores: readonly Float32Array[], target: Float32Array, levels: readonly number[]): number {
+/** Mean pinball loss over rows and levels; a bound costs where it is above its quantile alone. */
+function lossOf(
+  { scores, target, bounds }: { scores: readonly Float32Array[]; target: Float32Array; bounds: Uint8Array | undefined },
+  levels: readonly number[],
+): number {
   let sum = 0;
   scores.forEach((score, k) => {
     const level = levels[k] ?? 0.5;
     for (let row = 0; row < target.length; row++) {
       const off = (target[row] ?? 0) - (score[row] ?? 0);
-      sum += off > 0 ? level * off : (level - 1) * off;
+      sum += off > 0 ? level * off : bounds?.[row] === 1 ? 0 : (level - 1) * off;
     }
   });
   return sum / Math.max(1, target.length * levels.length);

@@ -14,7 +14,7 @@ export interface TrainingSeries {
   step: number;
   /** NaN is a missing bin. */
   values: Float32Array | Float64Array;
-  /** 1 where the value is a lower bound: such a bin is seen, but never learnt as a target. */
+  /** 1 where the value is a lower bound: such a bin is seen, and as a target it is the least that the value was. */
   censored?: Uint8Array;
   /** IANA name. */
   timeZone: string;
@@ -26,6 +26,8 @@ export interface Rows {
   /** [row][ROW_WIDTH], relative to each row's last value and unit. */
   values: Float32Array;
   targets: Float32Array;
+  /** 1 where the target is a lower bound; absent where none is. */
+  bounds?: Uint8Array;
 }
 
 export interface SampleOptions {
@@ -36,6 +38,8 @@ export interface SampleOptions {
   /** Share of origins that are shown a short history alone: so it learns to forecast a young series. */
   young: number;
   seed: number;
+  /** Whether bins that are lower bounds are targets too; without it they are none. */
+  bounds?: boolean;
 }
 
 const DAY = 86_400;
@@ -59,7 +63,12 @@ export function sampleRows(
 ): Rows {
   const most = Math.ceil(options.rows / Math.max(1, series.length));
   const room = most * series.length + options.aheads * series.length;
-  const rows: Rows = { count: 0, values: new Float32Array(room * ROW_WIDTH), targets: new Float32Array(room) };
+  const rows: Drawn = {
+    count: 0,
+    values: new Float32Array(room * ROW_WIDTH),
+    targets: new Float32Array(room),
+    bounds: new Uint8Array(room),
+  };
   series.forEach((one, index) => {
     const random = xoroshiro128plus(options.seed + 7919 * index);
     sampleSeries(one, part, most, options, random, rows);
@@ -68,8 +77,11 @@ export function sampleRows(
     count: rows.count,
     values: rows.values.subarray(0, rows.count * ROW_WIDTH),
     targets: rows.targets.subarray(0, rows.count),
+    ...(rows.bounds.includes(1) ? { bounds: rows.bounds.subarray(0, rows.count) } : {}),
   };
 }
+
+type Drawn = Rows & { bounds: Uint8Array };
 
 function sampleSeries(
   series: TrainingSeries,
@@ -77,7 +89,7 @@ function sampleSeries(
   most: number,
   options: SampleOptions,
   random: RandomGenerator,
-  rows: Rows,
+  rows: Drawn,
 ): void {
   const { values, step } = series;
   const calendar = calendarOf(series.timeZone);
@@ -112,7 +124,8 @@ function sampleSeries(
     let young: FeatureState | null = null;
     for (const { ahead, isYoung } of asked) {
       const target = values[origin + ahead] ?? Number.NaN;
-      if (Number.isNaN(target) || series.censored?.[origin + ahead] === 1) continue;
+      const isBound = series.censored?.[origin + ahead] === 1;
+      if (Number.isNaN(target) || (isBound && options.bounds !== true)) continue;
       if (isYoung && young === null) {
         young = createFeatureState({ step, calendar });
         const length = Math.floor(Math.exp(chance(random) * Math.log(FEATURE_CONTEXT / 2)));
@@ -125,6 +138,7 @@ function sampleSeries(
       const frame = writeRow(state.describe(ahead, series.inputs), rows.values, rows.count * ROW_WIDTH);
       if (frame === null) continue;
       const relative = (target - frame.last) / frame.unit;
+      rows.bounds[rows.count] = isBound ? 1 : 0;
       rows.targets[rows.count++] = Math.max(-FARTHEST, Math.min(FARTHEST, relative));
     }
   }
