@@ -190,7 +190,16 @@ function trainingSeries(
   if (first < 0 || known < LEAST_BINS) return null;
   const { start, step } = series;
   const id = pseudonyms.series(account, workload, component);
-  return { id, start: start + first * step, step, timeZone, values: values.subarray(first) };
+  const censored = Uint8Array.from(series.censored.subarray(first));
+  const bounds = censored.includes(1) ? { censored } : {};
+  return { id, start: start + first * step, step, timeZone, values: values.subarray(first), ...bounds };
+}
+
+/** Bins `from` (inclusive) to `to` (exclusive) of a series, by number. */
+export function partOf(one: TrainingSeries, from: number, to?: number): TrainingSeries {
+  const values = one.values.subarray(from, to);
+  const censored = one.censored === undefined ? {} : { censored: one.censored.subarray(from, to) };
+  return { ...one, start: one.start + from * one.step, values, ...censored };
 }
 
 /** The part of each series that ends before `to`; series with too little left are dropped. */
@@ -198,7 +207,7 @@ export function cutSeries(series: readonly TrainingSeries[], to: EpochSeconds): 
   return series.flatMap((one) => {
     const bins = Math.min(one.values.length, Math.floor((to - one.start) / one.step));
     if (bins < LEAST_BINS) return [];
-    return [{ ...one, values: one.values.subarray(0, bins) }];
+    return [partOf(one, 0, bins)];
   });
 }
 
@@ -210,10 +219,11 @@ export function describeSeries(series: readonly TrainingSeries[]): {
   series: string[];
   hash: string;
 } {
-  const hashes = series.map(({ id, start, step, timeZone, values }) => {
+  const hashes = series.map(({ id, start, step, timeZone, values, censored }) => {
     // NaN has many bit patterns, and means one thing.
     const bytes = Float32Array.from(values, (value) => (Number.isNaN(value) ? Number.NaN : value));
-    return [id, start, step, timeZone, sha256(new Uint8Array(bytes.buffer))].join(' ');
+    const bounds = censored?.includes(1) === true ? [sha256(Uint8Array.from(censored))] : [];
+    return [id, start, step, timeZone, sha256(new Uint8Array(bytes.buffer)), ...bounds].join(' ');
   });
   return {
     from: Math.min(...series.map(({ start }) => start)),

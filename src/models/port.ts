@@ -14,6 +14,8 @@ export interface TrainingSeries {
   timeZone: string;
   /** Demand by bin; NaN is a missing bin. */
   values: Float32Array;
+  /** 1 where usage was throttled: the value is a lower bound of demand. Absent where none is. */
+  censored?: Uint8Array;
 }
 
 export interface TrainProgress {

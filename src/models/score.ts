@@ -88,7 +88,8 @@ function scoreSeries(
   for (const [at, origin] of origins.entries()) {
     for (const [ahead, steps] of aheads.entries()) {
       const actual = values[origin + steps] ?? Number.NaN;
-      if (Number.isNaN(actual)) continue;
+      // A bound for the truth would favour whoever stays at it.
+      if (Number.isNaN(actual) || series.censored?.[origin + steps] === 1) continue;
       const rows = models.map((model, index) =>
         rowAt(model, answers[index] ?? new Float32Array(), at * aheads.length + ahead, levels),
       );

@@ -4,7 +4,7 @@ import type { EpochSeconds } from '../domain/time.js';
 import { sha256, type Artifact } from './artifact.js';
 import type { CardSearch, HyperParameters, ModelCard } from './card.js';
 import type { CodeVersion } from './code-version.js';
-import { cutSeries, describeSeries } from './collect.js';
+import { cutSeries, describeSeries, partOf } from './collect.js';
 import { codeOf, modelsError } from './errors.js';
 import { replaceFile } from './files.js';
 import type { Trainer, TrainingSeries, TrainProgress } from './port.js';
@@ -166,8 +166,6 @@ export async function repeatFit(
 /** Bins from a moment on. */
 function startingAt(series: TrainingSeries, from: EpochSeconds): TrainingSeries[] {
   const skipped = Math.max(0, Math.ceil((from - series.start) / series.step));
-  const values = series.values.subarray(skipped);
-  const lead = values.findIndex((value) => !Number.isNaN(value));
-  if (lead < 0) return [];
-  return [{ ...series, start: series.start + (skipped + lead) * series.step, values: values.subarray(lead) }];
+  const lead = series.values.subarray(skipped).findIndex((value) => !Number.isNaN(value));
+  return lead < 0 ? [] : [partOf(series, skipped + lead)];
 }

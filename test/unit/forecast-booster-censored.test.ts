@@ -12,6 +12,7 @@ import { BOOSTER_DEFAULTS, trainBooster, type TrainingRows } from '../../src/for
 import { sampleRows } from '../../src/forecast/booster/training-rows.js';
 import { calendarOf } from '../../src/forecast/calendar.js';
 import type { GlobalModel } from '../../src/forecast/global.js';
+import { cutSeries, describeSeries, partOf } from '../../src/models/collect.js';
 
 /* What a user loses when this fails: a model that was never told of peaks, since all of them were throttled. */
 
@@ -158,5 +159,29 @@ describe('the cheapest value among known ones and lower bounds', () => {
         },
       ),
     );
+  });
+});
+
+describe('throttled bins of a series that is trained on for all accounts', () => {
+  const whole = {
+    ...{ id: 'a', start: START, step: STEP, timeZone: 'UTC' },
+    values: Float32Array.from({ length: 20 * DAY }, (_, k) => k),
+    censored: Uint8Array.from({ length: 20 * DAY }, (_, k) => (k % 7 === 0 ? 1 : 0)),
+  };
+
+  it('stay with their values wherever it is cut', () => {
+    const to = START + 15 * DAY * STEP;
+    for (const part of [...cutSeries([whole], to), partOf(whole, 100, 300), partOf(whole, 3)]) {
+      expect(part.censored).toHaveLength(part.values.length);
+      part.values.forEach((value, k) => expect(part.censored?.[k]).toBe(value % 7 === 0 ? 1 : 0));
+    }
+    expect(partOf(whole, 100).start).toBe(START + 100 * STEP);
+  });
+
+  it('are part of what a card vouches for; where there are none the hash is what it was', () => {
+    const { censored, ...bare } = whole;
+    const none = { ...bare, censored: new Uint8Array(censored.length) };
+    expect(describeSeries([whole]).hash).not.toBe(describeSeries([bare]).hash);
+    expect(describeSeries([none]).hash).toBe(describeSeries([bare]).hash);
   });
 });
