@@ -239,6 +239,9 @@ describe('headroom models', () => {
     await champions.change(CELL_SCOPE, 'booster', (before) => promote(before, newer, act));
     await mkdir(store.folder, { recursive: true });
     await writeFile(join(store.folder, `${older}.model`), 'damaged');
+    const { out } = await within(other, 'models', 'list');
+    expect(out).toMatch(new RegExp(`${newer.slice(0, 12)}.*champion, missing`));
+    expect(out).toMatch(new RegExp(`${older.slice(0, 12)}.*earlier, damaged`));
     const back = await within(other, 'models', 'rollback');
     expect(back.code).toBe(1);
     expect(back.err).toContain('forecasts go without it');

@@ -9,7 +9,17 @@ import { z } from 'zod';
 import { openLibrary } from '../../src/cli/models.js';
 import { startDevServer, type DevServer } from '../../src/temporal/server.js';
 import { wave } from '../unit/models-fixtures.js';
-import { because, environment, json, NO_SERVER, temporaryFolder, until, within, type Folder } from './headroom.js';
+import {
+  because,
+  environment,
+  headroom,
+  json,
+  NO_SERVER,
+  temporaryFolder,
+  until,
+  within,
+  type Folder,
+} from './headroom.js';
 
 /*
  * Training as its users start it: two cells, each a worker process with a store of its own, on one Temporal server. What
@@ -167,6 +177,12 @@ describe.skipIf(NO_SERVER !== null)(`training from the command line${because(NO_
     const library = openLibrary(env('eu'));
     const listed = (await library.store.list()).flatMap(({ card }) => (card?.kind === 'booster' ? [card] : []));
     expect(listed[0]?.search?.trials).toHaveLength(1);
+    // What was searched and trained can be repeated, from a store without any policy.
+    const booster = (await library.store.list()).find(({ card }) => card?.kind === 'booster');
+    expect(await headroom(env('eu'), 'models', 'refit', booster?.id ?? '')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('bit for bit the same on js') as string,
+    });
 
     const cancelled = await within(env('eu'), 'retrain', 'cancel');
     expect(cancelled).toMatchObject({ code: 4 });

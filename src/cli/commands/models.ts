@@ -6,7 +6,7 @@ import type { Successions, Unreadable } from '../../models/champions.js';
 import { objections } from '../../models/consent.js';
 import { readSnapshots, snapshotAccounts } from '../../models/collect.js';
 import { YOUNG_MS, type ModelLibrary } from '../../models/library.js';
-import { describeStep, promote, rollback, type Succession } from '../../models/reign.js';
+import { describeStep, keptOf, promote, rollback, type Succession } from '../../models/reign.js';
 import type { Listed } from '../../models/store.js';
 import { repeatFit } from '../../models/train.js';
 import { actOf } from '../act.js';
@@ -223,10 +223,19 @@ const placesOf = ({ states }: Successions, id: string): { scope: string; role: s
     return role === null ? [] : [{ scope: state.scope, role }];
   });
 
+/** Artifacts that a succession names and the folder does not have: as bad as damaged ones. */
+function missingOf(states: readonly Succession[], artifacts: readonly Listed[]): Listed[] {
+  const there = new Set(artifacts.map(({ id }) => id));
+  const named = new Set(states.flatMap(keptOf));
+  return [...named]
+    .filter((id) => !there.has(id))
+    .map((id) => ({ id, bytes: 0, card: null, problem: 'its file is not there' }));
+}
+
 async function list(library: ModelLibrary, options: Common, terminal: Terminal): Promise<void> {
   const [successions, artifacts] = [await library.champions.all(), await library.store.list()];
   const { states, unreadable } = successions;
-  const rows = artifacts.map((one) => {
+  const rows = [...artifacts, ...missingOf(states, artifacts)].map((one) => {
     const scopes = placesOf(successions, one.id);
     // The first alone, as readers of earlier releases know it.
     return { ...one, scope: scopes[0]?.scope ?? null, role: scopes[0]?.role ?? '', scopes };
@@ -255,7 +264,10 @@ async function list(library: ModelLibrary, options: Common, terminal: Terminal):
 
 function cells(listed: Listed, scope: string | null, role: string): string[] {
   const { card } = listed;
-  if (card === null) return ['–', scope ?? '–', role === '' ? 'damaged' : `${role}, damaged`, '–', '–', '–', '–'];
+  if (card === null) {
+    const state = listed.bytes === 0 ? 'missing' : 'damaged';
+    return ['–', scope ?? '–', role === '' ? state : `${role}, ${state}`, '–', '–', '–', '–'];
+  }
   return [
     card.kind,
     scope ?? '–',
