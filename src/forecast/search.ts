@@ -82,13 +82,14 @@ export async function searchHyperParameters(options: SearchOptions): Promise<Sea
   let field = fieldOf(space, options.start ?? [], widths[0] ?? 1, random);
   const trials: Trial[] = [];
   let last: Trial[] = [];
+  const refusals: string[] = [];
   for (const [rung, width] of widths.entries()) {
     const effort = KEPT ** (rung - widths.length + 1);
     last = [];
     for (const candidate of field.slice(0, width)) {
       signal?.throwIfAborted();
       const before = known.get(keyOf(candidate, effort));
-      const loss = before?.loss ?? (await judge(options, candidate, effort));
+      const loss = before?.loss ?? (await judge(options, candidate, effort, refusals));
       const trial = { candidate, effort, loss: Number.isFinite(loss) ? loss : Number.POSITIVE_INFINITY };
       last.push(trial);
       trials.push(trial);
@@ -100,18 +101,28 @@ export async function searchHyperParameters(options: SearchOptions): Promise<Sea
   }
   const best = last[0];
   if (best === undefined || best.loss === Number.POSITIVE_INFINITY) {
-    const problem = `none of ${trials.length} fits came to an end with a finite loss`;
+    const why = refusals[0] === undefined ? '' : ` (the first: ${refusals[0]})`;
+    const problem = `none of ${trials.length} fits came to an end with a finite loss${why}`;
     throw searchError('invalid-input', 'searching hyper-parameters', problem, 'see that the series are long enough');
   }
   return { best, trials };
 }
 
-async function judge(options: SearchOptions, candidate: Candidate, effort: number): Promise<number> {
+/** @param refusals takes the words of a fit that was refused. */
+async function judge(
+  options: SearchOptions,
+  candidate: Candidate,
+  effort: number,
+  refusals: string[],
+): Promise<number> {
   try {
     return await options.fit(candidate, effort);
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (error instanceof Error && 'kind' in error && error.kind === 'invalid-input') return Number.POSITIVE_INFINITY;
+    if (error instanceof Error && 'kind' in error && error.kind === 'invalid-input') {
+      refusals.push(error.message);
+      return Number.POSITIVE_INFINITY;
+    }
     throw error;
   }
 }

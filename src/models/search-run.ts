@@ -43,9 +43,13 @@ export interface SearchPlace {
 }
 
 const DAY = 86_400;
-/** At the end of what may be seen, so much judges the fits: no more than a quarter of it, and three days at most. */
+/**
+ * At the end of what may be seen, so much judges the fits: a quarter of it, three days at most; but twice the horizon where
+ * half of it is as long, since a target behind the end judges nothing.
+ */
 const VALIDATION_SHARE = 0.25;
 const VALIDATION_MOST = 3 * DAY;
+const VALIDATION_HORIZONS = 2;
 
 const fileSchema = cardSearchSchema.extend({ done: z.boolean() });
 
@@ -74,7 +78,11 @@ export async function searchModels(
   }
   const data = describeSeries(series);
   const coarsest = Math.max(...series.map(({ step }) => step));
-  const length = Math.min(VALIDATION_MOST, VALIDATION_SHARE * (data.to - data.from));
+  const span = data.to - data.from;
+  const length = Math.max(
+    Math.min(VALIDATION_MOST, VALIDATION_SHARE * span),
+    Math.min(VALIDATION_HORIZONS * horizon, 0.5 * span),
+  );
   const from = data.to - Math.max(coarsest, Math.floor(length / coarsest) * coarsest);
   const start = startOfSearch(kinds, inUse, search.class, data.step);
   const id = sha256(JSON.stringify([data.hash, from, kinds, start, levels, horizon, seed, fits, code])).slice(0, 16);

@@ -117,6 +117,12 @@ describe('the search before a run', () => {
     expect(bestOf(found, 'booster')).not.toBeNull();
   });
 
+  it('judges by a stretch that is longer than the horizon, where there is as much', async () => {
+    const { found } = await search([tunable('booster')], { cut: start + 4 * DAY, horizon: DAY });
+    expect(found.validation.to - found.validation.from).toBe(2 * DAY);
+    expect(found.trials.every(({ loss }) => loss !== null)).toBe(true);
+  });
+
   it('too little history is refused in words', async () => {
     await expect(search([tunable('booster')], { cut: start + 3600 })).rejects.toMatchObject({ kind: 'invalid-input' });
   });
