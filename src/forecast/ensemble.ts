@@ -31,6 +31,8 @@ const FAR = 50;
 /** No quantile goes beyond this many times the (slowly forgotten) peak; a young series has not seen its peak yet. */
 const FARTHEST = 3;
 const FARTHEST_YOUNG = 10;
+/** A spread so many times the usual one is a change of regime, and a correction by it would be no correction. */
+const WIDEST = 4;
 
 /**
  * One way to forecast quantiles: a model's middle, with its residuals relative to a scale. A global model says quantiles
@@ -196,6 +198,13 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     return lower === upper ? near : near + share * (scales.scale(kind, model, upper, target) - near);
   };
 
+  const usualSpread = new Float64Array(A);
+  /** The widest spread that corrections are taken in: what they were learnt in. */
+  const widest = (anchor: number): number => {
+    const usual = usualSpread[anchor] ?? 0;
+    return usual > 0 ? WIDEST * usual : Number.POSITIVE_INFINITY;
+  };
+
   /** Quantiles before calibration, for a target `ahead` bins after the last known one, between two anchors. */
   const point = new Float64Array(M);
   const memberScale = new Float64Array(Q);
@@ -248,13 +257,14 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     }
     for (let l = 0; l < L; l++) raw[l] = (sums[l] ?? 0) > 0 ? (raw[l] ?? 0) / (sums[l] ?? 1) : 0;
     raw.sort();
-    const spread = (raw[high] ?? 0) - (raw[low] ?? 0);
     // Sketches that a change of regime has scattered can ask for a hundred times what was ever seen; nobody has that.
     const most = peak * (known < 2 * binsPerDay ? FARTHEST_YOUNG : FARTHEST);
+    const spread = Math.min(raw[high] ?? 0, most) - Math.min(raw[low] ?? 0, most);
     for (let l = 0; l < L; l++) {
-      const near = calibration.offset(lower, l);
-      const far = calibration.offset(upper, l);
-      const value = Math.max(0, (raw[l] ?? 0) + spread * (near + share * (far - near)));
+      // A correction was learnt in the spreads of its time.
+      const near = calibration.offset(lower, l) * Math.min(spread, widest(lower));
+      const far = calibration.offset(upper, l) * Math.min(spread, widest(upper));
+      const value = Math.max(0, (raw[l] ?? 0) + near + share * (far - near));
       // Rounding must not make a constant series miss its own value.
       own[l] = Math.min(value, most) * (1 + 1e-9);
     }
@@ -262,7 +272,6 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   };
 
   const told = new Float64Array(L);
-  const usualSpread = new Float64Array(A);
   const usualRate = 1 - 2 ** (-1 / Math.max(24, 2 * binsPerDay));
   const learn = (anchor: number, label: EpochSeconds, value: number, censored: boolean): Scored | null => {
     const ahead = anchors[anchor] ?? 1;
