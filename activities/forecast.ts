@@ -1,6 +1,9 @@
 import type { SeriesForecast } from '../src/domain/forecast.js';
 import { levelOf } from '../src/domain/policy-rules.js';
 import type { AccountPolicy } from '../src/domain/account.js';
+import type { AnnouncedEvent } from '../src/domain/control.js';
+import type { EpochSeconds } from '../src/domain/time.js';
+import { eventsOf } from '../src/models/ahead.js';
 import type { Dependencies } from './dependencies.js';
 import { createDriftWatch } from './drift.js';
 import { translated } from './failures.js';
@@ -12,11 +15,15 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
   const watchDrift = createDriftWatch(
     (account, reason, series) => deps.drift?.(account, reason, series) ?? Promise.resolve(),
   );
+  const remember = createEventMemory(deps.store);
   return {
     forecast: (input) =>
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
         const { since } = await deps.decider.wanted(input.account, policy, input.at);
+        await remember(input.account, input.events, input.at);
+        // Fits look back at campaigns that are over and that the workflow has let go of.
+        const past = since === null ? await eventsOf(deps.store, input.account) : [];
         const window = await deps.store.readSnapshot(input.snapshotId, signal, since ?? undefined);
         const forecast = await deps.decider.forecast({
           account: input.account,
@@ -26,6 +33,7 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
           at: input.at,
           leadTimes: input.leadTimes,
           events: input.events,
+          ...(past.length === 0 ? {} : { past }),
           bins: window.series,
         });
         await deps.store.putRecord({
@@ -43,6 +51,22 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
           missing: forecast.missing,
         };
       }),
+  };
+}
+
+/** Keeps what was announced: trained models learn from it when it is long over. */
+function createEventMemory(store: Dependencies['store']) {
+  const kept = new Map<string, string>();
+  return async (account: string, events: readonly AnnouncedEvent[], at: EpochSeconds): Promise<void> => {
+    // What is yet to begin may be announced otherwise, or never come.
+    for (const event of events.filter(({ from }) => from <= at)) {
+      const id = `event/${account}/${event.name}/${Math.round(event.from)}`;
+      const body = JSON.stringify(event);
+      if (kept.get(id) === body) continue;
+      await store.putRecord({ kind: 'event', id, account, at: event.from, body: event });
+      kept.set(id, body);
+    }
+    if (kept.size > 10_000) kept.clear();
   };
 }
 

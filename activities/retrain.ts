@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import { WORKLOAD_CLASSES, type WorkloadClass } from '../src/behavior/classes/class.js';
 import { HeadroomError, isHeadroomError } from '../src/domain/errors.js';
+import { aheadSchema } from '../src/models/ahead.js';
 import { sha256 } from '../src/models/artifact.js';
 import type { HyperParameters } from '../src/models/card.js';
 import {
@@ -43,7 +44,11 @@ const LEFT_BEHIND_MS = 2 * 86_400_000;
 
 const LEFT_BEHIND = /^(data-[0-9a-f]{16}\.json|search-[0-9a-f]{16}\.json|[0-9a-f]{64}\.checkpoint)$/;
 
-const snapshotsSchema = z.array(z.object({ account: z.string(), snapshotId: z.string(), timeZone: z.string() }));
+const snapshotsSchema = z.array(
+  z
+    .object({ account: z.string(), snapshotId: z.string(), timeZone: z.string(), ahead: aheadSchema.optional() })
+    .transform(({ ahead, ...one }): AccountSnapshot => ({ ...one, ...(ahead === undefined ? {} : { ahead }) })),
+);
 
 /** Gathering, training, judging and crowning models, over the store and the folder of models. */
 export function createRetraining({ store, models, classify }: RetrainDependencies): RetrainActivities {

@@ -1,3 +1,4 @@
+import { announced } from '../domain/announced.js';
 import type { AccountPolicy, WorkloadPolicy } from '../domain/account.js';
 import type { Component } from '../domain/component.js';
 import { COMPONENTS } from '../domain/component.js';
@@ -175,19 +176,6 @@ function withEvents(
     variance += ((centre * event.uncertainty * score) / normal90) ** 2;
   }
   return Math.max(0, centre + Math.sign(score) * Math.sqrt(variance));
-}
-
-/** Events of the account file, in the form of announced ones. */
-export function announced(event: AccountPolicy['events'][number]): AnnouncedEvent {
-  return {
-    name: event.name,
-    from: event.from,
-    to: event.to,
-    ...(event.workloads === undefined ? {} : { workloads: event.workloads }),
-    expect: event.demand === undefined ? { multiplier: event.multiplier ?? 1 } : { demand: event.demand },
-    uncertainty: event.uncertainty,
-    author: 'account file',
-  };
 }
 
 /** Demand of a workload's tasks that cannot be moved, over a stretch of time: all that overlap it, added up. */

@@ -1,7 +1,8 @@
 import type { AccountPolicy } from '../domain/account.js';
 import type { AnnouncedEvent } from '../domain/control.js';
 import type { AccountForecast, QuantileForecast } from '../domain/forecast.js';
-import { announced, fixedTasks, underEvents } from './demand.js';
+import { announced } from '../domain/announced.js';
+import { fixedTasks, underEvents } from './demand.js';
 
 /**
  * A forecast with all that is known of the future in it: announced events, those of the account file, and the tasks that

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { AccountPolicy } from '../domain/account.js';
 import type { Component } from '../domain/component.js';
+import type { AnnouncedEvent } from '../domain/control.js';
 import { isHeadroomError } from '../domain/errors.js';
 import type {
   AccountForecast,
@@ -13,10 +14,12 @@ import { levelOf } from '../domain/policy-rules.js';
 import { binLabel, type Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
 import { EVIDENCE_WINDOW, type Evidence } from '../allocate/capacity.js';
+import type { FeatureInputs } from '../forecast/feature-inputs.js';
+import { inputsOf, mergeEvents } from '../forecast/known-inputs.js';
 import type { FitForecaster, FitOptions, FittedForecaster } from '../forecast/port.js';
 import { jointLevel } from '../forecast/scenarios/joint-level.js';
 import { createEvidence } from '../replay/evidence.js';
-import { ordinary } from './events.js';
+import { knownAhead, ordinary } from './events.js';
 import type { ForecastRequest, KnownBins, Wanted } from './port.js';
 import { NOTHING_SERVED, type Served } from './served.js';
 
@@ -35,6 +38,8 @@ const LONGEST_CATCH_UP = 2 * DAY;
 const COMMON_LEVELS = [0.1, 0.5, 0.9, 0.95, 0.99, 0.999];
 
 interface SeriesModel {
+  /** What trained models are told besides the series. */
+  known: { inputs: FeatureInputs | undefined };
   forecaster: FittedForecaster | null;
   refused: MissingForecast | null;
   evidence: ReturnType<typeof createEvidence>;
@@ -46,6 +51,8 @@ interface AccountModels {
   /** Trained models that the fits hold, and since when others serve. */
   servedKey: string;
   otherSince: EpochSeconds | null;
+  /** What trained models were last told ahead, as text. */
+  aheadKey: string;
   fittedAt: EpochSeconds;
   /** Bins known at the fit: while cold, the models are fitted again once there is half as much more. */
   refitAt: EpochSeconds;
@@ -86,6 +93,7 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
       const known = accounts.get(account);
       const start = Math.min(...request.bins.map(({ series }) => series.start));
       const whole = known === undefined || known.fitKey !== fitKeyOf(policy) || start < known.next;
+      if (!whole) tellAhead(known, request);
       const models = whole ? fitAll(request, fit, served) : known;
       if (!whole) for (const bins of request.bins) takeIn(models, bins);
       models.next = Math.max(...request.bins.map(({ series }) => binLabel(series, series.values.length)), models.next);
@@ -169,9 +177,30 @@ const withoutEvents = (request: ForecastRequest): ForecastRequest => ({
   ...request,
   bins: request.bins.map((bins) => ({
     ...bins,
-    series: ordinary(bins.series, bins.workload, bins.component, request.policy, request.events),
+    series: ordinary(bins.series, bins.workload, bins.component, request.policy, everOf(request)),
   })),
 });
+
+const everOf = ({ past = [], events }: ForecastRequest): AnnouncedEvent[] => mergeEvents(past, events);
+
+/** The longest stretch of the past that trained models look at, and as far ahead as they are asked. */
+const REACH = 60 * DAY;
+
+/** What the trained models of one series are told now. */
+const aheadOf = (request: ForecastRequest, workload: string, component: Component): FeatureInputs =>
+  inputsOf(knownAhead(request.policy, everOf(request)), workload, component, request.at - REACH, request.at + REACH);
+
+/** Tells the fits of an account what is newly known ahead; the same object while nothing is new. */
+function tellAhead(models: AccountModels, request: ForecastRequest): void {
+  const day = Math.floor(request.at / DAY);
+  const key = JSON.stringify([day, request.policy.holidays, request.policy.events, request.events]);
+  if (models.aheadKey === key) return;
+  models.aheadKey = key;
+  for (const { workload, component } of request.bins) {
+    const entry = models.series.get(keyOf(workload, component));
+    if (entry !== undefined) entry.known.inputs = aheadOf(request, workload, component);
+  }
+}
 
 /** Accounts take a promoted model up within so long, each at its own moment, so that their fits do not pile up. */
 const TAKE_UP_WITHIN = HOUR;
@@ -192,6 +221,7 @@ function fitAll(request: ForecastRequest, fit: FitForecaster, served: Served): A
     fitKey: fitKeyOf(request.policy),
     servedKey: served.key,
     otherSince: null,
+    aheadKey: '',
     fittedAt: request.at,
     refitAt: request.at + REFIT_AFTER,
     series: new Map(),
@@ -200,17 +230,22 @@ function fitAll(request: ForecastRequest, fit: FitForecaster, served: Served): A
   for (const bins of request.bins) {
     const { workload, component, series } = bins;
     const evidence = createEvidence(Math.max(1, Math.round(EVIDENCE_WINDOW / series.step)));
+    const known = { inputs: aheadOf(request, workload, component) };
     for (const value of series.values) evidence.push(plausible(value));
     try {
-      const forecaster = fitWithout(fit, trimLeading(series), fitOptions(request, workload, component, served));
+      const forecaster = fitWithout(fit, trimLeading(series), {
+        ...fitOptions(request, workload, component, served),
+        ...(served.globals.length === 0 ? {} : { inputs: () => known.inputs }),
+      });
       if (forecaster.data === 'cold') {
         const age = series.step * knownCount(series);
         models.refitAt = Math.min(models.refitAt, request.at + Math.max(HOUR, age / 2));
       }
-      models.series.set(keyOf(workload, component), { forecaster, refused: null, evidence });
+      models.series.set(keyOf(workload, component), { known, forecaster, refused: null, evidence });
     } catch (error) {
       if (!isHeadroomError(error)) throw error;
       models.series.set(keyOf(workload, component), {
+        known,
         forecaster: null,
         refused: { workload, component, reason: 'no-data', detail: error.message },
         evidence,

@@ -29,6 +29,8 @@ export interface ForecastRequest {
   leadTimes: Record<string, number>;
   /** Announced ones; those of the policy come with it. */
   events: AnnouncedEvent[];
+  /** Announced once and over by now, where models are to be fitted; absent: none is known. */
+  past?: AnnouncedEvent[];
   /** From the label that {@link Decider.wanted} asked for, up to the snapshot's end. */
   bins: KnownBins[];
 }

@@ -1,5 +1,6 @@
 import { CronPattern } from 'croner';
 import { z } from 'zod';
+import { isHoliday } from './holidays.js';
 import { MODEL_NAMES } from './model-names.js';
 import { dataSetsSchema, prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
 import { component, duration, name, namespaceName, quantity, resources, time } from './values.js';
@@ -268,6 +269,11 @@ export const accountFileSchema = z
     workloads: z.array(workloadSchema).min(1).max(5000),
     pools: z.array(poolSchema).min(1),
     tasks: z.array(taskSchema).default([]),
+    holidays: z
+      .array(z.string().refine(isHoliday, 'is no day; write 2026-12-25, or 12-25 for every year'))
+      .max(2000)
+      .optional()
+      .describe('Local dates, as 2026-12-25, or days of every year, as 12-25: trained models learn what they are like'),
     events: z.array(eventSchema).default([]),
     blackouts: z.array(blackoutSchema).default([]),
     verification: verificationSchema.prefault({}),

@@ -5,6 +5,7 @@ import { chooseAnchors } from './anchors.js';
 import type { Calendar } from './calendar.js';
 import { createCalibration } from './conformal.js';
 import type { GlobalModel } from './global.js';
+import type { FeatureInputs } from './feature-inputs.js';
 import { createGlobalBank } from './global-bank.js';
 import { createHistory } from './history.js';
 import { readLevel, straighten } from './levels.js';
@@ -57,6 +58,8 @@ export interface EnsembleOptions {
   scales: readonly Scale[];
   /** Models trained on many series; they are asked once {@link Ensemble.prepare} was called. */
   globals?: readonly GlobalModel[];
+  /** What is known besides the series, for these. */
+  inputs?: () => FeatureInputs | undefined;
   /** Horizons that must be learnt exactly, beside those chosen by default. */
   exactly: readonly number[];
 }
@@ -149,7 +152,10 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const high = levels.indexOf(0.9);
   const middleLevel = levels.indexOf(0.5);
 
-  const bank = createGlobalBank({ globals, levels, anchors, step, calendar, history });
+  const bank = createGlobalBank({
+    ...{ globals, levels, anchors, step, calendar, history },
+    ...(options.inputs === undefined ? {} : { inputs: options.inputs }),
+  });
   /** Global models are asked only once somebody has prepared for it: they cost more than all others together. */
   let asking = false;
   const globalStated = new Float64Array(G * L);

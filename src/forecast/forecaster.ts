@@ -87,6 +87,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
     models: modelsNamed(options.models),
     scales: SCALES,
     ...(options.globals === undefined ? {} : { globals: options.globals }),
+    ...(options.inputs === undefined ? {} : { inputs: options.inputs }),
     exactly: [options.leadSteps],
   });
   const levelAt = fine.levels.indexOf(options.level);

@@ -1,5 +1,6 @@
 import type { EpochSeconds } from '../domain/time.js';
 import type { Calendar } from './calendar.js';
+import type { FeatureInputs } from './feature-inputs.js';
 import type { GlobalModel, GlobalRequest } from './global.js';
 import type { History } from './history.js';
 import { readLevel } from './levels.js';
@@ -43,8 +44,14 @@ export function createGlobalBank(options: {
   step: number;
   calendar: Calendar;
   history: History;
+  /** What is known besides the series, now. */
+  inputs?: () => FeatureInputs | undefined;
 }): GlobalBank {
   const { globals, levels, anchors, step, calendar, history } = options;
+  const known = (): Pick<GlobalRequest, 'inputs'> => {
+    const inputs = options.inputs?.();
+    return inputs === undefined ? {} : { inputs };
+  };
   const L = levels.length;
   const context = Math.max(1, ...globals.map((model) => model.context));
   let origin = Number.NaN;
@@ -82,7 +89,7 @@ export function createGlobalBank(options: {
   const requestAt = (label: EpochSeconds): GlobalRequest => {
     const values = new Float32Array(context);
     for (let k = 0; k < context; k++) values[k] = history.at(label - (context - 1 - k) * step);
-    return { values: values.subarray(firstKnown(values)), origin: label, step, calendar };
+    return { values: values.subarray(firstKnown(values)), origin: label, step, calendar, ...known() };
   };
 
   return {
@@ -91,9 +98,10 @@ export function createGlobalBank(options: {
       const joined = new Float32Array(context + count).fill(Number.NaN);
       for (let k = 1; k <= context; k++) joined[context - k] = history.at(next - k * step);
       joined.set(values, context);
+      const beside = known();
       const requests = Array.from({ length: count }, (_, k): GlobalRequest => {
         const window = joined.subarray(k + 1, k + 1 + context);
-        return { values: window.subarray(firstKnown(window)), origin: next + k * step, step, calendar };
+        return { values: window.subarray(firstKnown(window)), origin: next + k * step, step, calendar, ...beside };
       });
       prepared = { from: next, count, answers: globals.map((model) => answer(model, requests, anchors)) };
     },

@@ -2,6 +2,7 @@ import type { GateState, QuantileForecast } from '../domain/forecast.js';
 import type { Series } from '../domain/series.js';
 import type { Dependence } from './scenarios/dependence.js';
 import type { Drift } from './drift.js';
+import type { FeatureInputs } from './feature-inputs.js';
 import type { GlobalModel } from './global.js';
 
 /** What a fit may assume about its series. */
@@ -24,6 +25,8 @@ export interface FitOptions {
   scenarios?: { steps: number };
   /** Trained models that join the ensemble at the series' own step. */
   globals?: readonly GlobalModel[];
+  /** What is known besides the series, for the trained models: asked anew at each origin, since events are announced meanwhile. */
+  inputs?: () => FeatureInputs | undefined;
   /** Seeds whatever is random in a fit; the same seed and data give the same fit. */
   seed?: number;
 }

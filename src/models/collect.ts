@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { inputsOf, ordinary, withinSpan, type KnownAhead } from '../forecast/known-inputs.js';
 import { COMPONENTS, type Component } from '../domain/component.js';
 import { binStart, type EpochSeconds } from '../domain/time.js';
 import type { Store, UsageCatalogue, UsageSeries } from '../telemetry/port.js';
+import { aheadOf } from './ahead.js';
 import { sha256 } from './artifact.js';
 import type { TrainingSeries } from './port.js';
 import type { Pseudonyms } from './pseudonyms.js';
@@ -22,6 +24,8 @@ export interface AccountSnapshot {
   account: string;
   snapshotId: string;
   timeZone: string;
+  /** What was known ahead of it; absent where the account has no policy. */
+  ahead?: KnownAhead;
 }
 
 /** Known bins that a series needs to teach anything. */
@@ -138,11 +142,13 @@ export async function snapshotAccounts(
       continue;
     }
     series += count;
+    const [record] = await store.listRecords('account', account, { limit: 1 });
+    const ahead = await aheadOf(store, account, record?.body);
     for (const [step, of] of [...grids].sort(([a], [b]) => a - b)) {
       const to = binStart(wanted.at, step);
       const from = to - Math.floor((wanted.days * 86_400) / step) * step;
       const snapshot = await store.takeSnapshot({ account, series: of, from, to, step }, wanted.at, signal);
-      snapshots.push({ account, snapshotId: snapshot.id, timeZone });
+      snapshots.push({ account, snapshotId: snapshot.id, timeZone, ...(ahead === null ? {} : { ahead }) });
     }
   }
   return { snapshots, left, leftOut };
@@ -160,9 +166,9 @@ export async function readSnapshots(
   seen: SeenSeries = () => undefined,
 ): Promise<TrainingSeries[]> {
   const all: TrainingSeries[] = [];
-  for (const { account, snapshotId, timeZone } of snapshots) {
+  for (const { account, snapshotId, timeZone, ahead } of snapshots) {
     for (const one of (await store.readSnapshot(snapshotId, signal)).series) {
-      const series = trainingSeries(one, account, timeZone, pseudonyms);
+      const series = trainingSeries(one, account, timeZone, pseudonyms, ahead);
       seen(account, timeZone, one, series !== null);
       if (series !== null) all.push(series);
     }
@@ -178,11 +184,14 @@ export const leaveShort =
   };
 
 function trainingSeries(
-  { workload, component, series }: UsageSeries,
+  { workload, component, series: raw }: UsageSeries,
   account: string,
   timeZone: string,
   pseudonyms: Pseudonyms,
+  ahead?: KnownAhead,
 ): TrainingSeries | null {
+  // As a worker gives them to the models: without what announced events added, which stands beside them.
+  const series = ahead === undefined ? raw : ordinary(raw, workload, component, ahead.events);
   // A negative or infinite reading is a counter's reset or a broken probe: it is as good as missing.
   const values = Float32Array.from(series.values, (value) => (value >= 0 && value < 1e30 ? value : Number.NaN));
   const first = values.findIndex((value) => !Number.isNaN(value));
@@ -192,7 +201,10 @@ function trainingSeries(
   const id = pseudonyms.series(account, workload, component);
   const censored = Uint8Array.from(series.censored.subarray(first));
   const bounds = censored.includes(1) ? { censored } : {};
-  return { id, start: start + first * step, step, timeZone, values: values.subarray(first), ...bounds };
+  const from = start + first * step;
+  const one = { id, start: from, step, timeZone, values: values.subarray(first), ...bounds };
+  if (ahead === undefined) return one;
+  return { ...one, inputs: inputsOf(ahead, workload, component, from, start + step * values.length) };
 }
 
 /** Bins `from` (inclusive) to `to` (exclusive) of a series, by number. */
@@ -219,11 +231,13 @@ export function describeSeries(series: readonly TrainingSeries[]): {
   series: string[];
   hash: string;
 } {
-  const hashes = series.map(({ id, start, step, timeZone, values, censored }) => {
+  const hashes = series.map(({ id, start, step, timeZone, values, censored, inputs }) => {
     // NaN has many bit patterns, and means one thing.
     const bytes = Float32Array.from(values, (value) => (Number.isNaN(value) ? Number.NaN : value));
-    const bounds = censored?.includes(1) === true ? [sha256(Uint8Array.from(censored))] : [];
-    return [id, start, step, timeZone, sha256(new Uint8Array(bytes.buffer)), ...bounds].join(' ');
+    const parts = [id, start, step, timeZone, sha256(new Uint8Array(bytes.buffer))];
+    if (censored?.includes(1) === true) parts.push(sha256(Uint8Array.from(censored)));
+    if (inputs !== undefined) parts.push(JSON.stringify(withinSpan(inputs, start, start + step * values.length)));
+    return parts.join(' ');
   });
   return {
     from: Math.min(...series.map(({ start }) => start)),

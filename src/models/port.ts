@@ -1,4 +1,5 @@
 import type { EpochSeconds } from '../domain/time.js';
+import type { FeatureInputs } from '../forecast/feature-inputs.js';
 import type { GlobalModel } from '../forecast/global.js';
 import type { HyperParameters } from './card.js';
 
@@ -16,6 +17,8 @@ export interface TrainingSeries {
   values: Float32Array;
   /** 1 where usage was throttled: the value is a lower bound of demand. Absent where none is. */
   censored?: Uint8Array;
+  /** What was known besides; a trainer that cannot use it leaves it. Absent where nobody said. */
+  inputs?: FeatureInputs;
 }
 
 export interface TrainProgress {

@@ -76,10 +76,11 @@ function scoreSeries(
   const calendar = calendarOf(series.timeZone);
   const context = Math.max(1, ...models.map((model) => model.context));
   const requests: GlobalRequest[] = [];
+  const beside = series.inputs === undefined ? {} : { inputs: series.inputs };
   const origins: number[] = [];
   for (let origin = first; origin <= last; origin += every) {
     const seen = values.subarray(Math.max(0, origin + 1 - context), origin + 1);
-    requests.push({ values: seen, origin: start + origin * step, step, calendar });
+    requests.push({ values: seen, origin: start + origin * step, step, calendar, ...beside });
     origins.push(origin);
   }
   if (requests.length === 0) return;

@@ -90,7 +90,16 @@ export interface MetricBatch {
   samples: Sample[];
 }
 
-export const RECORD_KINDS = ['forecast', 'plan', 'contingency', 'outcome', 'history', 'account', 'profile'] as const;
+export const RECORD_KINDS = [
+  'forecast',
+  'plan',
+  'contingency',
+  'outcome',
+  'history',
+  'account',
+  'profile',
+  'event',
+] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 
 /** A document that the loop leaves behind. */

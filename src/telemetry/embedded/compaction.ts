@@ -25,6 +25,8 @@ const RECORD_DAYS: Record<RecordKind, (retentionDays: number) => number> = {
   account: () => Number.POSITIVE_INFINITY,
   // One an account, written over: it forgets by itself.
   profile: (days) => days,
+  // As long as the samples that it explains.
+  event: (days) => days,
 };
 
 /** Since when each account's samples are kept; older bins read as missing, and a snapshot that has them is gone. */

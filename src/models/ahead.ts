@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { announced } from '../domain/announced.js';
+import { COMPONENTS } from '../domain/component.js';
+import type { AnnouncedEvent } from '../domain/control.js';
+import { mergeEvents, type KnownAhead } from '../forecast/known-inputs.js';
+import type { Store } from '../telemetry/port.js';
+
+/* What was known ahead of an account, from the store: its holidays, and the events of its file and announced ones. */
+
+const demand = z.partialRecord(z.enum(COMPONENTS), z.number());
+const span = { name: z.string(), from: z.number(), to: z.number(), workloads: z.array(z.string()).optional() };
+const announcedSchema = z
+  .object({
+    ...span,
+    expect: z.union([z.object({ multiplier: z.number() }), z.object({ demand })]),
+    uncertainty: z.number(),
+    author: z.string(),
+  })
+  .transform(({ workloads, ...event }): AnnouncedEvent => ({
+    ...event,
+    ...(workloads === undefined ? {} : { workloads }),
+  }));
+
+export const aheadSchema = z
+  .object({ holidays: z.array(z.string()).optional(), events: z.array(announcedSchema) })
+  .transform(({ holidays, events }): KnownAhead => ({ events, ...(holidays === undefined ? {} : { holidays }) }));
+
+const policySchema = z.object({
+  holidays: z.array(z.string()).optional(),
+  events: z
+    .array(
+      z.object({
+        ...span,
+        multiplier: z.number().optional(),
+        demand: demand.optional(),
+        uncertainty: z.number().default(0.2),
+      }),
+    )
+    .default([]),
+});
+
+/** Events of an account that are remembered: more than anybody announces in the history that models look at. */
+const MOST_EVENTS = 500;
+
+/** Announced events that the store remembers of an account, those that are over, too; oldest first. */
+export async function eventsOf(store: Pick<Store, 'listRecords'>, account: string): Promise<AnnouncedEvent[]> {
+  const records = await store.listRecords('event', account, { limit: MOST_EVENTS });
+  return records.reverse().flatMap(({ body }) => announcedSchema.safeParse(body).data ?? []);
+}
+
+/**
+ * @param body of the record of the account's policy; undefined where there is none.
+ * @returns null where there is no policy: nobody said whether there were events.
+ */
+export async function aheadOf(
+  store: Pick<Store, 'listRecords'>,
+  account: string,
+  body: unknown,
+): Promise<KnownAhead | null> {
+  const policy = policySchema.safeParse(body).data;
+  if (policy === undefined) return null;
+  const own = policy.events.map(({ workloads, multiplier, demand: amounts, ...event }) =>
+    announced({
+      ...event,
+      ...(workloads === undefined ? {} : { workloads }),
+      ...(multiplier === undefined ? {} : { multiplier }),
+      ...(amounts === undefined ? {} : { demand: amounts }),
+    }),
+  );
+  return {
+    events: mergeEvents(await eventsOf(store, account), own),
+    ...(policy.holidays === undefined ? {} : { holidays: policy.holidays }),
+  };
+}
