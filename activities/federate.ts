@@ -115,12 +115,8 @@ export function createFederation({
         const settings = settingsOf(plan);
         const weights = packNetwork({ settings, levels, horizon, steps }, await files.weights(rounds));
         const series = await ownSeries(plan, cut + 14 * DAY, signal);
-        const [score] = scoreModels([loadNetwork(weights)], series, {
-          from: cut,
-          to: Number.POSITIVE_INFINITY,
-          levels,
-          horizon,
-        });
+        const window = { from: cut, to: Number.POSITIVE_INFINITY, levels, horizon };
+        const [score] = await scoreModels([loadNetwork(weights)], series, window, signal);
         const artifact = await models.store.put(
           {
             kind: `neural-${plan.network}`,

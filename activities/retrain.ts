@@ -139,7 +139,7 @@ export function createRetraining({ store, models, classify }: RetrainDependencie
     },
 
     compare: (input) =>
-      translated(async (signal) => compareModels(models, input, await seriesOf(input.dataId, signal))),
+      translated(async (signal) => compareModels(models, input, await seriesOf(input.dataId, signal), signal)),
 
     crown: ({ scope, kind, id, act, ...how }) =>
       translated(async () => {
@@ -222,6 +222,7 @@ export async function compareModels(
   models: ModelLibrary,
   { scope, kind, challenger, from, levels, horizon }: Omit<CompareInput, 'dataId'>,
   series: readonly TrainingSeries[],
+  signal?: AbortSignal,
 ): Promise<CompareResult> {
   const state = await models.champions.read(scope, kind);
   const champion = state.champion?.id ?? null;
@@ -245,12 +246,9 @@ export async function compareModels(
   }
   // What the champion was trained on later than the challenger, by hand for example, is no test of it.
   const unseen = Math.max(from, before?.artifact.card.data.to ?? 0);
-  const [old, fresh] = scoreModels([before?.model ?? createLastValue(levels), next.model], series, {
-    from: unseen,
-    to: Number.POSITIVE_INFINITY,
-    levels,
-    horizon,
-  });
+  const window = { from: unseen, to: Number.POSITIVE_INFINITY, levels, horizon };
+  const pair = [before?.model ?? createLastValue(levels), next.model];
+  const [old, fresh] = await scoreModels(pair, series, window, signal);
   if (old === undefined || fresh === undefined) return say('unknown', 'nothing to compare on');
   const { better, enough, ratio, units, detail } = judge(old, fresh);
   const verdict = better ? 'better' : enough ? 'worse' : 'unknown';

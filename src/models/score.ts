@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { calendarOf } from '../forecast/calendar.js';
 import type { GlobalModel, GlobalRequest } from '../forecast/global.js';
 import type { ModelMetrics } from './card.js';
@@ -50,14 +51,22 @@ interface Sums {
 /**
  * @param series what they were all trained on, and on to the end of the window.
  * @returns one score a model, in the order of `models`, over the same units in the same order.
+ * @throws the signal's reason, between two series.
  */
-export function scoreModels(
+export async function scoreModels(
   models: readonly GlobalModel[],
   series: readonly TrainingSeries[],
   window: ScoringWindow,
-): ModelScore[] {
+  signal?: AbortSignal,
+): Promise<ModelScore[]> {
   const tallies = models.map(() => createTally(window.levels));
-  for (const one of series) scoreSeries(models, one, window, tallies);
+  for (const one of series) {
+    scoreSeries(models, one, window, tallies);
+    // Each series takes some ten milliseconds of the thread that speaks with Temporal; hundreds at once would hold up every
+    // heartbeat.
+    await setImmediate();
+    signal?.throwIfAborted();
+  }
   return models.map((model, index) => (tallies[index] ?? createTally(window.levels)).score(model.name));
 }
 

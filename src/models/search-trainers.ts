@@ -35,6 +35,7 @@ export const CHOICES: Readonly<Record<string, Choices>> = {
   },
   'neural-tcn': {
     space: {
+      patch: { kind: 'choice', values: [6, 12, 24, 48] },
       units: { kind: 'choice', values: [24, 32, 48, 64] },
       hidden: { kind: 'choice', values: [32, 48, 64, 96] },
       rate: { kind: 'range', from: 5e-4, to: 6e-3, log: true },
@@ -45,6 +46,7 @@ export const CHOICES: Readonly<Record<string, Choices>> = {
   },
   'neural-gru': {
     space: {
+      patch: { kind: 'choice', values: [6, 12, 24, 48] },
       units: { kind: 'choice', values: [24, 32, 48] },
       hidden: { kind: 'choice', values: [32, 48, 64] },
       rate: { kind: 'range', from: 5e-4, to: 6e-3, log: true },
@@ -127,7 +129,8 @@ export async function searchTrainers(
         ...(onProgress === undefined ? {} : { onProgress }),
       });
       const model = await trainer.load(trained.weights);
-      const [score] = scoreModels([model], series, { from: cut, to: Number.POSITIVE_INFINITY, levels, horizon });
+      const window = { from: cut, to: Number.POSITIVE_INFINITY, levels, horizon };
+      const [score] = await scoreModels([model], series, window, signal);
       return score?.metrics?.wql ?? Number.NaN;
     },
   });

@@ -80,7 +80,8 @@ export async function trainModel(trainer: Trainer, request: TrainRequest, place:
   if (failure !== null) onProgress?.({ done: 1, note: `its checkpoints could not be written: ${String(failure)}` });
   signal.throwIfAborted();
   const model = await trainer.load(trained.weights);
-  const [score] = scoreModels([model], request.series, { from: cut, to: Number.POSITIVE_INFINITY, levels, horizon });
+  const window = { from: cut, to: Number.POSITIVE_INFINITY, levels, horizon };
+  const [score] = await scoreModels([model], request.series, window, signal);
   const card: Omit<ModelCard, 'weights'> = {
     kind: trainer.kind,
     levels: [...levels],

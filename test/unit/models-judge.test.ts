@@ -32,15 +32,15 @@ const knowing = (name: string, shift = 1, width = 1, silent = 0): GlobalModel =>
   };
 };
 
-const against = (champion: GlobalModel, challenger: GlobalModel, given = series, over = window) => {
-  const [one, other] = scoreModels([champion, challenger], given, over);
+const against = async (champion: GlobalModel, challenger: GlobalModel, given = series, over = window) => {
+  const [one, other] = await scoreModels([champion, challenger], given, over);
   if (one === undefined || other === undefined) throw new Error('no score');
   return judge(one, other);
 };
 
 describe('the score', () => {
-  it('of a model that knows the truth has its coverage and hardly any loss', () => {
-    const [score] = scoreModels([knowing('truth')], series, window);
+  it('of a model that knows the truth has its coverage and hardly any loss', async () => {
+    const [score] = await scoreModels([knowing('truth')], series, window);
     for (const { level, reached } of score?.metrics?.coverage ?? [])
       expect(Math.abs(reached - level)).toBeLessThan(0.05);
     expect(score?.metrics?.mae).toBeCloseTo(0.025, 2);
@@ -50,7 +50,7 @@ describe('the score', () => {
     expect(score?.units).toHaveLength(3 * 6);
   });
 
-  it('looks at nothing after its origin, and scores nothing before its window', () => {
+  it('looks at nothing after its origin, and scores nothing before its window', async () => {
     const seen: number[] = [];
     const spy: GlobalModel = {
       ...knowing('spy'),
@@ -65,22 +65,45 @@ describe('the score', () => {
         return knowing('spy').predict(requests, aheads);
       },
     };
-    scoreModels([spy], series.slice(0, 1), window);
+    await scoreModels([spy], series.slice(0, 1), window);
     expect(Math.min(...seen)).toBeGreaterThanOrEqual(window.from);
     expect(Math.max(...seen)).toBeLessThan(window.to);
   });
 
-  it('leaves missing bins and series of zeros out instead of reading them as hits', () => {
+  it('leaves the thread to others between two series, and ends when it is cancelled', async () => {
+    let turns = 0;
+    const ticking = setInterval(() => turns++, 0);
+    const slow: GlobalModel = {
+      ...knowing('slow'),
+      predict(requests, aheads) {
+        const until = performance.now() + 5;
+        while (performance.now() < until);
+        return knowing('slow').predict(requests, aheads);
+      },
+    };
+    await scoreModels([slow], series, window);
+    clearInterval(ticking);
+    // A worker that scores hundreds of series at a stretch misses its heartbeats, and those of every account.
+    expect(turns).toBeGreaterThanOrEqual(series.length - 1);
+    const over = AbortSignal.abort(new Error('cancelled'));
+    await expect(scoreModels([slow], series, window, over)).rejects.toThrow('cancelled');
+  });
+
+  it('leaves missing bins and series of zeros out instead of reading them as hits', async () => {
     const holes = series.map((one) => ({
       ...one,
       values: one.values.map((value, k) => (k % 3 === 0 ? Number.NaN : value)),
     }));
-    const [whole] = scoreModels([knowing('truth')], holes, window);
+    const [whole] = await scoreModels([knowing('truth')], holes, window);
     expect(whole?.metrics?.mae).toBeCloseTo(0.025, 2);
-    const [nothing] = scoreModels([knowing('truth')], [{ ...wave('z', 12), values: new Float32Array(288) }], window);
+    const [nothing] = await scoreModels(
+      [knowing('truth')],
+      [{ ...wave('z', 12), values: new Float32Array(288) }],
+      window,
+    );
     expect(nothing?.metrics).toBeNull();
     expect(nothing?.units).toEqual([]);
-    expect(scoreModels([knowing('truth')], series, { ...window, from: window.to })[0]?.metrics).toBeNull();
+    expect((await scoreModels([knowing('truth')], series, { ...window, from: window.to }))[0]?.metrics).toBeNull();
   });
 
   it.each([
@@ -132,14 +155,14 @@ describe('the judgement', () => {
       says: /last-value/,
     },
   ];
-  it.each(cases)('of one that is $name', ({ champion, challenger, better, says }) => {
-    const verdict = against(champion, challenger);
+  it.each(cases)('of one that is $name', async ({ champion, challenger, better, says }) => {
+    const verdict = await against(champion, challenger);
     expect(verdict.detail).toMatch(says);
     expect(verdict.better).toBe(better);
   });
 
-  it('needs days enough', () => {
-    const verdict = against(knowing('old', 1.05), knowing('new'), series.slice(0, 1), {
+  it('needs days enough', async () => {
+    const verdict = await against(knowing('old', 1.05), knowing('new'), series.slice(0, 1), {
       ...window,
       from: window.to - 3 * 86_400,
     });

@@ -139,9 +139,9 @@ async function payloadsOf(handle: WorkflowHandle): Promise<string[]> {
   return found;
 }
 
-const wqlOf = (model: GlobalModel): number => {
+const wqlOf = async (model: GlobalModel): Promise<number> => {
   const window = { from: CUT, to: START + DAYS * DAY, levels: PLAN.levels, horizon: PLAN.horizon };
-  return scoreModels([model], series, window)[0]?.metrics?.wql ?? Number.NaN;
+  return (await scoreModels([model], series, window))[0]?.metrics?.wql ?? Number.NaN;
 };
 
 describe('a federation of four cells', () => {
@@ -159,7 +159,7 @@ describe('a federation of four cells', () => {
 
   it('is as good as training on all data in one place, within 5 %', async () => {
     const id = result.artifacts['eu']?.id ?? '';
-    const federated = wqlOf((await libraries[0]?.load(id))?.model ?? fail('no model'));
+    const federated = await wqlOf((await libraries[0]?.load(id))?.model ?? fail('no model'));
     const central = createNeuralTrainer('tcn', { backend: 'wasm', inThread: false });
     const cut = series.map((one) => ({ ...one, values: one.values.subarray(0, (12 * DAY) / 3600) }));
     const trained = await central.train(cut, {
@@ -169,7 +169,7 @@ describe('a federation of four cells', () => {
       hyperParameters: { ...PLAN.settings, epochSteps: PLAN.steps, epochs: ROUNDS, patience: ROUNDS },
       signal: new AbortController().signal,
     });
-    const ratio = federated / wqlOf(await central.load(trained.weights));
+    const ratio = federated / (await wqlOf(await central.load(trained.weights)));
     expect(ratio).toBeLessThan(1.05);
     // A network that learnt nothing would be as good as another one: the waves explain nearly all.
     expect(federated).toBeLessThan(0.09);
