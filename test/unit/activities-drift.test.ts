@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { createDriftWatch } from '../../activities/drift.js';
+import type { AccountPolicy } from '../../src/domain/account.js';
+import { createModels } from '../../src/decide/models.js';
 import type { AccountForecast } from '../../src/domain/forecast.js';
+import { fitForecaster } from '../../src/forecast/forecaster.js';
+import { createRandom } from '../../src/forecast/neural/random.js';
+import { policyOf } from '../workflow/fakes.js';
 
 /* Models are trained anew when forecasts begin to miss: told too late they serve on; told at every cycle nobody listens. */
 
@@ -72,5 +77,44 @@ describe('drift', () => {
     for (const forecast of forecasts) await watch(forecast);
     expect(reasons).toHaveLength(told);
     if (told > 0) expect(reasons[0]).toContain('forecasts of acme miss (web/cpu: covered 90 %)');
+  });
+});
+
+describe('a series whose demand has changed its ways', () => {
+  it('is told once, though it goes on for days: from bins to the word that training hears', async () => {
+    const step = 3600;
+    const policy: AccountPolicy = { ...policyOf(), step, models: ['persistence', 'recent-mean', 'seasonal-naive-day'] };
+    const random = createRandom(5);
+    const start = 1_760_400_000;
+    const quiet = 12 * 24;
+    /** Twelve quiet days, then swings five times as wide. */
+    const values = Float64Array.from(
+      { length: quiet + 6 * 24 },
+      (_, k) => 50 + (k < quiet ? 2 : 10) * (random.uniform() - 0.5),
+    );
+    const models = createModels(fitForecaster);
+    const told: string[][] = [];
+    const watch = createDriftWatch((_account, _reason, series) => {
+      told.push(series);
+      return Promise.resolve();
+    });
+    const since: (number | null)[] = [];
+    for (let end = quiet; end <= values.length; end += 6) {
+      const at = start + end * step;
+      const from = models.wanted('acme', policy, at).since ?? start;
+      const bins = values.subarray((from - start) / step, end);
+      const series = { start: from, step, values: bins, censored: new Uint8Array(bins.length) };
+      const forecast = models.forecast({
+        ...{ account: 'acme', policyId: 'p', policy, snapshotId: `s${end}`, at, leadTimes: {}, events: [] },
+        bins: [{ workload: 'web', component: 'cpu', series }],
+      });
+      since.push(forecast.series[0]?.drift?.since ?? null);
+      await watch(forecast);
+    }
+    const first = since.find((one) => one !== null) ?? 0;
+    expect(since[0]).toBeNull();
+    expect(first).toBeGreaterThanOrEqual(start + quiet * step);
+    expect(first).toBeLessThan(start + (quiet + 4 * 24) * step);
+    expect(told).toEqual([['acme/web/cpu']]);
   });
 });
