@@ -105,6 +105,13 @@ export interface CrownInput {
   judged?: { ratio: number; units: number };
 }
 
+export interface TidyInput {
+  /** `dataId`s that stay, however old. */
+  inUse: string[];
+  /** `dataId`s of the run that ends here: their lists name accounts, and go at once. Absent in earlier releases. */
+  done?: string[];
+}
+
 export interface RetrainActivities {
   gather(input: GatherInput): Promise<GatherResult>;
   /** Chooses hyper-parameters within a budget of fits; goes on where it was interrupted. */
@@ -112,6 +119,6 @@ export interface RetrainActivities {
   train(input: TrainInput): Promise<TrainResult>;
   compare(input: CompareInput): Promise<CompareResult>;
   crown(input: CrownInput): Promise<void>;
-  /** Lets go of what no succession keeps, and of what runs that ended long ago left, but for `dataId`s in use. */
-  tidy(input: { inUse: string[] }): Promise<{ removed: number }>;
+  /** Lets go of what no succession keeps, of the lists of a run that is over, and of what others left long ago. */
+  tidy(input: TidyInput): Promise<{ removed: number }>;
 }

@@ -147,9 +147,10 @@ export function createRetraining({ store, models, classify }: RetrainDependencie
         await models.champions.change(scope, kind, (state) => step(state, id, how));
       }),
 
-    tidy: ({ inUse }) =>
+    tidy: ({ inUse, done = [] }) =>
       translated(async () => {
         const { removed } = await models.collect(Date.now(), YOUNG_MS);
+        for (const dataId of done) await rm(pathOf(dataId), { force: true });
         // Another scope may be in the middle of a run on the same folder: what is young is somebody's.
         for (const name of (await namesIn(models.work)).filter((one) => LEFT_BEHIND.test(one))) {
           if (inUse.includes(name.slice(5, 21))) continue;

@@ -112,7 +112,7 @@ export async function trainAll(run: Run, reason: string, asked?: number): Promis
       note(run, `${kind} was not trained: ${words(error)}`);
     }
   }
-  await comparing(input.queues, 'old models').tidy({ inUse: [] });
+  await comparing(input.queues, 'old models').tidy({ inUse: [], done: [data.dataId] });
   return anew && failures.length === settings.kinds.length ? `no kind was trained (${failures.join('; ')})` : null;
 }
 

@@ -206,6 +206,8 @@ describe('retraining', () => {
     expect(names).not.toContain(old);
     // Another scope's run may be at it.
     expect(names).toContain(`data-${dataId}.json`);
+    await run(activities.tidy, { inUse: [], done: [dataId] });
+    expect(await readdir(models.work)).not.toContain(`data-${dataId}.json`);
     for (const id of (await models.champions.kept()).ids) await models.store.get(id);
   });
 

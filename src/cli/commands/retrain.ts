@@ -104,7 +104,7 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--most-series <n>', 'to train on', whole(1, 100_000), 500)
       .option(
         '--fits <n>',
-        'of a search over kinds and settings before each run; 0 for none',
+        'of a search over kinds and settings before each run; 0 for none, 3 or more to choose',
         whole(0, MOST_FITS),
         USUAL_FITS,
       )
