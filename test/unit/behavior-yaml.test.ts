@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { WorkloadTask } from '../../src/behavior/tasks/find.js';
-import { yamlOf } from '../../src/cli/commands/behavior.js';
+import { signalWords, yamlOf } from '../../src/cli/commands/behavior.js';
 import { HOUR, MONDAY } from './behavior-world.js';
 
 const DAY = 24 * HOUR;
@@ -55,4 +55,23 @@ describe('an operator pipes the tasks into an account file and learns what is mi
     expect(left[0]).toContain(says);
     expect(yaml).toContain(`# ${left[0] ?? ''}`);
   });
+});
+
+describe('signals that come with events are said, those that do not are not', () => {
+  const none = { sessions: null, inputRate: null, programs: [], regions: [] };
+  it.each([
+    { name: 'none', signals: none, words: '' },
+    { name: 'a quiet account says zero', signals: { ...none, sessions: 0 }, words: '0 active sessions on average' },
+    {
+      name: 'all',
+      signals: {
+        ...{ sessions: 12.34, inputRate: 0.5, regions: [{ name: 'eu', share: 1 }] },
+        programs: [
+          { name: 'web', share: 0.95 },
+          { name: 'cli', share: 0.05 },
+        ],
+      },
+      words: '12.3 active sessions on average; 0.5 inputs a second; programs: web 95 %, cli 5.0 %; regions: eu 100 %',
+    },
+  ])('$name', ({ signals, words }) => expect(signalWords(signals)).toBe(words));
 });

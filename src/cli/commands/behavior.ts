@@ -184,6 +184,8 @@ function show(report: Report, found: BehaviorOf, terminal: Terminal): void {
   if (report.groups.length > 0) {
     terminal.out(`groups: ${report.groups.map(({ group, share }) => `${group} ${percent(share)}`).join(', ')}`);
   }
+  const signals = signalWords(report.signals);
+  if (signals !== '') terminal.out(signals);
   if (report.transitions.length > 0) {
     const table = createTable(['after', 'comes', 'probability', '90 %']);
     for (const { from, next } of report.transitions) {
@@ -206,6 +208,21 @@ function show(report: Report, found: BehaviorOf, terminal: Terminal): void {
     if (hooks.length > 0) terminal.out(`prefetch hooks of the account file: ${hooks.join(', ')}`);
   }
   showTasks(report, found, terminal);
+}
+
+/** What came with the events; empty where nothing did. */
+export function signalWords({ sessions, inputRate, programs, regions }: Report['signals']): string {
+  const shares = (labels: { name: string; share: number }[]): string =>
+    labels
+      .slice(0, 5)
+      .map(({ name, share }) => `${name} ${percent(share)}`)
+      .join(', ');
+  return [
+    ...(sessions === null ? [] : [`${short(sessions)} active sessions on average`]),
+    ...(inputRate === null ? [] : [`${short(inputRate)} inputs a second`]),
+    ...(programs.length === 0 ? [] : [`programs: ${shares(programs)}`]),
+    ...(regions.length === 0 ? [] : [`regions: ${shares(regions)}`]),
+  ].join('; ');
 }
 
 function showRates(
