@@ -8,6 +8,7 @@ import type { Dependencies } from './dependencies.js';
 import { createDriftWatch } from './drift.js';
 import { translated } from './failures.js';
 import type { Policies } from './policies.js';
+import { createSystemLoads } from './system-load.js';
 import type { Activities, ForecastDigest } from './types.js';
 
 /** From a snapshot to quantiles by component and step; the series stay on this side, the workflow gets a digest. */
@@ -15,15 +16,17 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
   const watchDrift = createDriftWatch(
     (account, reason, series) => deps.drift?.(account, reason, series) ?? Promise.resolve(),
   );
+  const loads = createSystemLoads(deps.store);
   const remember = createEventMemory(deps.store);
   return {
     forecast: (input) =>
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
-        const { since } = await deps.decider.wanted(input.account, policy, input.at);
+        const { since, trained } = await deps.decider.wanted(input.account, policy, input.at);
         await remember(input.account, input.events, input.at);
         // Fits look back at campaigns that are over and that the workflow has let go of.
         const past = since === null ? await eventsOf(deps.store, input.account) : [];
+        const load = trained === true ? await loads.at(input.at, since === null) : null;
         const window = await deps.store.readSnapshot(input.snapshotId, signal, since ?? undefined);
         const forecast = await deps.decider.forecast({
           account: input.account,
@@ -34,6 +37,7 @@ export function createForecast(deps: Dependencies, policies: Policies): Pick<Act
           leadTimes: input.leadTimes,
           events: input.events,
           ...(past.length === 0 ? {} : { past }),
+          ...(load === null ? {} : { systemLoad: load }),
           bins: window.series,
         });
         await deps.store.putRecord({

@@ -81,10 +81,11 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
   return {
     wanted(account, policy, at, served = NOTHING_SERVED) {
       const models = accounts.get(account);
-      if (models === undefined || models.fitKey !== fitKeyOf(policy)) return { since: null };
-      if (isDue(models, account, at, served)) return { since: null };
-      if (at >= models.refitAt || at - models.next > LONGEST_CATCH_UP) return { since: null };
-      return { since: models.next };
+      const trained = served.globals.length === 0 ? {} : { trained: true as const };
+      if (models === undefined || models.fitKey !== fitKeyOf(policy)) return { since: null, ...trained };
+      if (isDue(models, account, at, served)) return { since: null, ...trained };
+      if (at >= models.refitAt || at - models.next > LONGEST_CATCH_UP) return { since: null, ...trained };
+      return { since: models.next, ...trained };
     },
 
     forecast(given, served = NOTHING_SERVED) {
@@ -187,13 +188,17 @@ const everOf = ({ past = [], events }: ForecastRequest): AnnouncedEvent[] => mer
 const REACH = 60 * DAY;
 
 /** What the trained models of one series are told now. */
-const aheadOf = (request: ForecastRequest, workload: string, component: Component): FeatureInputs =>
-  inputsOf(knownAhead(request.policy, everOf(request)), workload, component, request.at - REACH, request.at + REACH);
+const aheadOf = (request: ForecastRequest, workload: string, component: Component): FeatureInputs => ({
+  ...inputsOf(knownAhead(request.policy, everOf(request)), workload, component, request.at - REACH, request.at + REACH),
+  ...(request.systemLoad === undefined ? {} : { systemLoad: request.systemLoad }),
+});
 
 /** Tells the fits of an account what is newly known ahead; the same object while nothing is new. */
 function tellAhead(models: AccountModels, request: ForecastRequest): void {
   const day = Math.floor(request.at / DAY);
-  const key = JSON.stringify([day, request.policy.holidays, request.policy.events, request.events]);
+  const { start, values } = request.systemLoad ?? {};
+  const load = [start, values?.length, values?.at(-1)];
+  const key = JSON.stringify([day, load, request.policy.holidays, request.policy.events, request.events]);
   if (models.aheadKey === key) return;
   models.aheadKey = key;
   for (const { workload, component } of request.bins) {

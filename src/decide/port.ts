@@ -5,6 +5,7 @@ import type { AnnouncedEvent, Override } from '../domain/control.js';
 import type { AccountForecast } from '../domain/forecast.js';
 import type { DataSetNeed, Plan } from '../domain/plan.js';
 import type { Series } from '../domain/series.js';
+import type { SystemLoad } from '../forecast/system-load.js';
 import type { EpochSeconds } from '../domain/time.js';
 
 /*
@@ -31,6 +32,8 @@ export interface ForecastRequest {
   events: AnnouncedEvent[];
   /** Announced once and over by now, where models are to be fitted; absent: none is known. */
   past?: AnnouncedEvent[];
+  /** How busy the whole system is, for trained models; absent where nobody says. */
+  systemLoad?: SystemLoad;
   /** From the label that {@link Decider.wanted} asked for, up to the snapshot's end. */
   bins: KnownBins[];
 }
@@ -58,6 +61,8 @@ export interface AllocationRequest {
 export interface Wanted {
   /** First label needed; null for the whole window, since models are to be fitted. */
   since: EpochSeconds | null;
+  /** Trained models serve it, which ask how busy the whole system is; absent where none does. */
+  trained?: true;
 }
 
 export interface Decider {

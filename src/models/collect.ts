@@ -166,11 +166,12 @@ export async function readSnapshots(
   seen: SeenSeries = () => undefined,
 ): Promise<TrainingSeries[]> {
   const all: TrainingSeries[] = [];
+  const together = new Set(snapshots.map(({ account }) => account)).size > 1 ? { together: true as const } : {};
   for (const { account, snapshotId, timeZone, ahead } of snapshots) {
     for (const one of (await store.readSnapshot(snapshotId, signal)).series) {
       const series = trainingSeries(one, account, timeZone, pseudonyms, ahead);
       seen(account, timeZone, one, series !== null);
-      if (series !== null) all.push(series);
+      if (series !== null) all.push({ ...series, ...together });
     }
   }
   return all.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -231,12 +232,13 @@ export function describeSeries(series: readonly TrainingSeries[]): {
   series: string[];
   hash: string;
 } {
-  const hashes = series.map(({ id, start, step, timeZone, values, censored, inputs }) => {
+  const hashes = series.map(({ id, start, step, timeZone, values, censored, inputs, together }) => {
     // NaN has many bit patterns, and means one thing.
     const bytes = Float32Array.from(values, (value) => (Number.isNaN(value) ? Number.NaN : value));
     const parts = [id, start, step, timeZone, sha256(new Uint8Array(bytes.buffer))];
     if (censored?.includes(1) === true) parts.push(sha256(Uint8Array.from(censored)));
     if (inputs !== undefined) parts.push(JSON.stringify(withinSpan(inputs, start, start + step * values.length)));
+    if (together === true) parts.push('together');
     return parts.join(' ');
   });
   return {

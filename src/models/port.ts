@@ -19,6 +19,8 @@ export interface TrainingSeries {
   censored?: Uint8Array;
   /** What was known besides; a trainer that cannot use it leaves it. Absent where nobody said. */
   inputs?: FeatureInputs;
+  /** It is one of several accounts' series: how busy they are together is known of each. */
+  together?: true;
 }
 
 export interface TrainProgress {

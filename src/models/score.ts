@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { calendarOf } from '../forecast/calendar.js';
+import { withSystemLoad } from '../forecast/system-load.js';
 import type { GlobalModel, GlobalRequest } from '../forecast/global.js';
 import type { ModelMetrics } from './card.js';
 import type { TrainingSeries } from './port.js';
@@ -60,7 +61,7 @@ export async function scoreModels(
   signal?: AbortSignal,
 ): Promise<ModelScore[]> {
   const tallies = models.map(() => createTally(window.levels));
-  for (const one of series) {
+  for (const one of withSystemLoad(series)) {
     scoreSeries(models, one, window, tallies);
     // Each series takes some ten milliseconds of the thread that speaks with Temporal; hundreds at once would hold up every
     // heartbeat.

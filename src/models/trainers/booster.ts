@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { loadGlobalBooster, type GlobalBoosterOptions } from '../../forecast/booster/global-booster.js';
+import { withSystemLoad } from '../../forecast/system-load.js';
 import { trainGlobalBoosterInThread } from '../../forecast/booster/train-in-thread.js';
 import { modelsError } from '../errors.js';
 import type { Trainer } from '../port.js';
@@ -37,7 +38,7 @@ export const boosterTrainer: Trainer = {
     const given = Object.fromEntries(Object.entries(trees).filter(([, value]) => value !== undefined));
     const options: GlobalBoosterOptions = { levels, seed, rows, validation, trees: given };
     const weights = await trainGlobalBoosterInThread(
-      { series, options },
+      { series: withSystemLoad(series), options },
       {
         signal,
         onProgress({ round, rounds, loss }) {
