@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { retrain } from '../../workflows/retrain.js';
 import { retrainStatusQuery, retrainWorkflowId } from '../../workflows/retrain-messages.js';
+import { isHeadroomError } from '../domain/errors.js';
 import { CELL_SCOPE } from '../models/library.js';
 import { openLibrary, scopeOf, servingOf } from './models.js';
 import type { Session } from './session.js';
@@ -14,10 +17,16 @@ export interface TrainedStatus {
 /** By the folder of models that this command sees, and by the workflows that retrain. */
 export async function modelsOf({ client }: Session, env: NodeJS.ProcessEnv, account: string): Promise<TrainedStatus> {
   const library = openLibrary(env);
-  // A look is to make no key where there is nothing to name.
-  const any = (await library.champions.version()) !== '';
-  const scopes = any ? [await scopeOf(library, account), CELL_SCOPE] : [CELL_SCOPE];
-  const { troubles } = await servingOf(library, scopes);
+  const troubles: string[] = [];
+  const scopes = [CELL_SCOPE];
+  try {
+    // A look is to make no key where nothing was ever named by one.
+    if (existsSync(join(library.folder, 'pseudonyms.key'))) scopes.unshift(await scopeOf(library, account));
+    troubles.push(...(await servingOf(library, scopes)).troubles);
+  } catch (error) {
+    if (!isHeadroomError(error)) throw error;
+    troubles.push(error.message);
+  }
   for (const scope of scopes) {
     const handle = client.workflow.getHandle<typeof retrain>(retrainWorkflowId(scope));
     try {

@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { createTerminal } from '../../src/cli/command.js';
 import { openLibrary } from '../../src/cli/models.js';
+import { withSession } from '../../src/cli/session.js';
+import { modelsOf } from '../../src/cli/trained-status.js';
 import { startDevServer, type DevServer } from '../../src/temporal/server.js';
 import { wave } from '../unit/models-fixtures.js';
 import {
@@ -183,6 +186,17 @@ describe.skipIf(NO_SERVER !== null)(`training from the command line${because(NO_
       code: 0,
       out: expect.stringContaining('bit for bit the same on js') as string,
     });
+
+    // What cannot be trained is said to who looks at an account, too.
+    expect(await within(env('eu'), 'retrain', 'start', '--hold-out', '19d')).toMatchObject({ code: 0 });
+    expect(await within(env('eu'), 'retrain', 'now')).toMatchObject({ code: 0 });
+    await until('a run that trains nothing', async () => {
+      const { run, phase, attention: asks } = await status();
+      return run === 2 && phase === 'waiting' && typeof asks === 'string';
+    });
+    const terminal = { ...createTerminal(), env: env('eu') };
+    const { troubles } = await withSession(terminal, (session) => modelsOf(session, env('eu'), 'eu-shop'));
+    expect(troubles.join()).toMatch(/retraining main: the last run trained nothing: no kind was trained \(booster: /);
 
     const cancelled = await within(env('eu'), 'retrain', 'cancel');
     expect(cancelled).toMatchObject({ code: 4 });
