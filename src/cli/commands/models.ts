@@ -3,10 +3,9 @@ import { isHeadroomError } from '../../domain/errors.js';
 import { isoTime, parseDuration } from '../../domain/time.js';
 import { shortId } from '../../models/artifact.js';
 import type { Successions, Unreadable } from '../../models/champions.js';
-import { objections } from '../../models/consent.js';
 import { readSnapshots, snapshotAccounts } from '../../models/collect.js';
 import { YOUNG_MS, type ModelLibrary } from '../../models/library.js';
-import { describeStep, keptOf, promote, rollback, type Succession } from '../../models/reign.js';
+import { describeStep, keptOf, rollback, type Succession } from '../../models/reign.js';
 import type { Listed } from '../../models/store.js';
 import { repeatFit } from '../../models/train.js';
 import { actOf } from '../act.js';
@@ -20,8 +19,9 @@ import {
   type RegisterCommand,
   type Terminal,
 } from '../command.js';
-import { describeCard, describeFigures } from '../model-words.js';
+import { describeCard } from '../model-words.js';
 import { openLibrary, scopeOf } from '../models.js';
+import { promoteByHand, type PromoteOptions } from '../promote.js';
 import { withSession } from '../session.js';
 import { createTable } from '../table.js';
 
@@ -75,7 +75,10 @@ export const register: RegisterCommand = (program, terminal) => {
       .argument('<id>', 'or the beginning of it')
       .option('--reason <text>', 'why', 'promoted by hand')
       .option('--even-if-worse', 'also where its coverage is off, or it lost against the champion')
-      .action((prefix: string, options: PromoteOptions) => promoteByHand(prefix, options, terminal)),
+      .action(async (prefix: string, options: PromoteOptions) => {
+        const { state, line } = await promoteByHand(prefix, options, terminal);
+        tell(terminal, options, state, line);
+      }),
     'models promote 3f2a9c01 --reason "tried on staging"',
     'models promote 3f2a9c01 --even-if-worse --reason "the champion never saw the new shop"',
   );
@@ -146,41 +149,6 @@ function tell(terminal: Terminal, options: Common, state: Succession, line: stri
 function tellUnreadable(terminal: Terminal, unreadable: readonly Unreadable[], undone: string): void {
   for (const { scope, kind, problem } of unreadable) terminal.err(`${scope}/${kind}: ${problem}; ${undone}`);
   if (unreadable.length > 0) process.exitCode = EXIT.failed;
-}
-
-interface PromoteOptions extends Common {
-  reason: string;
-  evenIfWorse?: true;
-}
-
-async function promoteByHand(prefix: string, options: PromoteOptions, terminal: Terminal): Promise<void> {
-  const library = openLibrary(terminal.env);
-  // It is loaded as a worker would: what cannot serve is refused here, not at the next cycle.
-  const { artifact } = await library.load(await library.store.find(prefix));
-  const { id, card } = artifact;
-  const scope = await scopeOf(library, options.account);
-  const before = await library.champions.read(scope, card.kind);
-  const champion = before.champion === null ? null : await cardOf(library, before.champion.id);
-  if (options.json !== true) for (const line of describeFigures(card.metrics)) terminal.out(line);
-  const against = objections(id, card, before, champion);
-  if (against.length > 0 && options.evenIfWorse !== true) {
-    const words = `${card.kind} ${shortId(id)} is not promoted: ${against.join('; ')}`;
-    throw new CommandFailure(EXIT.refused, `${words}; --even-if-worse does it all the same`);
-  }
-  for (const objection of against) terminal.err(`promoted all the same: ${objection}`);
-  const act = await actOf(terminal, options.reason);
-  const state = await library.champions.change(scope, card.kind, (latest) => promote(latest, id, act));
-  tell(terminal, options, state, `${card.kind} ${shortId(id)} is champion; the next cycles use it`);
-}
-
-/** Null where its file is gone or damaged. */
-async function cardOf(library: ModelLibrary, id: string) {
-  try {
-    return (await library.store.get(id)).card;
-  } catch (error) {
-    if (!isHeadroomError(error)) throw error;
-    return null;
-  }
 }
 
 async function collect(
