@@ -1,9 +1,20 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { describe, expect, it } from 'vitest';
+import { createApply } from '../../activities/apply.js';
 import { createDataSets, toldOf } from '../../activities/data-sets.js';
+import type { Dependencies } from '../../activities/dependencies.js';
+import { createOptimize } from '../../activities/optimize.js';
+import { createPolicies } from '../../activities/policies.js';
+import { summarizePlan } from '../../src/allocate/index.js';
 import type { BehaviorRow } from '../../src/behavior/events.js';
 import type { AccountPolicy } from '../../src/domain/account.js';
-import type { BehaviorQuery } from '../../src/telemetry/events/port.js';
-import { simple } from './allocate-fixtures.js';
+import { createEngine } from '../../src/decide/engine.js';
+import { orderChange } from '../../src/domain/change.js';
+import type { Mutation } from '../../src/domain/cluster.js';
+import type { PlanSummary } from '../../src/domain/plan.js';
+import { createEmbeddedStore } from '../../src/telemetry/embedded/store.js';
+import type { BehaviorQuery, BehaviorSource } from '../../src/telemetry/events/port.js';
+import { simple, stateOf } from './allocate-fixtures.js';
 import { HOUR, MONDAY, row } from './behavior-world.js';
 
 /* What a cache is told to fetch before people come: the wrong list, or none, and the first of them wait. */
@@ -83,6 +94,73 @@ describe('which data sets the loop tells an action of', () => {
   ])('an action is told of a plan: $name', ({ body, names }) =>
     expect(toldOf(body, 'web', 'warm-up.fill')).toHaveLength(names),
   );
+});
+
+describe('from the rows to the Job', () => {
+  const TARGET = { field: 'prepared' as const, workload: 'web', action: 'warm-up.fill', value: END + 9 * HOUR };
+
+  async function through(readEvents: BehaviorSource['readEvents']) {
+    const store = await createEmbeddedStore({ path: ':memory:' });
+    await store.putRecord({ kind: 'account', id: 'p1', account: 'acme', at: END, body: policy() });
+    const usage = { account: 'acme', series: [{ workload: 'web', component: 'cpu' as const }], step: 300 };
+    const snapshot = await store.takeSnapshot({ ...usage, from: END, to: TEN_TO_NINE }, TEN_TO_NINE, signal);
+    const engine = await createEngine();
+    const applied: Mutation[] = [];
+    const state = stateOf(policy(), { web: 4 }, { general: 4 });
+    for (const workload of state.workloads) workload.prepared = {};
+    const deps: Dependencies = {
+      ...{ store, source: store, behavior: { readEvents }, decider: engine },
+      fence: { read: () => Promise.resolve(null) },
+      histories: { fetch: () => Promise.resolve(null), isRunning: () => Promise.resolve(false) },
+      cluster: () => ({
+        ...{ name: 'main', close: () => Promise.resolve(), observe: () => Promise.resolve(state) },
+        apply: (mutation) => {
+          applied.push(mutation);
+          return Promise.resolve({ kind: 'applied', value: mutation.target.value });
+        },
+        restore: () => expect.fail('nothing goes back'),
+        release: () => Promise.resolve([]),
+      }),
+    };
+    const policies = createPolicies(store);
+    const run = new MockActivityEnvironment();
+    const { optimize } = createOptimize(deps, policies, summarizePlan);
+    const answers: { plan: PlanSummary }[] = [];
+    await run.run(async () => {
+      answers.push(
+        await optimize({
+          ...{ account: 'acme', policyId: 'p1', snapshotId: snapshot.id, at: TEN_TO_NINE, forecastId: null },
+          ...{ state, overrides: [], events: [], leadTimes: {}, raiseOnly: [] },
+        }),
+      );
+    });
+    const plan = answers[0]?.plan ?? expect.fail('no plan');
+    // As the workflow makes it: of the summary alone.
+    const [mutation] = orderChange(plan, 'acme/1', 'acme', TEN_TO_NINE, 600).mutations.filter(
+      ({ target }) => target.field === 'prepared',
+    );
+    if (mutation !== undefined) {
+      await run.run(createApply(deps, policies).apply, { policyId: 'p1', mutation, fenced: true });
+    }
+    await engine.close();
+    await store.close();
+    return { plan, applied, history: JSON.stringify([plan, mutation]) };
+  }
+
+  it('the cluster is told the names, and no history has them', async () => {
+    const { applied, history } = await through((query) =>
+      Promise.resolve(rows.filter(({ at }) => at >= query.from && at < query.to)),
+    );
+    expect(applied).toMatchObject([{ target: TARGET, dataSets: ['orders'] }]);
+    expect(history).toContain('1 data set likely to be read');
+    expect(history).not.toContain('orders');
+  });
+
+  it('where nobody can say what will be read the plan is made without, and says so', async () => {
+    const { plan, applied } = await through(() => Promise.reject(new Error('the store is down')));
+    expect(applied).toEqual([]);
+    expect(plan.verdict.detail).toContain('nobody is told which data sets will be read: the store is down');
+  });
 });
 
 function told(workload: string, names: string[]) {
