@@ -32,6 +32,11 @@ const FAR = 50;
 /** No quantile goes beyond this many times the (slowly forgotten) peak; a young series has not seen its peak yet. */
 const FARTHEST = 3;
 const FARTHEST_YOUNG = 10;
+/**
+ * One bin goes no further for the models: a single value of a thousand times the peak would be carried on for a day, and
+ * where demand truly rose so far they follow within some bins.
+ */
+const LEAP = 10;
 /** A spread so many times the usual one is a change of regime, and a correction by it would be no correction. */
 const WIDEST = 4;
 
@@ -393,6 +398,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
           if (Number.isNaN(estimate)) combine(label, Math.round((label - lastKnown) / step));
           taken = Math.max(value, Number.isNaN(estimate) ? (stated[middleLevel] ?? 0) : estimate);
         }
+        if (known >= 2 * binsPerDay && peak > 0) taken = Math.min(taken, LEAP * peak);
         sketches.age();
         history.set(label, taken);
         peak = Math.max(taken, peak * peakKeep);

@@ -130,6 +130,22 @@ describe('an odd series is forecast finite, ordered, not negative, and as wide a
   });
 });
 
+describe('a last value of a thousand times as much', () => {
+  it('is not carried on for a day: no median goes where only that one value was', async () => {
+    const noise = (k: number): number => {
+      const x = Math.sin((k + 1) * 12.9898) * 43_758.5453;
+      return 2 * (x - Math.floor(x)) - 1;
+    };
+    const bins = 4 * 288;
+    const spiked = rowsOf(
+      (k) => (10 + 4 * Math.sin((2 * Math.PI * k) / 288) + noise(k)) * (k === bins - 1 ? 1000 : 1),
+      bins,
+    );
+    const { rows } = await quantiles(text(spiked), '--horizon', '1d');
+    for (const row of rows) expect(row[1]).toBeLessThan(150);
+  });
+});
+
 describe('a file that is written otherwise says the same', () => {
   const iso = (k: number, offset: number, zone: string): string =>
     new Date((at(k) + offset) * 1000).toISOString().replace('.000Z', zone);

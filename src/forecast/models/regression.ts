@@ -25,6 +25,9 @@ const SOLVE_EVERY = 12;
 /** One value moves mean and spread by no more than this many spreads: enough to wake up within hours, too little for a
  * single spike to leave a mark. */
 const BOUND = 20;
+/** Spreads beyond which a departure is no departure that coefficients were learnt from: one value of a thousand times as
+ * much would be carried on for a day. */
+const REACH = 100;
 
 /** The normal equations of one horizon, in units of the spread, and their last solution. */
 interface Solver {
@@ -76,6 +79,11 @@ function createRegression({ step, calendar, anchors, history }: ModelContext): M
     x[KEPT + 1] = past(7);
     x[KEPT + 2] = there - profile.at(origin, mean);
     x[KEPT + 3] = there - mean;
+  };
+  const bound = (): void => {
+    const most = REACH * spread;
+    if (!(most > 0)) return;
+    for (let k = 0; k < FEATURES; k++) x[k] = Math.max(-most, Math.min(most, x[k] ?? 0));
   };
   const dot = (solver: Solver): number => {
     let sum = 0;
@@ -141,6 +149,7 @@ function createRegression({ step, calendar, anchors, history }: ModelContext): M
     predict(target, ahead) {
       if (known < 2) return Number.NaN;
       describe(state, 0, lastIndex * step, target);
+      bound();
       let upper = anchors.findIndex((anchor) => anchor >= ahead);
       if (upper === -1) upper = anchors.length - 1;
       const far = anchors[upper] ?? 1;
