@@ -32,12 +32,24 @@ const MOST_OPERATIONS = 30;
 
 export type Stored = Store & BehaviorStore & StoreErasure;
 
+/** What fetches ahead, and the probability from which it is told of data sets; null: it did not ask. */
+const fetcherSchema = z
+  .object({ name: z.string(), dataSets: z.object({ atLeast: z.number() }).optional() })
+  .transform(({ name, dataSets }) => ({ name, atLeast: dataSets?.atLeast ?? null }));
+
 /** As far as the account's last policy says it. */
 const policySchema = z.object({
   timeZone: z.string(),
   step: z.number().positive(),
   tasks: z.array(z.object({ name: z.string(), workload: z.string(), cron: z.string() })),
-  workloads: z.array(z.object({ name: z.string(), prefetch: z.array(z.object({ name: z.string() })) })),
+  workloads: z.array(
+    z.object({
+      name: z.string(),
+      prefetch: z.array(fetcherSchema),
+      prestage: z.array(fetcherSchema).default([]),
+      warmUp: z.array(fetcherSchema).default([]),
+    }),
+  ),
 });
 export type KnownPolicy = z.output<typeof policySchema>;
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { WorkloadTask } from '../../src/behavior/tasks/find.js';
-import { signalWords, yamlOf } from '../../src/cli/commands/behavior.js';
+import { fetcherLines, signalWords } from '../../src/cli/commands/behavior.js';
+import { yamlOf } from '../../src/cli/found-tasks.js';
 import { HOUR, MONDAY } from './behavior-world.js';
 
 const DAY = 24 * HOUR;
@@ -74,4 +75,16 @@ describe('signals that come with events are said, those that do not are not', ()
       words: '12.3 active sessions on average; 0.5 inputs a second; programs: web 95 %, cli 5.0 %; regions: eu 100 %',
     },
   ])('$name', ({ signals, words }) => expect(signalWords(signals)).toBe(words));
+});
+
+it('an operator sees who is told of data sets, and who is not', () => {
+  const workload = {
+    ...{ name: 'web', prestage: [], prefetch: [{ name: 'catalogue', atLeast: null }] },
+    warmUp: [{ name: 'fill', atLeast: 0.5 }],
+  };
+  expect(fetcherLines({ workloads: [workload] })).toEqual([
+    'told of them by the loop: web/warm-up.fill from 50 %',
+    'not told of them: web/prefetch.catalogue (dataSets in the account file)',
+  ]);
+  expect(fetcherLines(null)).toEqual([]);
 });

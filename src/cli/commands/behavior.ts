@@ -1,8 +1,6 @@
-import { stringify } from 'yaml';
-import type { FoundTask, WorkloadTask } from '../../behavior/tasks/find.js';
+import type { FoundTask } from '../../behavior/tasks/find.js';
 import type { OperationRate } from '../../behavior/profile/profile.js';
 import { formatDuration, isoTime, parseTime, type EpochSeconds } from '../../domain/time.js';
-import { occurrences } from '../../allocate/occurrences.js';
 import {
   argument,
   CommandFailure,
@@ -12,8 +10,9 @@ import {
   type RegisterCommand,
   type Terminal,
 } from '../command.js';
-import type { BehaviorOf } from '../behavior.js';
+import type { BehaviorOf, KnownPolicy } from '../behavior.js';
 import { loopNow } from '../clock.js';
+import { isSame, scheduleOf, yamlOf } from '../found-tasks.js';
 import { createTable } from '../table.js';
 
 interface Flags {
@@ -149,16 +148,6 @@ function declaredOf({ policy, usageTasks, timeZone, at }: BehaviorOf): { name: s
   }));
 }
 
-/** Within a quarter of an hour: what a schedule starts begins to work a little later. */
-function isSame(cron: string, task: FoundTask, timeZone: string, at: EpochSeconds): boolean {
-  if (task.cron === null) return false;
-  const span = 14 * 86_400;
-  const [one, other] = [cron, task.cron].map((line) => occurrences(line, timeZone, at - span, at));
-  if (one === undefined || other === undefined || one.length === 0) return false;
-  const near = one.filter((time) => other.some((candidate) => Math.abs(candidate - time) <= 900)).length;
-  return near >= 0.8 * one.length && near >= 0.8 * other.length;
-}
-
 const percent = (share: number): string => `${(100 * share).toFixed(share > 0.1 ? 0 : 1)} %`;
 const short = (value: number): string =>
   value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
@@ -202,12 +191,24 @@ function show(report: Report, found: BehaviorOf, terminal: Terminal): void {
       table.push([one.dataSet, percent(one.probability), `${percent(one.low)} to ${percent(one.high)}`, age]);
     }
     terminal.out(table.toString());
-    const hooks = (found.policy?.workloads ?? []).flatMap(({ name, prefetch }) =>
-      prefetch.map((hook) => `${name}/${hook.name}`),
-    );
-    if (hooks.length > 0) terminal.out(`prefetch hooks of the account file: ${hooks.join(', ')}`);
+    for (const line of fetcherLines(found.policy)) terminal.out(line);
   }
   showTasks(report, found, terminal);
+}
+
+/** What of the account file fetches ahead, and who of it is told of data sets. */
+export function fetcherLines(policy: Pick<KnownPolicy, 'workloads'> | null): string[] {
+  const all = (policy?.workloads ?? []).flatMap(({ name, prefetch, prestage, warmUp }) =>
+    Object.entries({ prefetch, prestage, 'warm-up': warmUp }).flatMap(([kind, some]) =>
+      some.map((one) => ({ name: `${name}/${kind}.${one.name}`, atLeast: one.atLeast })),
+    ),
+  );
+  const told = all.flatMap(({ name, atLeast }) => (atLeast === null ? [] : [`${name} from ${percent(atLeast)}`]));
+  const others = all.flatMap(({ name, atLeast }) => (atLeast === null ? [name] : []));
+  return [
+    ...(told.length === 0 ? [] : [`told of them by the loop: ${told.join(', ')}`]),
+    ...(others.length === 0 ? [] : [`not told of them: ${others.join(', ')} (dataSets in the account file)`]),
+  ];
 }
 
 /** What came with the events; empty where nothing did. */
@@ -267,78 +268,4 @@ function showTasks(report: Report, { usageTasks, eventTasks }: BehaviorOf, termi
   if (usageTasks.some(({ cron, active }) => cron !== null && active)) {
     terminal.err('--yaml writes the tasks found as they would stand in the account file');
   }
-}
-
-/**
- * Tasks found that the account file does not have yet, in its own words, and a line for each that is left out: as
- * comments of the file, and by itself.
- */
-export function yamlOf(found: Pick<BehaviorOf, 'policy' | 'usageTasks' | 'eventTasks' | 'timeZone' | 'at'>): {
-  yaml: string;
-  left: string[];
-} {
-  const declared = found.policy?.tasks ?? [];
-  const tasks: WorkloadTask[] = [];
-  const left: string[] = [];
-  // A label of an event stands in a line: nothing of it may end the comment.
-  const leave = (line: string): void => void left.push(`left out: ${line.replaceAll(/\s+/g, ' ')}`);
-  for (const task of found.usageTasks) {
-    const same = declared.find(
-      ({ workload, cron }) => workload === task.workload && isSame(cron, task, found.timeZone, found.at),
-    );
-    const why = same === undefined ? unsaid(task) : `the account file has it already, as ${same.name}`;
-    if (why === null) tasks.push(task);
-    else leave(`${task.workload}, ${scheduleOf(task)}: ${why}`);
-  }
-  for (const task of found.eventTasks) {
-    leave(
-      `operation ${task.operation}, ${scheduleOf(task)}: events do not say which workload it runs on, nor what it takes`,
-    );
-  }
-  const names = new Set(declared.map(({ name }) => name));
-  const written = tasks.map((task) => {
-    const demand = Object.entries(task.footprints).map(([component, { most }]): [string, number] => [
-      component,
-      Number(most.toPrecision(3)),
-    ]);
-    return {
-      name: nameOf(task, names),
-      workload: task.workload,
-      cron: task.cron,
-      duration: formatDuration(Math.max(60, Math.ceil(task.duration.most / 60) * 60)),
-      demand: Object.fromEntries<unknown>(demand),
-    };
-  });
-  const notes = tasks.map(
-    (task, index) =>
-      `${written[index]?.name ?? ''}: ${task.runs} of ${task.due} runs seen, up to ${formatDuration(Math.round(task.jitter))} off`,
-  );
-  const comments = [
-    written.length === 0
-      ? 'no task was found that the account file can have and does not have'
-      : `found in the last four weeks of usage, on the clock of ${found.timeZone}`,
-    ...notes,
-    ...left,
-  ];
-  const head = comments.map((line) => `# ${line}\n`).join('');
-  return { yaml: `${head}${written.length === 0 ? '' : stringify({ tasks: written })}`, left };
-}
-
-/** Why a task cannot stand in an account file; null where it can. */
-function unsaid(task: FoundTask): string | null {
-  if (!task.active) return `it has not come since ${isoTime(task.last)}`;
-  return task.cron === null ? 'no cron line of five fields says that period' : null;
-}
-
-const scheduleOf = (task: FoundTask): string =>
-  task.cron ?? `every ${formatDuration(Math.max(60, Math.round(task.period / 60) * 60))}`;
-
-function nameOf(task: WorkloadTask, taken: Set<string>): string {
-  const time =
-    task.period < 86_400 ? formatDuration(task.period) : new Date(task.phase * 1000).toISOString().slice(11, 16);
-  const base = `${task.workload}-${time.replace(':', '')}`.slice(0, 55);
-  let name = base;
-  for (let number = 2; taken.has(name); number++) name = `${base}-${number}`;
-  taken.add(name);
-  return name;
 }
