@@ -123,6 +123,10 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
     expect(refused.code).toBe(4);
     expect(refused.err).toContain('--even-if-running');
     expect((await headroom(env, 'erase')).code).toBe(2);
+    // What is wrong with the environment is said before anything is removed.
+    const half = { ...env, INFLUX_URL: 'http://127.0.0.1:9' };
+    expect(await within(half, 'erase', 'acme', '--even-if-running')).toMatchObject({ code: 2, out: '' });
+    expect((await within(env, 'erase', 'acme', '--even-if-running', '--influxdb-usage')).code).toBe(2);
     const dry = await json(env, erasedSchema, 'erase', 'acme', '--dry-run');
     const erased = await json(env, erasedSchema, 'erase', 'acme', '--even-if-running');
     expect(erased.store.behavior).toBeGreaterThan(100);

@@ -7,6 +7,7 @@ import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, ty
 import type { ErasedPoints } from '../../telemetry/influxdb/erase.js';
 import type { ErasedHistories } from '../../temporal/executions.js';
 import type { ErasedModels } from '../erase-models.js';
+import type { InfluxOfEnvironment } from '../influxdb.js';
 import type { ErasedWork } from '../erase-work.js';
 
 interface Flags {
@@ -71,15 +72,18 @@ interface Points {
   problem: string | null;
 }
 
+/** What the environment says of InfluxDB, read before anything is removed; null where it names none. */
+async function influxFor(flags: Flags, env: NodeJS.ProcessEnv): Promise<InfluxOfEnvironment | null> {
+  if ((env['INFLUX_URL'] ?? '') !== '') return (await import('../influxdb.js')).influxOfEnvironment(env, 'erase');
+  if (flags.influxdbUsage === true) throw new CommandFailure(EXIT.usage, '--influxdb-usage needs INFLUX_URL');
+  return null;
+}
+
 /** Copies in InfluxDB, where the environment names one; null where it does not. */
-async function points(account: string, flags: Flags, env: NodeJS.ProcessEnv): Promise<Points | null> {
-  if ((env['INFLUX_URL'] ?? '') === '') {
-    if (flags.influxdbUsage === true) throw new CommandFailure(EXIT.usage, '--influxdb-usage needs INFLUX_URL');
-    return null;
-  }
-  const { influxOfEnvironment } = await import('../influxdb.js');
+async function points(account: string, flags: Flags, influx: InfluxOfEnvironment | null): Promise<Points | null> {
+  if (influx === null) return null;
   const { erasePoints } = await import('../../telemetry/influxdb/erase.js');
-  const { connection, names } = influxOfEnvironment(env, 'erase');
+  const { connection, names } = influx;
   const found: Points = { buckets: [], problem: null };
   try {
     for (const bucket of [
@@ -103,6 +107,7 @@ async function eraseAccount(account: string, flags: Flags, terminal: Terminal): 
   const { openLibrary } = await import('../models.js');
   const { actOf } = await import('../act.js');
   const dry = flags.dryRun === true;
+  const influx = await influxFor(flags, terminal.env);
   if (!dry && flags.evenIfRunning !== true) {
     const there = await histories(account, terminal, true);
     if (there === null || there.running.length > 0) {
@@ -129,7 +134,7 @@ async function eraseAccount(account: string, flags: Flags, terminal: Terminal): 
   });
   const elsewhere = {
     histories: await histories(account, terminal, dry),
-    influxdb: await points(account, flags, terminal.env),
+    influxdb: await points(account, flags, influx),
   };
   const stays = staysOf(account, flags, elsewhere);
   const report = { account, dryRun: dry, ...erased, ...elsewhere, stays };
