@@ -45,7 +45,13 @@ const MOST_EVENTS = 500;
 /** Announced events that the store remembers of an account, those that are over, too; oldest first. */
 export async function eventsOf(store: Pick<Store, 'listRecords'>, account: string): Promise<AnnouncedEvent[]> {
   const records = await store.listRecords('event', account, { limit: MOST_EVENTS });
-  return records.reverse().flatMap(({ body }) => announcedSchema.safeParse(body).data ?? []);
+  return (
+    records
+      .reverse()
+      .flatMap(({ body }) => announcedSchema.safeParse(body).data ?? [])
+      // One that was announced otherwise when it had begun is one event.
+      .reduce<AnnouncedEvent[]>((known, event) => mergeEvents(known, [event]), [])
+  );
 }
 
 /**
@@ -68,7 +74,8 @@ export async function aheadOf(
     }),
   );
   return {
-    events: mergeEvents(await eventsOf(store, account), own),
+    // As a worker sees them: those of the file, and beside them what was announced.
+    events: [...own, ...(await eventsOf(store, account))],
     ...(policy.holidays === undefined ? {} : { holidays: policy.holidays }),
   };
 }

@@ -54,7 +54,11 @@ describe('announced events', () => {
     // The workflow has let go of it by now.
     await run(AT + 3 * 86_400, []);
     expect(asked[1]?.past).toEqual([now]);
-    expect((await store.eraseAccount('acme')).records).toMatchObject({ event: 1 });
+    // Announced otherwise after it had begun: the later word holds.
+    const later = { ...now, from: now.from + 300 };
+    await run(AT + 300, [later]);
+    expect(await eventsOf(store, 'acme')).toEqual([later]);
+    expect((await store.eraseAccount('acme')).records).toMatchObject({ event: 2 });
     await store.close();
   });
 });
