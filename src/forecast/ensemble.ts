@@ -85,6 +85,7 @@ export interface Ensemble {
   /**
    * Takes the next bin; `onScored` sees what had been stated for it.
    * @param estimate of a lower bound, what demand may have been; without it the models go on with their own.
+   * @returns the value that the models went on with: a window for {@link Ensemble.fit} is made of these.
    */
   observe(
     label: EpochSeconds,
@@ -92,7 +93,7 @@ export interface Ensemble {
     censored: boolean,
     onScored?: (scored: Scored) => void,
     estimate?: number,
-  ): void;
+  ): number;
   forecast(horizon: number, levels: readonly number[]): QuantileForecast;
   /**
    * Announces the values of the next bins, for the global models to answer for all of them in one batch (nothing else
@@ -387,12 +388,12 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     levels,
     observe(label, value, censored, onScored, estimate = Number.NaN) {
       lastBin = label;
+      let taken = value;
       if (!Number.isNaN(value)) {
         for (let a = 0; a < A; a++) {
           const scored = learn(a, label, value, censored);
           if (scored !== null) onScored?.(scored);
         }
-        let taken = value;
         if (censored && known > 0) {
           // The bound is the least that demand was; the middle of what was expected may be more.
           if (Number.isNaN(estimate)) combine(label, Math.round((label - lastKnown) / step));
@@ -415,6 +416,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
         sinceRefresh = 0;
       }
       if (known > 0) remember(label);
+      return taken;
     },
     prepare(values) {
       if (G === 0) return;

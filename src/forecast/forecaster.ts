@@ -61,13 +61,6 @@ interface Coarse {
   censored: boolean;
 }
 
-/** Values, with lower bounds as what they are estimated to stand for. */
-const raised = (values: Float64Array, estimates: Float64Array): Float64Array =>
-  values.map((value, index) => {
-    const estimate = estimates[index] ?? Number.NaN;
-    return estimate > value ? estimate : value;
-  });
-
 /** See {@link FitForecaster}. */
 export const fitForecaster: FitForecaster = (series, options) => {
   const action = `fitting on ${series.values.length} bins of ${series.step}s`;
@@ -128,7 +121,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
         });
   let first = Number.NaN;
 
-  const take = (label: EpochSeconds, seen: number, censored: boolean, estimate?: number): void => {
+  const take = (label: EpochSeconds, seen: number, censored: boolean, estimate?: number): number => {
     const value = censored ? seen * (1 + ABOVE) : seen;
     if (!Number.isNaN(value) && Number.isNaN(first)) first = label;
     const onScored = (scored: Scored): void => {
@@ -138,7 +131,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
       // A bound at or under the stated quantile proves neither a hit nor a miss.
       if (!censored || missed) gate.score(missed);
     };
-    fine.observe(label, value, censored, onScored, estimate);
+    const gone = fine.observe(label, value, censored, onScored, estimate);
     dependence?.observe(label, value, censored);
     if (dependence?.due(label) === true && !Number.isNaN(value)) {
       dependence.remember(fine.forecast(dependence.steps, fine.levels));
@@ -159,20 +152,23 @@ export const fitForecaster: FitForecaster = (series, options) => {
       one.known = 0;
       one.censored = false;
     }
+    return gone;
   };
   // What needs a whole window is fitted on the first half and then rolls through the second like everything else, so
   // that weights, residuals and calibration come from bins that it had not seen; the last fit is the one that serves.
   const half = Math.floor(series.values.length / 2);
   // A window knows what came after a bin at its limit, which the bin by itself does not.
   const estimates = series.censored.includes(1) ? bridgeCensored(series.values, series.censored) : null;
-  const whole = estimates === null ? series : { ...series, values: raised(series.values, estimates) };
+  // What the models went on with: bounds as they are estimated, a single wild value bounded.
+  const window = { ...series, values: new Float64Array(series.values.length) };
   const asked = Math.max(0, series.values.length - Math.max(GLOBAL_BINS, Math.ceil(GLOBAL_SPAN / step)));
   series.values.forEach((value, index) => {
-    if (index === half) fine.fit(sliceSeries(whole, 0, half));
+    if (index === half) fine.fit(sliceSeries(window, 0, half));
     if (index >= asked && (index - asked) % BATCH === 0) fine.prepare(series.values.subarray(index, index + BATCH));
-    take(binLabel(series, index), value, series.censored[index] === 1, estimates?.[index]);
+    const isBound = series.censored[index] === 1;
+    window.values[index] = take(binLabel(series, index), value, isBound, estimates?.[index]);
   });
-  fine.fit(whole);
+  fine.fit(window);
 
   return {
     get lastBin() {
