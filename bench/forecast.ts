@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { allMethods, isMade, readMade, type Task } from './forecast/methods.js';
 import { resultsOf, tableOf, writeDocument, type Scored } from './forecast/report.js';
 import { score } from './forecast/score.js';
-import { HORIZONS, ORIGINS, stepsOf } from './forecast/setting.js';
+import { CHOSEN, HORIZONS, ORIGINS, stepsOf } from './forecast/setting.js';
 import { originsOf, readTraces } from './forecast/traces.js';
 import { checkoutRoot, writeResults } from './result.js';
 
@@ -16,6 +16,9 @@ import { checkoutRoot, writeResults } from './result.js';
  * of ours costs ours alone; HEADROOM_CACHE=$(mktemp -d) runs with nothing cached. For a quick look, which writes neither:
  *
  *   SERIES=vm228,crane ORIGINS=8 METHODS=headroom,persistence,LightGBM make bench-forecast
+ *
+ * DEVELOP=1 cuts every trace where its reported part begins and does all of this with the rest: what is chosen by those
+ * figures was not chosen by what is reported.
  *
  * CACHED=1 makes nothing and scores what is there; with RESULT=1 it writes the result of that, with how many series each
  * figure stands on. SERIES: parts of ids; ORIGINS: origins a series; METHODS: names of methods; JOBS: processes of ours at once;
@@ -34,13 +37,14 @@ async function main(): Promise<void> {
     console.log(`skipped: there are no traces at ${folder}; name their folder: make bench-forecast TRACES=FOLDER`);
     return;
   }
+  const develop = process.env['DEVELOP'] === '1';
   const only = listOf('SERIES');
   const wanted = listOf('METHODS');
   const count = Number(process.env['ORIGINS'] || ORIGINS);
   const begun = Date.now();
   const say = (line: string): void =>
     console.error(`${((Date.now() - begun) / 1000).toFixed(0).padStart(5)} s  ${line}`);
-  const { traces, skipped } = await readTraces(folder);
+  const { traces, skipped } = await readTraces(folder, develop ? CHOSEN : 1);
   for (const { id, reason } of skipped) say(`${id} is left out: ${reason}`);
   const all: Task[] = traces.map((trace) => ({ trace, origins: originsOf(trace.series, count) }));
   const tasks = all.filter(({ trace }) => only === undefined || only.some((part) => trace.id.includes(part)));
@@ -68,7 +72,7 @@ async function main(): Promise<void> {
   const table = tableOf(scored);
   console.log(table.text);
   if (process.env['EACH'] === '1') console.log(table.each);
-  const asked = only === undefined && wanted === undefined && count === ORIGINS;
+  const asked = !develop && only === undefined && wanted === undefined && count === ORIGINS;
   const whole = asked && (!cached || process.env['RESULT'] === '1');
   if (!whole) {
     say('a part of the bench: no result is written');

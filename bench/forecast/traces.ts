@@ -51,11 +51,13 @@ export async function indexedTraces(folder: string): Promise<IndexedTrace[] | nu
 
 /**
  * The main column of each trace (its first), averaged to bins of five minutes or of the trace's own, longer interval.
+ * @param share of each trace, from its beginning, that is looked at.
  * @returns the traces, and those that have no room for a day's forecast in their last 30 %, with the reason.
  * @throws HeadroomError `not-found` where there is no index, `invalid-input` where a file cannot be read.
  */
 export async function readTraces(
   folder: string,
+  share = 1,
 ): Promise<{ traces: Trace[]; skipped: { id: string; reason: string }[] }> {
   const indexed = await indexedTraces(folder);
   if (indexed === null) {
@@ -70,14 +72,15 @@ export async function readTraces(
   const traces: Trace[] = [];
   const skipped: { id: string; reason: string }[] = [];
   for (const one of indexed) {
-    const trace = await one.read();
-    const { id, series } = trace;
+    const { series: whole, ...rest } = await one.read();
+    const series = { ...whole, values: whole.values.slice(0, Math.ceil(share * whole.values.length)) };
+    const { id } = rest;
     const { step } = series;
     const bins = series.values.length;
     const room = bins - 1 - stepsOf(LONGEST, step) - Math.floor(CHOSEN * bins);
     if (room < 0) {
       skipped.push({ id, reason: `its ${bins} bins of ${step} s leave no day after the first 70 %` });
-    } else traces.push(trace);
+    } else traces.push({ ...rest, series });
   }
   return { traces, skipped };
 }

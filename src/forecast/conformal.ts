@@ -11,6 +11,9 @@ const FARTHEST = 5;
 /** Share of the allowed misses that the upper levels are steered to. */
 const CAUTION = 0.95;
 
+/** Steps ahead at which corrections move half as fast as for the next step. */
+const SLOWER = 12;
+
 export interface Calibration {
   /** Correction in spreads. */
   offset(anchor: number, level: number): number;
@@ -22,15 +25,16 @@ export function createCalibration(horizons: readonly number[], levels: readonly 
   // Capacity is asked for at the upper levels, and a miss there is worse than a little slack: aim a shade above them.
   const targets = levels.map((level) => (1 - level) * (level > 0.9 ? CAUTION : 1));
   // A miss at 0.99 is worth ninety-nine hits. The gain is the largest move at once: smaller in the middle, where every
-  // bin moves it one way or the other and quantiles are known well anyway. Far horizons move more slowly still: the
-  // answer to a move comes a horizon later, and a hasty one would swing.
+  // bin moves it one way or the other and quantiles are known well anyway.
   const gains = levels.map((level) => 0.025 * Math.sqrt(Math.abs(2 * level - 1)) + 0.01);
+  // Far horizons move far more slowly: the answer to a move comes a horizon later, and until then every bin errs the same
+  // way. A day ahead, moves as quick as those of the next hours swing, and cost more than they put right.
+  const slowness = horizons.map((ahead) => 1 + (ahead / SLOWER) ** 1.5);
   return {
     offset: (anchor, level) => offsets[anchor * levels.length + level] ?? 0,
     learn(anchor, level, missed) {
       const at = anchor * levels.length + level;
-      const move =
-        ((gains[level] ?? 0) / (1 + (horizons[anchor] ?? 1) / 24)) * ((missed ? 1 : 0) - (targets[level] ?? 0.5));
+      const move = ((gains[level] ?? 0) / (slowness[anchor] ?? 1)) * ((missed ? 1 : 0) - (targets[level] ?? 0.5));
       offsets[at] = Math.max(-FARTHEST, Math.min(FARTHEST, (offsets[at] ?? 0) + move));
     },
   };

@@ -12,6 +12,7 @@ import { readLevel, straighten } from './levels.js';
 import type { Model, ModelEntry } from './models/model.js';
 import { createScaleBank, type Scale } from './scales.js';
 import { createStateTracker, STATES } from './state.js';
+import { createShocks, statesBoth } from './shocks.js';
 import { createSketchBank } from './sketch.js';
 import { createWeightBank } from './weights.js';
 
@@ -20,8 +21,15 @@ const DAY = 86_400;
 export const BASE_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999] as const;
 /** Sketch quantiles move slowly: read anew every so many bins. */
 const REFRESH = 4;
-/** No single bin moves a weight by more than this. */
-const LARGEST_GAIN = 4;
+/** No single bin moves a weight by more than this, in usual spreads: a peak is what a forecast is for, a mistake is not. */
+const LARGEST_GAIN = 16;
+/** An error counts as so many usual spreads at most. */
+const WILDEST = 24;
+/**
+ * What a global model's own quantiles count beside all other members together, before anything is known of the series:
+ * they have proven themselves on bins of many series that they had not seen (its card), the others on none.
+ */
+const TRUST = 2;
 const DEGENERATE = 1000;
 /**
  * Spreads between a member and the ensemble at which half of its gain is its own loss, the rest being the gradient of
@@ -32,11 +40,6 @@ const FAR = 50;
 /** No quantile goes beyond this many times the (slowly forgotten) peak; a young series has not seen its peak yet. */
 const FARTHEST = 3;
 const FARTHEST_YOUNG = 10;
-/**
- * One bin goes no further for the models: a single value of a thousand times the peak would be carried on for a day, and
- * where demand truly rose so far they follow within some bins.
- */
-const LEAP = 10;
 /** A spread so many times the usual one is a change of regime, and a correction by it would be no correction. */
 const WIDEST = 4;
 
@@ -149,9 +152,13 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const scales = createScaleBank({ models: firstGlobal, anchors, binsPerDay, calendar });
   const halfLife = Math.max(200, Math.min(10 * binsPerDay, 3000));
   const sketches = createSketchBank(rows, levels, { halfLife, prior: 20 });
-  const weightBank = createWeightBank(A * L, Q, {
+  const finished = members.map(({ states }) => states === 0);
+  const trust = (TRUST * (Q - G)) / Math.max(1, G);
+  const cellAheads = anchors.flatMap((ahead) => levels.map(() => ahead));
+  const weightBank = createWeightBank(cellAheads, Q, {
     halfLife: Math.max(100, Math.min(4 * binsPerDay, 1200)),
-    finished: members.map(({ states }) => states === 0),
+    finished,
+    prior: finished.map((one) => (one ? trust : 1)),
   });
   const calibration = createCalibration(anchors, levels);
   const low = levels.indexOf(0.1);
@@ -167,12 +174,17 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const globalStated = new Float64Array(G * L);
 
   // What was forecast and not yet scored: a ring for each anchor, as long as the anchor.
-  const width = M + Q + (G + 2) * L + 2;
+  const width = M + Q + (G + 2) * L + 3;
+  /** Where a forecast keeps what it stood at of {@link moved}. */
+  const movedAt = width - 1;
   const rings = anchors.map((ahead) => new Float32Array(ahead * width).fill(Number.NaN));
   const ringOrigins = anchors.map((ahead) => new Float64Array(ahead).fill(Number.NaN));
   const standard = new Float32Array(rows * L);
   const states = createStateTracker(binsPerDay);
   const memberWeights = new Float32Array(A * L * Q);
+  const shocks = createShocks(step);
+  /** By how much shifts of level have moved what was learnt, in all. */
+  let moved = 0;
   const awake: boolean[] = members.map(() => false);
   const weightRow = new Float64Array(Q);
 
@@ -238,7 +250,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       point[firstGlobal + g] = says ? (globalStated[g * L + middleLevel] ?? Number.NaN) : Number.NaN;
     }
     raw.fill(0);
-    const state = states.current();
+    const current = states.current();
     const sums = stated.fill(0);
     for (let q = 0; q < Q; q++) {
       const member = members[q];
@@ -253,8 +265,8 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
           ? scales.atLeast((globalStated[said + high] ?? 0) - (globalStated[said + low] ?? 0))
           : stretch * scaleBetween(member.scale, member.model, lower, upper, share, target);
       memberScale[q] = scale;
-      const nearRow = rowOf(member, lower, state) * L;
-      const farRow = rowOf(member, upper, state) * L;
+      const nearRow = rowOf(member, lower, current) * L;
+      const farRow = rowOf(member, upper, current) * L;
       for (let l = 0; l < L; l++) {
         const zNear = standard[nearRow + l] ?? 0;
         const zFar = standard[farRow + l] ?? 0;
@@ -282,10 +294,24 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     }
     straighten(own, stated, middleLevel);
   };
+  /** What is stated: while a wild value waits for the next ones to say what it was, both ways that it may go. */
+  const state = (target: EpochSeconds, ahead: number): void => {
+    combine(target, ahead);
+    const suspected = shocks.suspected(ahead);
+    if (suspected === null) return;
+    statesBoth(levels, suspected, (level) => readLevel(levels, stated, level), own);
+    straighten(own, stated, middleLevel);
+  };
 
   const told = new Float64Array(L);
   const usualRate = 1 - 2 ** (-1 / Math.max(24, 2 * binsPerDay));
-  const learn = (anchor: number, label: EpochSeconds, value: number, censored: boolean): Scored | null => {
+  const learn = (
+    anchor: number,
+    label: EpochSeconds,
+    value: number,
+    censored: boolean,
+    isWild: boolean,
+  ): Scored | null => {
     const ahead = anchors[anchor] ?? 1;
     const ring = rings[anchor];
     const origins = ringOrigins[anchor];
@@ -301,28 +327,31 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     // corrections that crossed would drive each other away for ever.
     const ownAt = ring.subarray(statedAt, statedAt + L);
     straighten(ownAt, told, middleLevel);
-    if (!settled) return { ahead, stated: told, settled };
+    if (!settled || isWild) return { ahead, stated: told, settled };
     // Gains are in units of the usual spread, so that the bins that cost most count most; but a series that wakes up
     // after weeks of nothing must not carry a gain of thousands of spreads along.
     const rawAt = base + 2 + M + Q;
-    const off = Math.abs(value - (ring[rawAt + middleLevel] ?? 0));
+    // A shift of level since then is nothing that members are to be judged by, or to learn as a residual: what they said
+    // moves with it. What was stated does not, and its misses count.
+    const since = moved - (ring[base + movedAt] ?? 0);
+    const off = Math.abs(value - since - (ring[rawAt + middleLevel] ?? 0));
     const spread = (ring[rawAt + high] ?? 0) - (ring[rawAt + low] ?? 0);
     const usual = usualSpread[anchor] ?? 0;
     usualSpread[anchor] = usual === 0 ? spread : usual + usualRate * (spread - usual);
-    const unit = Math.max(usualSpread[anchor] ?? 0, off / 6, 1e-12);
+    const unit = Math.max(usualSpread[anchor] ?? 0, off / WILDEST, 1e-12);
     for (let q = 0; q < Q; q++) {
       const member = members[q];
-      const middle = ring[base + 2 + (member?.model ?? 0)] ?? Number.NaN;
+      const middle = (ring[base + 2 + (member?.model ?? 0)] ?? Number.NaN) + since;
       const scale = ring[base + 2 + M + q] ?? Number.NaN;
       if (member === undefined || Number.isNaN(middle) || Number.isNaN(scale)) continue;
       const row = rowOf(member, anchor, state) * L;
       for (let l = 0; l < L; l++) {
         const quantile =
           member.states === 0
-            ? (ring[globalAt + (member.model - firstGlobal) * L + l] ?? 0)
+            ? Math.max(0, (ring[globalAt + (member.model - firstGlobal) * L + l] ?? 0) + since)
             : Math.max(0, middle + scale * (standard[row + l] ?? 0));
         // A bound that the ensemble already covers says nothing of where demand was.
-        const ensemble = ring[base + 2 + M + Q + l] ?? 0;
+        const ensemble = Math.max(0, (ring[base + 2 + M + Q + l] ?? 0) + since);
         const below = value <= ensemble;
         if (censored && below) continue;
         const slope = (below ? 1 : 0) - (levels[l] ?? 0.5);
@@ -340,7 +369,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       if (!censored || residual > 0) sketches.add(rowOf(member, anchor, state), residual / scale, censored);
     }
     for (let m = 0; m < firstGlobal; m++) {
-      const residual = value - (ring[base + 2 + m] ?? Number.NaN);
+      const residual = value - since - (ring[base + 2 + m] ?? Number.NaN);
       if (!Number.isNaN(residual) && (!censored || residual > 0)) scales.learn(m, anchor, label, residual);
     }
     for (let l = 0; l < L; l++) {
@@ -365,8 +394,9 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       if (ring === undefined || origins === undefined) continue;
       const place = ((index % ahead) + ahead) % ahead;
       const base = place * width;
-      combine(label + ahead * step, ahead + gap);
+      state(label + ahead * step, ahead + gap);
       origins[place] = index;
+      ring[base + movedAt] = moved;
       ring[base] = gap === 0 ? 1 : 0;
       ring[base + 1] = states.current();
       ring.set(point, base + 2);
@@ -376,6 +406,28 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       // What is kept in float32 must not fall below what was stated.
       for (let l = 0; l < L; l++) ring[base + 2 + M + Q + L + l] = (own[l] ?? 0) * (1 + 2e-7);
     }
+  };
+
+  const take = (label: EpochSeconds, value: number): void => {
+    sketches.age();
+    history.set(label, value);
+    peak = Math.max(value, peak * peakKeep);
+    scales.level(value);
+    states.observe(value);
+    shocks.see(label, value);
+    for (const model of models) model.observe(label, value);
+    lastKnown = label;
+    known++;
+    sinceRefresh++;
+  };
+  /** A new level: what was learnt of the old one goes along. */
+  const move = (delta: number): void => {
+    moved += delta;
+    history.move(delta);
+    states.move(delta);
+    for (const model of models) model.move?.(delta);
+    peak = Math.max(0, peak + delta);
+    sinceRefresh = REFRESH;
   };
 
   return {
@@ -390,25 +442,30 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       lastBin = label;
       let taken = value;
       if (!Number.isNaN(value)) {
+        // A bound says too little of where demand was to be wild.
+        const isWild = !censored && shocks.isWild(value);
         for (let a = 0; a < A; a++) {
-          const scored = learn(a, label, value, censored);
+          const scored = learn(a, label, value, censored, isWild);
           if (scored !== null) onScored?.(scored);
         }
-        if (censored && known > 0) {
+        const expect = (): number => {
+          combine(label, Math.round((label - lastKnown) / step));
+          return stated[middleLevel] ?? 0;
+        };
+        if (isWild) {
+          // What global models were asked ahead of time knows nothing of this.
+          bank.forget();
+          const shift = shocks.hold(label, value, expect());
+          if (shift !== null) {
+            move(shift.delta);
+            for (const held of shocks.release()) take(held.label, held.value);
+          }
+        } else {
+          for (const spike of shocks.dismiss()) history.set(spike.label, spike.value);
           // The bound is the least that demand was; the middle of what was expected may be more.
-          if (Number.isNaN(estimate)) combine(label, Math.round((label - lastKnown) / step));
-          taken = Math.max(value, Number.isNaN(estimate) ? (stated[middleLevel] ?? 0) : estimate);
+          if (censored && known > 0) taken = Math.max(value, Number.isNaN(estimate) ? expect() : estimate);
+          take(label, taken);
         }
-        if (known >= 2 * binsPerDay && peak > 0) taken = Math.min(taken, LEAP * peak);
-        sketches.age();
-        history.set(label, taken);
-        peak = Math.max(taken, peak * peakKeep);
-        scales.level(taken);
-        states.observe(taken);
-        for (const model of models) model.observe(label, taken);
-        lastKnown = label;
-        known++;
-        sinceRefresh++;
       }
       if (asking) bank.moveTo(label);
       if (sinceRefresh >= REFRESH) {
@@ -424,7 +481,8 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       bank.prepare(lastBin + step, values);
     },
     fit(window) {
-      for (const model of models) model.fit?.(window);
+      const clean = withoutShocks(window);
+      for (const model of models) model.fit?.(clean);
       if (known > 0) refresh();
     },
     forecast(horizon, asked) {
@@ -432,12 +490,26 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       const quantiles: number[][] = [];
       if (asking) bank.ask(horizon);
       for (let ahead = 1; ahead <= horizon; ahead++) {
-        combine(lastBin + ahead * step, ahead + gap);
+        state(lastBin + ahead * step, ahead + gap);
         quantiles.push(asked.map((level) => readLevel(levels, stated, level)));
       }
       return { origin: lastBin, step, levels: [...asked], quantiles, weights: modelWeights() };
     },
   };
+
+  /** As it would have been at today's level, spikes left out. */
+  function withoutShocks(window: Series): Series {
+    const { shifts, spikes } = shocks.since(window.start);
+    if (shifts.length === 0 && spikes.length === 0) return window;
+    const values = window.values.slice();
+    const indexOf = (label: EpochSeconds): number => Math.round((label - window.start) / step);
+    for (const { from, delta } of shifts) {
+      for (let k = 0; k < Math.min(values.length, indexOf(from)); k++)
+        values[k] = Math.max(0, (values[k] ?? 0) + delta);
+    }
+    for (const label of spikes) values[indexOf(label)] = Number.NaN;
+    return { ...window, values };
+  }
 
   /** Of each model, over all horizons and levels. */
   function modelWeights(): Record<string, number> {

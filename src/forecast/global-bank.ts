@@ -12,6 +12,8 @@ export interface GlobalBank {
    * no forecast from an origin before it. Without it, they are asked origin by origin.
    */
   prepare(next: EpochSeconds, values: Float64Array): void;
+  /** What was announced is no longer what the series is: the models are asked again. */
+  forget(): void;
   /** Moves on to an origin, whose value the history holds already. */
   moveTo(origin: EpochSeconds): void;
   /** Asks for more steps ahead of the present origin than the anchors. */
@@ -88,7 +90,7 @@ export function createGlobalBank(options: {
 
   const requestAt = (label: EpochSeconds): GlobalRequest => {
     const values = new Float32Array(context);
-    for (let k = 0; k < context; k++) values[k] = history.at(label - (context - 1 - k) * step);
+    for (let k = 0; k < context; k++) values[k] = Math.max(0, history.at(label - (context - 1 - k) * step));
     return { values: values.subarray(firstKnown(values)), origin: label, step, calendar, ...known() };
   };
 
@@ -96,7 +98,7 @@ export function createGlobalBank(options: {
     prepare(next, values) {
       const count = values.length;
       const joined = new Float32Array(context + count).fill(Number.NaN);
-      for (let k = 1; k <= context; k++) joined[context - k] = history.at(next - k * step);
+      for (let k = 1; k <= context; k++) joined[context - k] = Math.max(0, history.at(next - k * step));
       joined.set(values, context);
       const beside = known();
       const requests = Array.from({ length: count }, (_, k): GlobalRequest => {
@@ -104,6 +106,9 @@ export function createGlobalBank(options: {
         return { values: window.subarray(firstKnown(window)), origin: next + k * step, step, calendar, ...beside };
       });
       prepared = { from: next, count, answers: globals.map((model) => answer(model, requests, anchors)) };
+    },
+    forget() {
+      prepared = null;
     },
     moveTo(label) {
       origin = label;

@@ -7,6 +7,8 @@ export interface History {
   set(label: EpochSeconds, value: number): void;
   /** The value of the bin that holds `label`; NaN where it is missing, too old or not yet there. */
   at(label: EpochSeconds): number;
+  /** The series has a new level: all that is held moves by `delta`, and may come out below zero. */
+  move(delta: number): void;
 }
 
 /** A ring of float32: half the memory, and its 7 digits are finer than any residual that matters. */
@@ -26,6 +28,9 @@ export function createHistory(step: number, capacity: number): History {
       const index = Math.floor(label / step);
       if (index > newest || index <= newest - capacity) return Number.NaN;
       return values[slot(index)] ?? Number.NaN;
+    },
+    move(delta) {
+      for (let k = 0; k < capacity; k++) values[k] = (values[k] ?? Number.NaN) + delta;
     },
   };
 }

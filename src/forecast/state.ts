@@ -6,6 +6,8 @@ export interface StateTracker {
   /** The state after the last value taken in: 0 … {@link STATES} − 1. */
   current(): number;
   observe(value: number): void;
+  /** The series has a new level. */
+  move(delta: number): void;
 }
 
 /** Upper bounds of the states but the last: low, usual, raised, high, extreme. */
@@ -21,6 +23,9 @@ export function createStateTracker(binsPerDay: number): StateTracker {
   let state = 1;
   return {
     current: () => state,
+    move(delta) {
+      mean += delta;
+    },
     observe(value) {
       known++;
       const departure = value - mean;

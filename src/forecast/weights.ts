@@ -21,15 +21,22 @@ export interface WeightBank {
   weights(cell: number, awake: readonly boolean[], out: Float64Array): void;
 }
 
+/** Steps ahead at which a rate is 1/√2 of what it is for the next step. */
+const OVERLAP = 12;
+
 /**
+ * @param aheads steps ahead of every cell: what is said h steps ahead is judged h steps late and beside h others that share
+ *   most of its error, so that rates shrink with √h (delayed feedback: Joulani, György and Szepesvári, ICML 2013).
  * @param options.halfLife scored bins until a gain counts half.
  * @param options.finished members that have no shape to learn, and are judged from their first bin on.
+ * @param options.prior what each member counts where all have won as much, once it has been judged for a while; default 1.
  */
 export function createWeightBank(
-  cells: number,
+  aheads: readonly number[],
   members: number,
-  options: { halfLife: number; finished?: readonly boolean[] },
+  options: { halfLife: number; finished?: readonly boolean[]; prior?: readonly number[] },
 ): WeightBank {
+  const cells = aheads.length;
   const gains = new Float32Array(cells * members);
   const squares = new Float32Array(cells * members);
   const largest = new Float32Array(cells * members);
@@ -37,6 +44,9 @@ export function createWeightBank(
   const keep = 2 ** (-1 / options.halfLife);
   const graceOf = (member: number): number => (options.finished?.[member] === true ? 0 : APPRENTICE / 4);
   const logMembers = Math.log(Math.max(2, members));
+  const patience = Float64Array.from(aheads, (ahead) => Math.sqrt(1 + ahead / OVERLAP));
+  const rateOf = (cell: number, variance: number, most: number): number =>
+    variance > 0 ? Math.min(1 / most, 2 * Math.sqrt(logMembers / variance)) / (patience[cell] ?? 1) : 0;
   return {
     score(cell, member, gain) {
       const at = cell * members + member;
@@ -48,7 +58,7 @@ export function createWeightBank(
       squares[at] = variance;
       const most = Math.max((largest[at] ?? 0) * keep, Math.abs(gain));
       largest[at] = most;
-      const rate = variance > 0 ? Math.min(1 / most, 2 * Math.sqrt(logMembers / variance)) : 0;
+      const rate = rateOf(cell, variance, most);
       // The second-order term is what makes the bound hold without knowing the size of gains beforehand.
       gains[at] = (gains[at] ?? 0) * keep + gain * (1 - rate * gain);
     },
@@ -58,7 +68,7 @@ export function createWeightBank(
       for (let m = 0; m < members; m++) {
         const variance = squares[base + m] ?? 0;
         const most = largest[base + m] ?? 0;
-        const rate = variance > 0 ? Math.min(1 / most, 2 * Math.sqrt(logMembers / variance)) : 0;
+        const rate = rateOf(cell, variance, most);
         const score = rate * (gains[base + m] ?? 0);
         out[m] = awake[m] === true ? score : Number.NEGATIVE_INFINITY;
         if (awake[m] === true) top = Math.max(top, score);
@@ -68,7 +78,9 @@ export function createWeightBank(
         // One that joins late has neither won nor lost, and must not be taken at its word for it: a wild one would
         // shake the others' gains for days.
         const judged = Math.max(0, (scored[base + m] ?? 0) - graceOf(m));
-        sum += out[m] = Math.exp((out[m] ?? 0) - top) * ((judged + NOVICE) / (judged + APPRENTICE));
+        const grown = (judged + NOVICE) / (judged + APPRENTICE);
+        const before = 1 + ((options.prior?.[m] ?? 1) - 1) * grown ** 2;
+        sum += out[m] = before * Math.exp((out[m] ?? 0) - top) * grown;
       }
       for (let m = 0; m < members; m++) out[m] = sum > 0 ? (out[m] ?? 0) / sum : 0;
     },

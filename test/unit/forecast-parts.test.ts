@@ -95,14 +95,14 @@ describe('weights', () => {
   };
 
   it('are equal before anything is scored, and go to members that take part only', () => {
-    const bank = createWeightBank(1, 3, { halfLife: 100 });
+    const bank = createWeightBank([1], 3, { halfLife: 100 });
     expect(weigh(bank, [true, true, true])).toEqual([1 / 3, 1 / 3, 1 / 3]);
     expect(weigh(bank, [true, false, true])).toEqual([0.5, 0, 0.5]);
     expect(weigh(bank, [false, false, false])).toEqual([0, 0, 0]);
   });
 
   it('go to the member that would have lost less', () => {
-    const bank = createWeightBank(1, 2, { halfLife: 1000 });
+    const bank = createWeightBank([1], 2, { halfLife: 1000 });
     for (let k = 0; k < 300; k++) {
       bank.score(0, 0, 0.2);
       bank.score(0, 1, -0.2);
@@ -111,7 +111,7 @@ describe('weights', () => {
   });
 
   it('come back when the tide turns', () => {
-    const bank = createWeightBank(1, 2, { halfLife: 100 });
+    const bank = createWeightBank([1], 2, { halfLife: 100 });
     for (let k = 0; k < 2000; k++) {
       bank.score(0, 0, k < 1200 ? 0.2 : -0.2);
       bank.score(0, 1, k < 1200 ? -0.2 : 0.2);
@@ -120,7 +120,7 @@ describe('weights', () => {
   });
 
   it('a member that joins late starts small, though it has lost nothing yet', () => {
-    const bank = createWeightBank(1, 2, { halfLife: 1000 });
+    const bank = createWeightBank([1], 2, { halfLife: 1000 });
     for (let k = 0; k < 1000; k++) bank.score(0, 0, k % 2 === 0 ? 0.1 : -0.1);
     expect(weigh(bank, [true, true])[1]).toBeLessThan(0.01);
   });
@@ -130,7 +130,7 @@ describe('weights', () => {
       fc.property(
         fc.array(fc.tuple(fc.nat(2), fc.double({ min: -4, max: 4, noNaN: true })), { maxLength: 300 }),
         (all) => {
-          const bank = createWeightBank(1, 3, { halfLife: 50 });
+          const bank = createWeightBank([1], 3, { halfLife: 50 });
           for (const [member, gain] of all) bank.score(0, member, gain);
           const weights = weigh(bank, [true, true, true]);
           expect(weights.every((weight) => weight >= 0 && weight <= 1)).toBe(true);

@@ -127,6 +127,13 @@ function createHourOfWeek({ step, calendar }: ModelContext): Model {
       if (unit > 1e6 * visit) renormalise();
       if (known < 3 || known % refreshEvery === 0) refresh();
     },
+    move(delta) {
+      mean += delta;
+      for (let s = 0; s < SLOTS; s++) {
+        if ((visits[s] ?? 0) > 0) means[s] = (means[s] ?? 0) + delta;
+        posterior[s] = (posterior[s] ?? 0) + delta;
+      }
+    },
     predict(target) {
       if (known === 0) return Number.NaN;
       // Between the middles of two slots: hours don't jump.

@@ -31,6 +31,11 @@ export interface Model {
    * @returns NaN where the model has seen too little to say: it sits this one out.
    */
   predict(target: EpochSeconds, ahead: number): number;
+  /**
+   * The series has a new level, `delta` from the one that was learnt: what is known of the old one moves along. The history
+   * has moved already. A model without a level of its own has nothing to do.
+   */
+  move?(delta: number): void;
 }
 
 /** One line of the registry. */

@@ -98,6 +98,12 @@ function createMstl({ step, calendar, anchors }: ModelContext): Model {
       ring[keep] = index;
       ring.set(levels, keep + 1);
     },
+    move(delta) {
+      for (let r = 0; r < levels.length; r++) levels[r] = (levels[r] ?? 0) + delta;
+      for (let at = 0; at < ring.length; at += RATES.length + 1) {
+        for (let r = 1; r <= RATES.length; r++) ring[at + r] = (ring[at + r] ?? Number.NaN) + delta;
+      }
+    },
     predict(target, ahead) {
       if (seasonal === null) return Number.NaN;
       let anchor = anchors.findIndex((one) => one >= ahead);

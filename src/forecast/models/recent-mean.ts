@@ -26,6 +26,9 @@ export const recentMean: ModelEntry = {
         mean += Math.max(rate, 1 / known) * bounded;
         spread += Math.max(rate, 1 / known) * (Math.abs(bounded) - spread);
       },
+      move(delta) {
+        mean += delta;
+      },
       predict: () => (known === 0 ? Number.NaN : mean),
     };
   },

@@ -146,6 +146,9 @@ function createRegression({ step, calendar, anchors, history }: ModelContext): M
       ring.set(state, at);
       ring[at + KEPT] = index;
     },
+    move(delta) {
+      mean += delta;
+    },
     predict(target, ahead) {
       if (known < 2) return Number.NaN;
       describe(state, 0, lastIndex * step, target);

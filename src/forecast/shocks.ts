@@ -1,0 +1,236 @@
+import type { EpochSeconds } from '../domain/time.js';
+
+/*
+ * Values far outside of all that was seen lately are either a spike, gone in a moment, or the first of a new level. Which of
+ * the two can only be told afterwards. Until then such a value is held back from the models, and forecasts state both. A
+ * spike leaves no mark then but what may come again; a new level moves all that was learnt of the old one, instead of being
+ * learnt bin by bin while forecasts a day ahead still stand at the old one.
+ */
+
+const DAY = 86_400;
+/** Extremes are kept of so many blocks of a day (or of {@link BLOCK} bins, where steps are long). */
+const BLOCKS = 8;
+const BLOCK = 24;
+/** A value is wild beyond the extremes by this share of their distance. */
+const BEYOND = 1;
+/** A level that has hardly moved is left by this share of itself at least. */
+const LEAST = 0.25;
+/** So many wild values in a row, on one side, are a new level. */
+const CONFIRM = 6;
+/** Before so many bins (and a day) nothing is known to be wild. */
+const FEWEST = 48;
+/** A spike comes in with no more than this many distances of the extremes beyond them: one that recurs soon is no longer wild. */
+const TAKEN = 1;
+/** No suspicion is surer than this, and one below the other is none. */
+const MOST = 0.9;
+const UNLIKELY = 0.05;
+/** Shifts and spikes are remembered as long as a fit looks back. */
+const MEMORY = 28 * DAY;
+
+export interface Held {
+  label: EpochSeconds;
+  value: number;
+}
+
+export interface Shift {
+  /** Label of the first bin at the new level. */
+  from: EpochSeconds;
+  /** What was learnt of the old level moves by this much, in the series' unit. */
+  delta: number;
+}
+
+export interface Suspicion {
+  delta: number;
+  share: number;
+}
+
+/** Follows the range of a series and holds back what is outside of it. An observation is O(1). */
+export interface Shocks {
+  isWild(value: number): boolean;
+  /** Takes a value that is usual, or that has become so. */
+  see(label: EpochSeconds, value: number): void;
+  /**
+   * Holds a wild value back.
+   * @param expected the middle of what was expected of that bin.
+   * @returns the shift that it confirms; null while it may be a spike.
+   */
+  hold(label: EpochSeconds, value: number, expected: number): Shift | null;
+  /** Values that are held back; the caller takes them, after a shift. */
+  release(): Held[];
+  /** A usual value came: what was held back were spikes. @returns them, bounded, in order. */
+  dismiss(): Held[];
+  /**
+   * How demand may move by `ahead` bins from now, and how likely that is: to where the values stand that are held back, or
+   * back from a new level to the one before.
+   */
+  suspected(ahead: number): Suspicion | null;
+  /** Shifts since `from`, and spikes or what may be some, for a fit that looks at the raw series. */
+  since(from: EpochSeconds): { shifts: readonly Shift[]; spikes: readonly EpochSeconds[] };
+}
+
+export function createShocks(step: number): Shocks {
+  const fewest = Math.max(FEWEST, DAY / step);
+  const blockLength = Math.max(DAY, BLOCK * step);
+  const lows = new Float64Array(BLOCKS).fill(Number.POSITIVE_INFINITY);
+  const highs = new Float64Array(BLOCKS).fill(Number.NEGATIVE_INFINITY);
+  let block = Number.NaN;
+  let known = 0;
+  let held: (Held & { expected: number })[] = [];
+  /** Shifts that extremes have been moved by, the latest last. */
+  const shifts: Shift[] = [];
+  let undoable: Shift[] = [];
+  const spikes: EpochSeconds[] = [];
+  /** Runs of wild values that came to one, to two … and those that were a new level. */
+  const runs = new Uint32Array(CONFIRM);
+  let levels = 0;
+  /** New levels that were left again for the one before, and all that could be. */
+  let returns = 0;
+  let stays = 0;
+  let latest = Number.NaN;
+
+  const range = (): { low: number; high: number; margin: number } => {
+    const low = Math.min(...lows);
+    const high = Math.max(...highs);
+    return { low, high, margin: Math.max(BEYOND * (high - low), LEAST * Math.abs(high)) };
+  };
+  const isWild = (value: number): boolean => {
+    if (known < fewest) return false;
+    const { low, high, margin } = range();
+    return value > high + margin || value < low - margin;
+  };
+  const forget = (now: EpochSeconds): void => {
+    while ((shifts[0]?.from ?? now) < now - MEMORY) shifts.shift();
+    while ((spikes[0] ?? now) < now - MEMORY) spikes.shift();
+    undoable = undoable.filter(({ from }) => from > now - BLOCKS * blockLength);
+  };
+  const departures = (): number[] => held.map(({ value, expected }) => value - expected).sort((a, b) => a - b);
+  const middle = (): number => {
+    const sorted = departures();
+    return sorted[sorted.length >> 1] ?? 0;
+  };
+  const see = (label: EpochSeconds, value: number): void => {
+    known++;
+    latest = Math.max(label, Number.isNaN(latest) ? label : latest);
+    const now = Math.floor(label / blockLength);
+    const at = ((now % BLOCKS) + BLOCKS) % BLOCKS;
+    if (now !== block) {
+      // Blocks without a value have no extremes.
+      const passed = Number.isNaN(block) ? BLOCKS : Math.min(BLOCKS, now - block);
+      for (let k = 0; k < passed; k++) {
+        lows[(at - k + BLOCKS) % BLOCKS] = Number.POSITIVE_INFINITY;
+        highs[(at - k + BLOCKS) % BLOCKS] = Number.NEGATIVE_INFINITY;
+      }
+      block = now;
+      forget(label);
+    }
+    lows[at] = Math.min(lows[at] ?? value, value);
+    highs[at] = Math.max(highs[at] ?? value, value);
+  };
+  const move = (delta: number): void => {
+    for (let k = 0; k < BLOCKS; k++) {
+      lows[k] = (lows[k] ?? 0) + delta;
+      highs[k] = (highs[k] ?? 0) + delta;
+    }
+  };
+  /** The way back to a level of before, where that is where the held values are: what was learnt there fits again exactly. */
+  const wayBack = (): number | null => {
+    let back = 0;
+    for (let k = undoable.length - 1; k >= 0; k--) {
+      back -= undoable[k]?.delta ?? 0;
+      const away = back;
+      if (held.every(({ value }) => !isWild(value - away))) {
+        returns += undoable.length - k;
+        undoable.length = k;
+        return back;
+      }
+    }
+    return null;
+  };
+  return {
+    isWild,
+    see,
+    hold(label, value, expected) {
+      const side = Math.sign(value - expected);
+      if (held.length > 0 && Math.sign((held[0]?.value ?? 0) - (held[0]?.expected ?? 0)) !== side) {
+        spikes.push(...held.map((one) => one.label));
+        held = [];
+      }
+      held.push({ label, value, expected });
+      runs[held.length - 1] = (runs[held.length - 1] ?? 0) + 1;
+      if (held.length < CONFIRM) return null;
+      levels++;
+      const from = held[0]?.label ?? label;
+      const back = wayBack();
+      const delta = back ?? middle();
+      const shift = { from, delta };
+      shifts.push(shift);
+      if (back === null) {
+        undoable.push(shift);
+        stays++;
+      }
+      move(delta);
+      return shift;
+    },
+    release() {
+      const released = held.map(({ label, value }) => ({ label, value }));
+      held = [];
+      return released;
+    },
+    dismiss() {
+      if (held.length === 0) return [];
+      const { low, high, margin } = range();
+      const far = (TAKEN / BEYOND) * margin;
+      const dismissed = held.map(({ label, value }) => ({
+        label,
+        value: Math.max(low - far, Math.min(high + far, value)),
+      }));
+      spikes.push(...dismissed.map(({ label }) => label));
+      held = [];
+      for (const { label, value } of dismissed) see(label, value);
+      return dismissed;
+    },
+    suspected(ahead) {
+      if (held.length > 0) {
+        // One in three of the first wild values is taken to stay, one in two of the second ones and so on, until this series
+        // has shown how it is.
+        const run = held.length;
+        const share = (levels + run) / ((runs[run - 1] ?? 1) - 1 + run + 2);
+        return { delta: middle(), share: Math.min(MOST, share) };
+      }
+      const last = undoable.at(-1);
+      if (last === undefined) return null;
+      // What has lasted for n bins lasts for h more in n of n + h cases where nothing else is known (Lindy's law); and one
+      // new level in three is taken to be left at all.
+      const lasted = (latest - last.from) / step + 1;
+      const share = ((returns + 1) / (stays + 2)) * (ahead / (ahead + lasted));
+      return share < UNLIKELY ? null : { delta: -last.delta, share: Math.min(MOST, share) };
+    },
+    since: (from) => ({
+      shifts: shifts.filter((one) => one.from >= from),
+      spikes: [...spikes, ...held.map(({ label }) => label)].filter((one) => one >= from),
+    }),
+  };
+}
+
+/**
+ * The quantiles of "as expected, or with `share` all of it moved by `delta`", into `out`.
+ * @param read a quantile of what is expected, at any level in (0, 1).
+ */
+export function statesBoth(
+  levels: readonly number[],
+  { delta, share }: Suspicion,
+  read: (level: number) => number,
+  out: Float64Array,
+): void {
+  // The lower of the two first: far apart as they are, levels up to its share are its own.
+  const lower = delta < 0 ? delta : 0;
+  const upper = delta < 0 ? 0 : delta;
+  const first = delta < 0 ? share : 1 - share;
+  levels.forEach((level, l) => {
+    const value =
+      level <= first
+        ? read(Math.max(1e-4, Math.min(1 - 1e-4, level / first))) + lower
+        : read(Math.max(1e-4, Math.min(1 - 1e-4, (level - first) / (1 - first)))) + upper;
+    out[l] = Math.max(0, value);
+  });
+}

@@ -1,0 +1,228 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fitForecaster } from '../../src/forecast/forecaster.js';
+import type { FittedForecaster } from '../../src/forecast/port.js';
+import { createShocks, statesBoth, type Shocks } from '../../src/forecast/shocks.js';
+import { createWeightBank } from '../../src/forecast/weights.js';
+
+/*
+ * A single wild value that is taken for the new level buys a thousand machines for an hour; a new level that is taken for a
+ * spike leaves a day of forecasts far under demand.
+ */
+
+const STEP = 300;
+const DAY = 288;
+const usual = (k: number): number => 10 + 5 * Math.sin((2 * Math.PI * k) / DAY) + 0.3 * Math.sin(k * 12.9898);
+
+describe('shocks', () => {
+  const following = (days = 3): { shocks: Shocks; next: number } => {
+    const shocks = createShocks(STEP);
+    const next = days * DAY;
+    for (let k = 0; k < next; k++) shocks.see(k * STEP, usual(k));
+    return { shocks, next };
+  };
+  const hold = (shocks: Shocks, from: number, values: readonly number[], level = 0) =>
+    values.map((value, k) => shocks.hold((from + k) * STEP, value, usual(from + k) + level)).at(-1) ?? null;
+
+  it('nothing is wild before a day is known', () => {
+    expect(following(0.9).shocks.isWild(1e6)).toBe(false);
+    expect(following(1).shocks.isWild(1e6)).toBe(true);
+  });
+
+  it.each([
+    { what: 'what the week has seen', value: 15, wild: false },
+    { what: 'somewhat more than ever', value: 20, wild: false },
+    { what: 'twice the range', value: 30, wild: true },
+    { what: 'less than nothing of it', value: -10, wild: true },
+  ])('$what: wild $wild', ({ value, wild }) => {
+    expect(following().shocks.isWild(value)).toBe(wild);
+  });
+
+  it('a spike is let go, bounded, and is less wild the next time', () => {
+    const { shocks, next } = following();
+    let times = 0;
+    for (let day = 0; day < 8 && shocks.isWild(1000); day++) {
+      expect(hold(shocks, next + day * DAY, [1000])).toBeNull();
+      const [spike] = shocks.dismiss();
+      expect(spike?.value).toBeLessThan(1000);
+      expect(spike?.value).toBeGreaterThan(15);
+      times++;
+    }
+    expect(times).toBeGreaterThan(1);
+    expect(times).toBeLessThan(8);
+    expect(shocks.suspected(1)).toBeNull();
+  });
+
+  it('six in a row are a new level; the way back is exactly as far', () => {
+    const { shocks, next } = following();
+    const up = hold(
+      shocks,
+      next,
+      Array.from({ length: 6 }, (_, k) => 100 + usual(next + k)),
+    );
+    expect(up).toMatchObject({ from: next * STEP });
+    expect(up?.delta).toBeCloseTo(100, 6);
+    expect(shocks.release()).toHaveLength(6);
+    expect(shocks.isWild(110)).toBe(false);
+    expect(shocks.isWild(10)).toBe(true);
+    const down = hold(
+      shocks,
+      next + 6,
+      // Noisier than on the way up.
+      Array.from({ length: 6 }, (_, k) => usual(next + k) + 2 * (k % 2)),
+      100,
+    );
+    expect(down?.delta).toBe(-(up?.delta ?? 0));
+  });
+
+  it('values on the other side begin anew: up and down again is no level', () => {
+    const { shocks, next } = following();
+    expect(hold(shocks, next, [100, 100, 100, -50, -50, -50])).toBeNull();
+    expect(shocks.suspected(1)?.delta).toBeLessThan(0);
+  });
+
+  it('a series of many spikes is believed less each time, one whose levels stay is believed more', () => {
+    const { shocks, next } = following();
+    const shareOfFirst = (at: number): number => {
+      hold(shocks, at, [1e6]);
+      return shocks.suspected(1)?.share ?? 0;
+    };
+    const first = shareOfFirst(next);
+    expect(first).toBeCloseTo(1 / 3, 9);
+    shocks.dismiss();
+    const second = shareOfFirst(next + 2);
+    expect(second).toBeLessThan(first);
+    hold(shocks, next + 3, [1e6, 1e6, 1e6, 1e6, 1e6]);
+    shocks.release();
+    hold(shocks, next + 8, [3e6]);
+    expect(shocks.suspected(1)?.share).toBeGreaterThan(second);
+  });
+
+  it('a new level may be left again: the further ahead the likelier, the longer it has lasted the less', () => {
+    const { shocks, next } = following();
+    hold(shocks, next, [100, 100, 100, 100, 100, 100]);
+    shocks.release();
+    const share = (ahead: number): number => shocks.suspected(ahead)?.share ?? 0;
+    for (let k = 6; k < 12; k++) shocks.see((next + k) * STEP, 100);
+    const near = share(12);
+    const far = share(DAY);
+    expect(far).toBeGreaterThan(near);
+    for (let k = 12; k < DAY; k++) shocks.see((next + k) * STEP, 100);
+    expect(share(DAY)).toBeLessThan(far);
+    expect(share(12)).toBe(0);
+  });
+
+  it('property: what states both is ordered, never negative, and within both', () => {
+    const levels = [0.05, 0.1, 0.5, 0.9, 0.99];
+    fc.assert(
+      fc.property(
+        fc.double({ min: -200, max: 200, noNaN: true }),
+        fc.double({ min: 0.05, max: 0.9, noNaN: true }),
+        (delta, share) => {
+          const out = new Float64Array(levels.length);
+          const read = (level: number): number => 50 + 10 * level;
+          statesBoth(levels, { delta, share }, read, out);
+          const [low, high] = [Math.min(50, 50 + delta), Math.max(60, 60 + delta)];
+          out.forEach((value, l) => {
+            expect(value).toBeGreaterThanOrEqual(Math.max(0, low));
+            expect(value).toBeLessThanOrEqual(Math.max(0, high));
+            // Far apart, the lower one comes first whole; nearer, the ensemble straightens what is left.
+            if (Math.abs(delta) > 10) expect(value).toBeGreaterThanOrEqual(l === 0 ? 0 : (out[l - 1] ?? 0));
+          });
+        },
+      ),
+    );
+  });
+});
+
+describe('a forecast after a shock', () => {
+  const DAYS = 8;
+  const N = DAYS * DAY;
+  const fitted = (value: (k: number) => number): FittedForecaster =>
+    fitForecaster(
+      {
+        start: 0,
+        step: STEP,
+        values: Float64Array.from({ length: N }, (_, k) => value(k)),
+        censored: new Uint8Array(N),
+      },
+      { timeZone: 'UTC', levels: [0.05, 0.5, 0.9, 0.99], level: 0.99, leadSteps: 3, horizon: DAY },
+    );
+  const at = (one: FittedForecaster, ahead: number, level: number): number =>
+    one.forecast(DAY, [level]).quantiles[ahead - 1]?.[0] ?? Number.NaN;
+  const go = (one: FittedForecaster, bins: number, value: (k: number) => number): void => {
+    const from = Math.round(one.lastBin / STEP) + 1;
+    for (let k = from; k < from + bins; k++) one.observe(k * STEP, value(k), false);
+  };
+
+  it('one bin of a thousand times is stated as both, and forgotten with the next', () => {
+    const one = fitted((k) => (k === N - 1 ? 1000 * usual(k) : usual(k)));
+    for (const ahead of [1, 12, DAY]) {
+      expect(at(one, ahead, 0.5)).toBeLessThan(1.3 * usual(N - 1 + ahead));
+      expect(at(one, ahead, 0.99)).toBeGreaterThan(900 * usual(N - 1));
+    }
+    go(one, 1, usual);
+    for (const ahead of [1, 12, 48, DAY]) {
+      expect(at(one, ahead, 0.99)).toBeLessThan(1.5 * usual(N + ahead));
+      expect(at(one, ahead, 0.5)).toBeGreaterThan(0.7 * usual(N + ahead));
+    }
+  });
+
+  it('a new level is covered from its first bin on, and is the median a day ahead within the hour', () => {
+    const raised = (k: number): number => usual(k) + 30;
+    const one = fitted((k) => (k === N - 1 ? raised(k) : usual(k)));
+    for (const ahead of [1, 12, DAY]) expect(at(one, ahead, 0.9)).toBeGreaterThan(0.9 * raised(N - 1 + ahead));
+    go(one, 6, raised);
+    for (const ahead of [1, 12, 144, DAY]) {
+      const truth = raised(N + 5 + ahead);
+      expect(Math.abs(at(one, ahead, 0.5) - truth)).toBeLessThan(0.15 * truth);
+      expect(at(one, ahead, 0.99)).toBeLessThan(1.4 * truth);
+    }
+  });
+
+  it('after a fall capacity stays stated for a while: it may come back', () => {
+    const one = fitted((k) => usual(k) + 100);
+    go(one, 7, usual);
+    expect(at(one, 1, 0.5)).toBeLessThan(30);
+    expect(at(one, 12, 0.9)).toBeGreaterThan(90);
+    go(one, DAY, usual);
+    expect(at(one, 1, 0.9)).toBeLessThan(30);
+  });
+
+  it('a peak of one bin that comes every day is a part of the series', () => {
+    const value = (k: number): number => (k % DAY === 100 ? 400 : usual(k));
+    const one = fitted(value);
+    go(one, 90, value);
+    expect(at(one, 11, 0.99)).toBeGreaterThan(300);
+    expect(at(one, 20, 0.5)).toBeLessThan(30);
+  });
+});
+
+describe('weights of members that are judged late', () => {
+  const weigh = (aheads: number[], prior: number[], times: number): number[] => {
+    const bank = createWeightBank(aheads, 2, { halfLife: 1000, prior });
+    for (let k = 0; k < times; k++) {
+      for (let cell = 0; cell < aheads.length; cell++) {
+        bank.score(cell, 0, 0.02 + Math.sin(k));
+        bank.score(cell, 1, -0.02 - Math.sin(k));
+      }
+    }
+    return aheads.map((_, cell) => {
+      const out = new Float64Array(2);
+      bank.weights(cell, [true, true], out);
+      return out[0] ?? 0;
+    });
+  };
+
+  it('a day ahead they move more slowly than for the next step', () => {
+    const [near = 0, far = 0] = weigh([1, 288], [1, 1], 300);
+    expect(near).toBeGreaterThan(far);
+    expect(far).toBeGreaterThan(0.5);
+  });
+
+  it('one that has proven itself elsewhere counts more where none has won, once it is judged, and no more where it loses', () => {
+    expect(weigh([288], [1, 20], 0)[0]).toBeCloseTo(0.5, 2);
+    expect(weigh([288], [20, 1], 400)[0]).toBeGreaterThan(0.9);
+    expect(weigh([1], [1, 20], 5000)[0]).toBeGreaterThan(weigh([1], [1, 20], 400)[0] ?? 1);
+  });
+});
