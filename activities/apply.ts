@@ -1,3 +1,5 @@
+import type { AccountPolicy } from '../src/domain/account.js';
+import { actionsOf } from '../src/domain/actions.js';
 import { fieldName } from '../src/domain/change.js';
 import type { Mutation } from '../src/domain/cluster.js';
 import { toldOf } from './data-sets.js';
@@ -52,7 +54,7 @@ export function createApply(deps: Dependencies, policies: Policies): Pick<Activi
         }
         const policy = await policies.get(input.policyId);
         const place = placeOf(policy, input.mutation.target);
-        const mutation = await withDataSets(deps, input.mutation);
+        const mutation = await withDataSets(deps, policy, input.mutation);
         const called = await callHook(policy, mutation, signal);
         if (called !== null && !called.answered) return { kind: 'applied', value: called.value, note: called.note };
         const result = await deps.cluster(policy.cluster).apply(mutation, place, signal);
@@ -62,11 +64,14 @@ export function createApply(deps: Dependencies, policies: Policies): Pick<Activi
 }
 
 /** What the plan tells the action behind the field: its record has the names, the workflow's history does not. */
-async function withDataSets(deps: Dependencies, mutation: Mutation): Promise<Mutation> {
+async function withDataSets(deps: Dependencies, policy: AccountPolicy, mutation: Mutation): Promise<Mutation> {
   const { target, planId } = mutation;
   if (target.field !== 'prepared' || planId === undefined) return mutation;
+  const { workload, action } = target;
+  const actions = policy.workloads.filter(({ name }) => name === workload).flatMap(actionsOf);
+  if (!actions.some((one) => one.action === action && one.dataSets !== undefined)) return mutation;
   const record = await deps.store.getRecord('plan', planId);
-  const dataSets = toldOf(record?.body, target.workload, target.action);
+  const dataSets = toldOf(record?.body, workload, action);
   return dataSets.length === 0 ? mutation : { ...mutation, dataSets };
 }
 
