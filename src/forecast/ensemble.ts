@@ -12,7 +12,7 @@ import { readLevel, straighten } from './levels.js';
 import type { Model, ModelEntry } from './models/model.js';
 import { createScaleBank, type Scale } from './scales.js';
 import { createStateTracker, STATES } from './state.js';
-import { createShocks, statesBoth } from './shocks.js';
+import { createShocks, statesBoth, type Shift } from './shocks.js';
 import { createSketchBank } from './sketch.js';
 import { createWeightBank } from './weights.js';
 
@@ -174,11 +174,11 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const globalStated = new Float64Array(G * L);
 
   // What was forecast and not yet scored: a ring for each anchor, as long as the anchor.
-  const width = M + Q + (G + 2) * L + 3;
-  /** Where a forecast keeps what it stood at of {@link moved}. */
-  const movedAt = width - 1;
+  const width = M + Q + (G + 2) * L + 2;
   const rings = anchors.map((ahead) => new Float32Array(ahead * width).fill(Number.NaN));
   const ringOrigins = anchors.map((ahead) => new Float64Array(ahead).fill(Number.NaN));
+  /** What {@link moved} was at each origin. */
+  const ringMoved = anchors.map((ahead) => new Float64Array(ahead));
   const standard = new Float32Array(rows * L);
   const states = createStateTracker(binsPerDay);
   const memberWeights = new Float32Array(A * L * Q);
@@ -333,7 +333,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const rawAt = base + 2 + M + Q;
     // A shift of level since then is nothing that members are to be judged by, or to learn as a residual: what they said
     // moves with it. What was stated does not, and its misses count.
-    const since = moved - (ring[base + movedAt] ?? 0);
+    const since = moved - (ringMoved[anchor]?.[place] ?? 0);
     const off = Math.abs(value - since - (ring[rawAt + middleLevel] ?? 0));
     const spread = (ring[rawAt + high] ?? 0) - (ring[rawAt + low] ?? 0);
     const usual = usualSpread[anchor] ?? 0;
@@ -396,7 +396,8 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       const base = place * width;
       state(label + ahead * step, ahead + gap);
       origins[place] = index;
-      ring[base + movedAt] = moved;
+      const then = ringMoved[a];
+      if (then !== undefined) then[place] = moved;
       ring[base] = gap === 0 ? 1 : 0;
       ring[base + 1] = states.current();
       ring.set(point, base + 2);
@@ -421,9 +422,9 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     sinceRefresh++;
   };
   /** A new level: what was learnt of the old one goes along. */
-  const move = (delta: number): void => {
+  const move = ({ delta, keeps }: Shift): void => {
     moved += delta;
-    history.move(delta);
+    history.move(delta, keeps ?? Number.POSITIVE_INFINITY);
     states.move(delta);
     for (const model of models) model.move?.(delta);
     peak = Math.max(0, peak + delta);
@@ -443,21 +444,25 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       let taken = value;
       if (!Number.isNaN(value)) {
         // A bound says too little of where demand was to be wild.
-        const isWild = !censored && shocks.isWild(value);
+        let expected = Number.NaN;
+        const expect = (): number => {
+          if (Number.isNaN(expected)) {
+            combine(label, Math.round((label - lastKnown) / step));
+            expected = stated[middleLevel] ?? 0;
+          }
+          return expected;
+        };
+        const isWild = !censored && (shocks.isWild(value) || shocks.goesBack(label, value, expect));
         for (let a = 0; a < A; a++) {
           const scored = learn(a, label, value, censored, isWild);
           if (scored !== null) onScored?.(scored);
         }
-        const expect = (): number => {
-          combine(label, Math.round((label - lastKnown) / step));
-          return stated[middleLevel] ?? 0;
-        };
         if (isWild) {
           // What global models were asked ahead of time knows nothing of this.
           bank.forget();
           const shift = shocks.hold(label, value, expect());
           if (shift !== null) {
-            move(shift.delta);
+            move(shift);
             for (const held of shocks.release()) take(held.label, held.value);
           }
         } else {
@@ -504,9 +509,10 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const values = window.values.slice();
     const indexOf = (label: EpochSeconds): number => Math.round((label - window.start) / step);
     for (const { from, delta } of shifts) {
-      for (let k = 0; k < Math.min(values.length, indexOf(from)); k++)
-        values[k] = Math.max(0, (values[k] ?? 0) + delta);
+      for (let k = 0; k < Math.min(values.length, indexOf(from)); k++) values[k] = (values[k] ?? Number.NaN) + delta;
     }
+    // Once all are in: down and up again is where it was.
+    for (let k = 0; k < values.length; k++) values[k] = Math.max(0, values[k] ?? Number.NaN);
     for (const label of spikes) values[indexOf(label)] = Number.NaN;
     return { ...window, values };
   }

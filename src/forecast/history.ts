@@ -7,13 +7,13 @@ export interface History {
   set(label: EpochSeconds, value: number): void;
   /** The value of the bin that holds `label`; NaN where it is missing, too old or not yet there. */
   at(label: EpochSeconds): number;
-  /** The series has a new level: all that is held moves by `delta`, and may come out below zero. */
-  move(delta: number): void;
+  /** The series has a new level: what is held from before `until` moves by `delta`, and may come out below zero. */
+  move(delta: number, until: EpochSeconds): void;
 }
 
-/** A ring of float32: half the memory, and its 7 digits are finer than any residual that matters. */
+/** A ring of float64: what moves there and back must come out as it was. */
 export function createHistory(step: number, capacity: number): History {
-  const values = new Float32Array(capacity).fill(Number.NaN);
+  const values = new Float64Array(capacity).fill(Number.NaN);
   let newest = Number.NEGATIVE_INFINITY;
   const slot = (index: number): number => ((index % capacity) + capacity) % capacity;
   return {
@@ -29,8 +29,12 @@ export function createHistory(step: number, capacity: number): History {
       if (index > newest || index <= newest - capacity) return Number.NaN;
       return values[slot(index)] ?? Number.NaN;
     },
-    move(delta) {
-      for (let k = 0; k < capacity; k++) values[k] = (values[k] ?? Number.NaN) + delta;
+    move(delta, until) {
+      if (newest === Number.NEGATIVE_INFINITY) return;
+      const end = Math.min(newest, Math.ceil(until / step) - 1);
+      for (let index = newest - capacity + 1; index <= end; index++) {
+        values[slot(index)] = (values[slot(index)] ?? Number.NaN) + delta;
+      }
     },
   };
 }

@@ -15,15 +15,21 @@ const BLOCK = 24;
 const BEYOND = 1;
 /** A level that has hardly moved is left by this share of itself at least. */
 const LEAST = 0.25;
-/** So many wild values in a row, on one side, are a new level. */
-const CONFIRM = 6;
+/** So many wild values in a row, on one side, are a new level: half an hour of them, and no fewer or more than these. */
+const CONFIRM = 1800;
+const FEWEST_WILD = 6;
+const MOST_WILD = 60;
+/** So many spikes within the extremes' memory are a habit: the next one is taken as it is. */
+const HABIT = 2;
 /** Before so many bins (and a day) nothing is known to be wild. */
 const FEWEST = 48;
 /** A spike comes in with no more than this many distances of the extremes beyond them: one that recurs soon is no longer wild. */
 const TAKEN = 1;
 /** No suspicion is surer than this, and one below the other is none. */
 const MOST = 0.9;
-const UNLIKELY = 0.05;
+const UNLIKELY = 0.005;
+/** For so long after a shift a value that fits the level before better than the new one is taken to be on its way back. */
+const YOUNG = DAY;
 /** Shifts and spikes are remembered as long as a fit looks back. */
 const MEMORY = 28 * DAY;
 
@@ -37,16 +43,23 @@ export interface Shift {
   from: EpochSeconds;
   /** What was learnt of the old level moves by this much, in the series' unit. */
   delta: number;
+  /** What stood at its own level meanwhile, from this label on, stays: this shift takes an earlier one back. */
+  keeps?: EpochSeconds;
 }
 
 export interface Suspicion {
   delta: number;
   share: number;
+  /** The least and the most that it may be. */
+  least: number;
+  most: number;
 }
 
 /** Follows the range of a series and holds back what is outside of it. An observation is O(1). */
 export interface Shocks {
   isWild(value: number): boolean;
+  /** Whether a shift is young, and `value` fits the level before it better than what is expected at the new one. */
+  goesBack(label: EpochSeconds, value: number, expected: () => number): boolean;
   /** Takes a value that is usual, or that has become so. */
   see(label: EpochSeconds, value: number): void;
   /**
@@ -70,18 +83,26 @@ export interface Shocks {
 
 export function createShocks(step: number): Shocks {
   const fewest = Math.max(FEWEST, DAY / step);
+  const confirm = Math.min(MOST_WILD, Math.max(FEWEST_WILD, Math.ceil(CONFIRM / step)));
   const blockLength = Math.max(DAY, BLOCK * step);
   const lows = new Float64Array(BLOCKS).fill(Number.POSITIVE_INFINITY);
   const highs = new Float64Array(BLOCKS).fill(Number.NEGATIVE_INFINITY);
+  /** The same, as the values were, whatever shifts came after them. */
+  const seenLows = lows.slice();
+  const seenHighs = highs.slice();
   let block = Number.NaN;
   let known = 0;
   let held: (Held & { expected: number })[] = [];
+  /** Wild values since the last usual one, on either side. */
+  let streak = 0;
+  /** The departures of what is held, ascending. */
+  let departures: number[] = [];
   /** Shifts that extremes have been moved by, the latest last. */
-  const shifts: Shift[] = [];
+  let shifts: Shift[] = [];
   let undoable: Shift[] = [];
   const spikes: EpochSeconds[] = [];
   /** Runs of wild values that came to one, to two … and those that were a new level. */
-  const runs = new Uint32Array(CONFIRM);
+  const runs = new Uint32Array(confirm);
   let levels = 0;
   /** New levels that were left again for the one before, and all that could be. */
   let returns = 0;
@@ -103,11 +124,7 @@ export function createShocks(step: number): Shocks {
     while ((spikes[0] ?? now) < now - MEMORY) spikes.shift();
     undoable = undoable.filter(({ from }) => from > now - BLOCKS * blockLength);
   };
-  const departures = (): number[] => held.map(({ value, expected }) => value - expected).sort((a, b) => a - b);
-  const middle = (): number => {
-    const sorted = departures();
-    return sorted[sorted.length >> 1] ?? 0;
-  };
+  const middle = (): number => departures[departures.length >> 1] ?? 0;
   const see = (label: EpochSeconds, value: number): void => {
     known++;
     latest = Math.max(label, Number.isNaN(latest) ? label : latest);
@@ -117,14 +134,19 @@ export function createShocks(step: number): Shocks {
       // Blocks without a value have no extremes.
       const passed = Number.isNaN(block) ? BLOCKS : Math.min(BLOCKS, now - block);
       for (let k = 0; k < passed; k++) {
-        lows[(at - k + BLOCKS) % BLOCKS] = Number.POSITIVE_INFINITY;
-        highs[(at - k + BLOCKS) % BLOCKS] = Number.NEGATIVE_INFINITY;
+        const old = (at - k + BLOCKS) % BLOCKS;
+        lows[old] = seenLows[old] = Number.POSITIVE_INFINITY;
+        highs[old] = seenHighs[old] = Number.NEGATIVE_INFINITY;
       }
+      // After a hole nothing is known to be usual.
+      if (passed === BLOCKS) known = 1;
       block = now;
       forget(label);
     }
     lows[at] = Math.min(lows[at] ?? value, value);
     highs[at] = Math.max(highs[at] ?? value, value);
+    seenLows[at] = Math.min(seenLows[at] ?? value, value);
+    seenHighs[at] = Math.max(seenHighs[at] ?? value, value);
   };
   const move = (delta: number): void => {
     for (let k = 0; k < BLOCKS; k++) {
@@ -133,42 +155,61 @@ export function createShocks(step: number): Shocks {
     }
   };
   /** The way back to a level of before, where that is where the held values are: what was learnt there fits again exactly. */
-  const wayBack = (): number | null => {
+  const wayBack = (from: EpochSeconds): Shift | null => {
     let back = 0;
     for (let k = undoable.length - 1; k >= 0; k--) {
       back -= undoable[k]?.delta ?? 0;
       const away = back;
-      if (held.every(({ value }) => !isWild(value - away))) {
-        returns += undoable.length - k;
-        undoable.length = k;
-        return back;
-      }
+      if (!held.every(({ value }) => !isWild(value - away))) continue;
+      const undone = undoable.splice(k);
+      returns += undone.length;
+      // What fits see is what was: both levels, each in its time.
+      shifts = shifts.filter((one) => !undone.includes(one));
+      return { from, delta: back, keeps: undone[0]?.from ?? from };
     }
     return null;
   };
   return {
     isWild,
     see,
+    goesBack(label, value, expected) {
+      const last = undoable.at(-1);
+      if (last === undefined || label - last.from > YOUNG) return false;
+      const off = value - expected();
+      return Math.abs(off + last.delta) < Math.abs(off);
+    },
     hold(label, value, expected) {
+      forget(label);
       const side = Math.sign(value - expected);
       if (held.length > 0 && Math.sign((held[0]?.value ?? 0) - (held[0]?.expected ?? 0)) !== side) {
         spikes.push(...held.map((one) => one.label));
         held = [];
       }
       held.push({ label, value, expected });
+      departures = held.map((one) => one.value - one.expected).sort((one, other) => one - other);
       runs[held.length - 1] = (runs[held.length - 1] ?? 0) + 1;
-      if (held.length < CONFIRM) return null;
+      streak++;
+      // Now above, now below, and never as usual: that is what this series is like now, and no level to move to.
+      if (streak >= 2 * confirm && held.length < confirm) {
+        streak = 0;
+        return { from: held[0]?.label ?? label, delta: 0 };
+      }
+      if (held.length < confirm) return null;
       levels++;
+      streak = 0;
       const from = held[0]?.label ?? label;
-      const back = wayBack();
-      const delta = back ?? middle();
-      const shift = { from, delta };
-      shifts.push(shift);
+      const back = wayBack(from);
+      const shift = back ?? { from, delta: middle() };
       if (back === null) {
+        shifts.push(shift);
         undoable.push(shift);
         stays++;
       }
-      move(delta);
+      move(shift.delta);
+      if (undoable.length === 0) {
+        lows.set(seenLows);
+        highs.set(seenHighs);
+      }
       return shift;
     },
     release() {
@@ -179,13 +220,15 @@ export function createShocks(step: number): Shocks {
     dismiss() {
       if (held.length === 0) return [];
       const { low, high, margin } = range();
-      const far = (TAKEN / BEYOND) * margin;
+      const lately = spikes.filter((one) => one > latest - BLOCKS * blockLength).length;
+      const far = lately >= HABIT ? Number.POSITIVE_INFINITY : (TAKEN / BEYOND) * margin;
       const dismissed = held.map(({ label, value }) => ({
         label,
         value: Math.max(low - far, Math.min(high + far, value)),
       }));
       spikes.push(...dismissed.map(({ label }) => label));
       held = [];
+      streak = 0;
       for (const { label, value } of dismissed) see(label, value);
       return dismissed;
     },
@@ -195,7 +238,16 @@ export function createShocks(step: number): Shocks {
         // has shown how it is.
         const run = held.length;
         const share = (levels + run) / ((runs[run - 1] ?? 1) - 1 + run + 2);
-        return { delta: middle(), share: Math.min(MOST, share) };
+        const least = departures[0] ?? 0;
+        const top = departures.at(-1) ?? 0;
+        // On a ramp the next one goes as far again.
+        const growth = (top - least) / run;
+        return {
+          delta: middle(),
+          share: Math.min(MOST, share),
+          least: top > 0 ? least : least - growth,
+          most: top > 0 ? top + growth : top,
+        };
       }
       const last = undoable.at(-1);
       if (last === undefined) return null;
@@ -203,7 +255,8 @@ export function createShocks(step: number): Shocks {
       // new level in three is taken to be left at all.
       const lasted = (latest - last.from) / step + 1;
       const share = ((returns + 1) / (stays + 2)) * (ahead / (ahead + lasted));
-      return share < UNLIKELY ? null : { delta: -last.delta, share: Math.min(MOST, share) };
+      const delta = -last.delta;
+      return share < UNLIKELY ? null : { delta, share: Math.min(MOST, share), least: delta, most: delta };
     },
     since: (from) => ({
       shifts: shifts.filter((one) => one.from >= from),
@@ -218,19 +271,16 @@ export function createShocks(step: number): Shocks {
  */
 export function statesBoth(
   levels: readonly number[],
-  { delta, share }: Suspicion,
+  { delta, share, least, most }: Suspicion,
   read: (level: number) => number,
   out: Float64Array,
 ): void {
+  const expected = (inner: number): number => read(Math.max(1e-4, Math.min(1 - 1e-4, inner)));
+  const moved = (inner: number): number =>
+    expected(inner) + (inner < 0.5 ? least + 2 * inner * (delta - least) : delta + (2 * inner - 1) * (most - delta));
   // The lower of the two first: far apart as they are, levels up to its share are its own.
-  const lower = delta < 0 ? delta : 0;
-  const upper = delta < 0 ? 0 : delta;
-  const first = delta < 0 ? share : 1 - share;
+  const [lower, upper, first] = delta < 0 ? [moved, expected, share] : [expected, moved, 1 - share];
   levels.forEach((level, l) => {
-    const value =
-      level <= first
-        ? read(Math.max(1e-4, Math.min(1 - 1e-4, level / first))) + lower
-        : read(Math.max(1e-4, Math.min(1 - 1e-4, (level - first) / (1 - first)))) + upper;
-    out[l] = Math.max(0, value);
+    out[l] = Math.max(0, level <= first ? lower(level / first) : upper((level - first) / (1 - first)));
   });
 }
