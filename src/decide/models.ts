@@ -38,8 +38,8 @@ const LONGEST_CATCH_UP = 2 * DAY;
 const COMMON_LEVELS = [0.1, 0.5, 0.9, 0.95, 0.99, 0.999];
 
 interface SeriesModel {
-  /** What trained models are told besides the series. */
-  known: { inputs: FeatureInputs | undefined };
+  /** What trained models are told besides the series; null where the fit took none up. */
+  known: { inputs: FeatureInputs } | null;
   forecaster: FittedForecaster | null;
   refused: MissingForecast | null;
   evidence: ReturnType<typeof createEvidence>;
@@ -203,7 +203,7 @@ function tellAhead(models: AccountModels, request: ForecastRequest): void {
   models.aheadKey = key;
   for (const { workload, component } of request.bins) {
     const entry = models.series.get(keyOf(workload, component));
-    if (entry !== undefined) entry.known.inputs = aheadOf(request, workload, component);
+    if (entry !== undefined && entry.known !== null) entry.known.inputs = aheadOf(request, workload, component);
   }
 }
 
@@ -235,12 +235,12 @@ function fitAll(request: ForecastRequest, fit: FitForecaster, served: Served): A
   for (const bins of request.bins) {
     const { workload, component, series } = bins;
     const evidence = createEvidence(Math.max(1, Math.round(EVIDENCE_WINDOW / series.step)));
-    const known = { inputs: aheadOf(request, workload, component) };
+    const known = served.globals.length === 0 ? null : { inputs: aheadOf(request, workload, component) };
     for (const value of series.values) evidence.push(plausible(value));
     try {
       const forecaster = fitWithout(fit, trimLeading(series), {
         ...fitOptions(request, workload, component, served),
-        ...(served.globals.length === 0 ? {} : { inputs: () => known.inputs }),
+        ...(known === null ? {} : { inputs: () => known.inputs }),
       });
       if (forecaster.data === 'cold') {
         const age = series.step * knownCount(series);

@@ -88,7 +88,7 @@ export interface Ensemble {
   /**
    * Takes the next bin; `onScored` sees what had been stated for it.
    * @param estimate of a lower bound, what demand may have been; without it the models go on with their own.
-   * @returns the value that the models went on with: a window for {@link Ensemble.fit} is made of these.
+   * @returns the value, or what was estimated of a lower bound: a window for {@link Ensemble.fit} is made of these.
    */
   observe(
     label: EpochSeconds,

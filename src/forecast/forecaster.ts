@@ -159,7 +159,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
   const half = Math.floor(series.values.length / 2);
   // A window knows what came after a bin at its limit, which the bin by itself does not.
   const estimates = series.censored.includes(1) ? bridgeCensored(series.values, series.censored) : null;
-  // What the models went on with: bounds as they are estimated, a single wild value bounded.
+  // Bounds as they are estimated. Of spikes and shifts of level the fit knows by itself.
   const window = { ...series, values: new Float64Array(series.values.length) };
   const asked = Math.max(0, series.values.length - Math.max(GLOBAL_BINS, Math.ceil(GLOBAL_SPAN / step)));
   series.values.forEach((value, index) => {
