@@ -239,7 +239,8 @@ export async function behaviorOf(
     held.lastEvent ?? Number.NEGATIVE_INFINITY,
     ...held.series.map(({ last }) => last ?? Number.NEGATIVE_INFINITY),
   );
-  const at = given.at ?? (newest < given.now - WEEK && Number.isFinite(newest) ? newest : given.now);
+  // To the second, as it is printed: of a schedule's next time, which comes after it, the same second would be said.
+  const at = Math.floor(given.at ?? (newest < given.now - WEEK && Number.isFinite(newest) ? newest : given.now));
   const lent = await borrow(store, account, at, given.at === null, signal);
   const from = binStart(at - USAGE, HOUR);
   const counts = countSeries(from);

@@ -118,6 +118,15 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
     for (const { next } of tasks) expect(Date.parse(next)).toBeGreaterThan(Date.parse(at));
   }, 60_000);
 
+  it('what comes next comes later, in the second before it, too', async () => {
+    const schema = z.object({ at: z.string(), tasks: z.array(z.object({ next: z.string().nullable() })) });
+    const now = await json(env, schema, 'behavior', 'acme', '--at', String(END));
+    const due = Math.min(...now.tasks.flatMap(({ next }) => (next === null ? [] : [Date.parse(next)])));
+    const just = await json(env, schema, 'behavior', 'acme', '--at', new Date(due - 300).toISOString());
+    expect(Date.parse(just.at)).toBe(due - 1000);
+    for (const { next } of just.tasks) expect(Date.parse(next ?? '')).toBeGreaterThan(Date.parse(just.at));
+  }, 60_000);
+
   it('erasing is refused while nobody can say that the loop has ended; then it is thorough, and repeats', async () => {
     const refused = await headroom(env, 'erase', 'acme');
     expect(refused.code).toBe(4);
