@@ -7,7 +7,7 @@ import type { AccountForecast, QuantileForecast, SeriesForecast, WindowLevel } f
 import { probit } from '../domain/normal.js';
 import { levelOf } from '../domain/policy-rules.js';
 import type { EpochSeconds } from '../domain/time.js';
-import { occurrences } from './occurrences.js';
+import { occurrences } from '../domain/occurrences.js';
 import type { Block, DemandBlocks } from './problem.js';
 import { atLevel } from './quantile.js';
 

@@ -4,7 +4,7 @@ import type { Component, Resources } from '../domain/component.js';
 import { HeadroomError } from '../domain/errors.js';
 import { CRITICALITY_WEIGHT } from '../domain/policy-rules.js';
 import { isoTime, type EpochSeconds } from '../domain/time.js';
-import { blackoutAt } from './occurrences.js';
+import { blackoutAt } from './blackout.js';
 import type { AllocationInput, Block, DemandBlocks } from './problem.js';
 import { componentsOf, sizeOptions, type SizeOption } from './sizes.js';
 import { taskRuns, type TaskRun } from './tasks.js';

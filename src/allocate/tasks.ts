@@ -1,6 +1,6 @@
 import type { TaskPolicy } from '../domain/account.js';
 import type { EpochSeconds } from '../domain/time.js';
-import { occurrences } from './occurrences.js';
+import { occurrences } from '../domain/occurrences.js';
 import type { AllocationInput } from './problem.js';
 
 /** Places tried for one occurrence: finer than this, neighbours are the same to a plan of blocks. */

@@ -6,7 +6,7 @@ import type { Conflict, DataSetNeed, NumberReason, PlannedField, Verdict } from 
 import { firstShortfall } from './conflict.js';
 import { billOf, poolLoad, totalOf, type Numbers } from './numbers.js';
 import { dataSetReasons, preparedFields, startFields, toldWith } from './preparations.js';
-import { blackoutAt } from './occurrences.js';
+import { blackoutAt } from './blackout.js';
 import type { Prepared, PreparedPool, PreparedWorkload } from './prepare.js';
 import { limitField, loadAfter, nodesWanted, warmField, weightFields, type ProvisioningInput } from './provisioning.js';
 import { nodeRange } from './rounding.js';

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { occurrences } from '../allocate/occurrences.js';
+import { occurrences } from '../domain/occurrences.js';
 import type { FoundTask, WorkloadTask } from '../behavior/tasks/find.js';
 import { formatDuration, isoTime, type EpochSeconds } from '../domain/time.js';
 import type { BehaviorOf } from './behavior.js';

@@ -9,6 +9,7 @@ import { ordinary as withoutEvents, type KnownAhead } from '../forecast/known-in
 export const knownAhead = (policy: AccountPolicy, events: readonly AnnouncedEvent[]): KnownAhead => ({
   events: [...policy.events.map(announced), ...events],
   ...(policy.holidays === undefined ? {} : { holidays: policy.holidays }),
+  ...(policy.tasks.length === 0 ? {} : { tasks: { timeZone: policy.timeZone, of: policy.tasks } }),
 });
 
 /** A series as the models learn from it: without what the policy's events and announced ones add. */

@@ -198,7 +198,8 @@ function tellAhead(models: AccountModels, request: ForecastRequest): void {
   const day = Math.floor(request.at / DAY);
   const { start, values } = request.systemLoad ?? {};
   const load = [start, values?.length, values?.at(-1)];
-  const key = JSON.stringify([day, load, request.policy.holidays, request.policy.events, request.events]);
+  const { holidays, tasks, events } = request.policy;
+  const key = JSON.stringify([day, load, holidays, tasks, events, request.events]);
   if (models.aheadKey === key) return;
   models.aheadKey = key;
   for (const { workload, component } of request.bins) {

@@ -1,6 +1,6 @@
 import type { EpochSeconds } from '../domain/time.js';
 import type { Calendar } from './calendar.js';
-import { createOutlook, type FeatureInputs } from './feature-inputs.js';
+import { createOutlook, OUTLOOK_WIDTH, type FeatureInputs } from './feature-inputs.js';
 
 /*
  * What is known of a series at an origin and of a target ahead of it, computed once for all models that learn from
@@ -38,6 +38,8 @@ export const PLAIN_FEATURES = [
   ...['age', 'steps ahead', 'hours ahead', 'step', 'hour', 'hour sin', 'hour cos', 'weekday', 'week sin', 'week cos'],
   ...['minute', 'burstiness day', 'burstiness week', 'since high', 'since low', 'known'],
   ...['holiday', 'event', 'scheduled', 'system load', 'system load a day before'],
+  // What is new stands at the end: models that were trained without it know the others by their places.
+  ...['until scheduled'],
 ] as const;
 
 export type LevelFeature = (typeof LEVEL_FEATURES)[number];
@@ -351,7 +353,7 @@ export function createFeatureState({ step, calendar }: FeatureOptions): FeatureS
       plain[to++] = Math.sin(2 * Math.PI * ofWeek);
       plain[to++] = Math.cos(2 * Math.PI * ofWeek);
       plain[to++] = step < HOUR ? (target % HOUR) / 60 : Number.NaN;
-      outlook(origin, target, inputs, week.mean, plain, PLAIN_FEATURES.length - 5);
+      outlook(origin, target, step, inputs, week.mean, plain, PLAIN_FEATURES.length - OUTLOOK_WIDTH);
       return { levels, scales, plain };
     },
   };

@@ -5,6 +5,7 @@ import { isoTime, type EpochSeconds } from '../domain/time.js';
 import { calendarOf } from './calendar.js';
 import { bridgeCensored } from './censored.js';
 import { createDriftDetector } from './drift.js';
+import { followTasks, withFound } from './found-tasks.js';
 import { createEnsemble, type Ensemble, type Scored } from './ensemble.js';
 import { createGate } from './gate.js';
 import { COARSE_MODELS, modelsNamed } from './models/registry.js';
@@ -71,6 +72,10 @@ export const fitForecaster: FitForecaster = (series, options) => {
   const { step } = series;
   const calendar = calendarOf(options.timeZone);
   const levels = [...new Set([...options.levels, options.level])].sort((a, b) => a - b);
+  const asked = Math.max(0, series.values.length - Math.max(GLOBAL_BINS, Math.ceil(GLOBAL_SPAN / step)));
+  const asksTasks = (options.globals ?? []).some((one) => one.asksTasks === true);
+  const tasks = asksTasks ? followTasks(series, calendar, binLabel(series, asked)) : null;
+  const inputs = tasks === null ? options.inputs : () => withFound(options.inputs?.(), tasks.found());
   const horizon = Math.max(options.horizon, options.leadSteps);
   const fine = createEnsemble(series.start, {
     step,
@@ -80,7 +85,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
     models: modelsNamed(options.models),
     scales: SCALES,
     ...(options.globals === undefined ? {} : { globals: options.globals }),
-    ...(options.inputs === undefined ? {} : { inputs: options.inputs }),
+    ...(inputs === undefined ? {} : { inputs }),
     exactly: [options.leadSteps],
   });
   const levelAt = fine.levels.indexOf(options.level);
@@ -161,7 +166,6 @@ export const fitForecaster: FitForecaster = (series, options) => {
   const estimates = series.censored.includes(1) ? bridgeCensored(series.values, series.censored) : null;
   // Bounds as they are estimated. Of spikes and shifts of level the fit knows by itself.
   const window = { ...series, values: new Float64Array(series.values.length) };
-  const asked = Math.max(0, series.values.length - Math.max(GLOBAL_BINS, Math.ceil(GLOBAL_SPAN / step)));
   series.values.forEach((value, index) => {
     if (index === half) fine.fit(sliceSeries(window, 0, half));
     if (index >= asked && (index - asked) % BATCH === 0) fine.prepare(series.values.subarray(index, index + BATCH));
@@ -184,6 +188,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
         throw refuse(observing, `the next bin is ${isoTime(fine.lastBin + step)}`, 'give every bin once, in order');
       }
       checkValue(observing, label, value);
+      tasks?.observe(label, value);
       take(label, value, censored);
     },
     forecast(wanted, asked) {

@@ -27,6 +27,8 @@ export interface GlobalModel {
   readonly levels: readonly number[];
   /** Bins of history that it looks at; fewer are allowed, and make it less sure. */
   readonly context: number;
+  /** Whether it asks which scheduled tasks are due: to look for them costs milliseconds a series. */
+  readonly asksTasks?: boolean;
   /**
    * Quantiles in the unit of each series, non-decreasing in the level, ≥ 0; NaN where it has too little to say.
    * @param aheads steps from the origin, ascending, each ≥ 1.

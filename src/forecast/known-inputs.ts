@@ -4,6 +4,7 @@ import { holidayDates } from '../domain/holidays.js';
 import { binLabel, type Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
 import type { FeatureInputs } from './feature-inputs.js';
+import type { ScheduledTask } from './schedule.js';
 
 /*
  * What is known of an account besides its series, as models of many series are given it: the same when they are trained
@@ -20,6 +21,33 @@ export interface KnownAhead {
   holidays?: readonly string[];
   /** Of the account file, and announced. */
   events: readonly AnnouncedEvent[];
+  /** Tasks of the account file, on the clock of its zone. */
+  tasks?: { timeZone: string; of: readonly DeclaredTask[] };
+}
+
+/** What of a task of the account file says when it runs, and what it takes. */
+export interface DeclaredTask {
+  workload: string;
+  cron: string;
+  /** Seconds. */
+  duration: number;
+  demand: Partial<Record<Component, number>>;
+  /** Seconds by which it may be moved, and by what. */
+  earlier: number;
+  later: number;
+  target?: object | undefined;
+}
+
+/** One that Headroom itself moves does not run when its schedule says. */
+const isMoved = ({ earlier, later, target }: DeclaredTask): boolean => target !== undefined && earlier + later > 0;
+
+function declaredOf(tasks: NonNullable<KnownAhead['tasks']>, workload: string, component: Component): ScheduledTask[] {
+  return tasks.of
+    .filter((task) => task.workload === workload && !isMoved(task))
+    .flatMap(({ cron, duration, demand }) => {
+      const amount = demand[component];
+      return amount === undefined ? [] : [{ timing: { cron, timeZone: tasks.timeZone }, duration, amount }];
+    });
 }
 
 const touches = (event: AnnouncedEvent, workload: string): boolean =>
@@ -99,8 +127,10 @@ export function inputsOf(
     })
     // In one order, whoever named them first.
     .sort((one, other) => one.from - other.from || one.to - other.to || one.factor - other.factor);
+  const declared = known.tasks === undefined ? [] : declaredOf(known.tasks, workload, component);
   return {
     events,
+    ...(declared.length === 0 ? {} : { scheduled: { declared } }),
     ...(known.holidays === undefined ? {} : { holidays: holidayDates(known.holidays, from, to) }),
   };
 }

@@ -5,7 +5,7 @@ import type { AnnouncedEvent } from '../domain/control.js';
 import { mergeEvents, type KnownAhead } from '../forecast/known-inputs.js';
 import type { Store } from '../telemetry/port.js';
 
-/* What was known ahead of an account, from the store: its holidays, and the events of its file and announced ones. */
+/* What was known ahead of an account, from the store: its holidays, its tasks, the events of its file and announced ones. */
 
 const demand = z.partialRecord(z.enum(COMPONENTS), z.number());
 const span = { name: z.string(), from: z.number(), to: z.number(), workloads: z.array(z.string()).optional() };
@@ -21,11 +21,31 @@ const announcedSchema = z
     ...(workloads === undefined ? {} : { workloads }),
   }));
 
+const taskSchema = z.object({
+  workload: z.string(),
+  cron: z.string(),
+  duration: z.number(),
+  demand,
+  earlier: z.number().default(0),
+  later: z.number().default(0),
+  target: z.object({}).optional(),
+});
+
 export const aheadSchema = z
-  .object({ holidays: z.array(z.string()).optional(), events: z.array(announcedSchema) })
-  .transform(({ holidays, events }): KnownAhead => ({ events, ...(holidays === undefined ? {} : { holidays }) }));
+  .object({
+    holidays: z.array(z.string()).optional(),
+    events: z.array(announcedSchema),
+    tasks: z.object({ timeZone: z.string(), of: z.array(taskSchema) }).optional(),
+  })
+  .transform(({ holidays, events, tasks }): KnownAhead => ({
+    events,
+    ...(holidays === undefined ? {} : { holidays }),
+    ...(tasks === undefined ? {} : { tasks }),
+  }));
 
 const policySchema = z.object({
+  timeZone: z.string().default('UTC'),
+  tasks: z.array(taskSchema).default([]),
   holidays: z.array(z.string()).optional(),
   events: z
     .array(
@@ -77,5 +97,6 @@ export async function aheadOf(
     // As a worker sees them: those of the file, and beside them what was announced.
     events: [...own, ...(await eventsOf(store, account))],
     ...(policy.holidays === undefined ? {} : { holidays: policy.holidays }),
+    ...(policy.tasks.length === 0 ? {} : { tasks: { timeZone: policy.timeZone, of: policy.tasks } }),
   };
 }

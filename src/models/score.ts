@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { calendarOf } from '../forecast/calendar.js';
+import { withFoundTasks } from '../forecast/found-tasks.js';
 import { withSystemLoad } from '../forecast/system-load.js';
 import type { GlobalModel, GlobalRequest } from '../forecast/global.js';
 import type { ModelMetrics } from './card.js';
@@ -86,7 +87,8 @@ function scoreSeries(
   const calendar = calendarOf(series.timeZone);
   const context = Math.max(1, ...models.map((model) => model.context));
   const requests: GlobalRequest[] = [];
-  const beside = series.inputs === undefined ? {} : { inputs: series.inputs };
+  const told = models.some(({ asksTasks }) => asksTasks === true) ? withFoundTasks(series, from) : series;
+  const beside = told.inputs === undefined ? {} : { inputs: told.inputs };
   const origins: number[] = [];
   for (let origin = first; origin <= last; origin += every) {
     const seen = values.subarray(Math.max(0, origin + 1 - context), origin + 1);

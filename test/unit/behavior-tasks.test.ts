@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { occurrences } from '../../src/allocate/occurrences.js';
+import { occurrences } from '../../src/domain/occurrences.js';
 import { cronOf } from '../../src/behavior/tasks/cron.js';
 import { findTasks, joinComponents } from '../../src/behavior/tasks/find.js';
 import { log10Tail } from '../../src/behavior/tasks/periods.js';

@@ -123,8 +123,38 @@ describe('features', () => {
       name: 'a task that will run, by the series’ level',
       values: [4, 4],
       feature: 'scheduled',
-      inputs: { scheduled: [{ from: 1772625600, to: 1772629200, amount: 8 }] },
+      inputs: {
+        scheduled: { declared: [{ timing: { cron: '0 12 * * *', timeZone: 'UTC' }, duration: 3600, amount: 8 }] },
+      },
       wanted: 2,
+    },
+    {
+      name: 'a task that will fill half of a bin',
+      values: [4, 4],
+      feature: 'scheduled',
+      inputs: {
+        scheduled: { declared: [{ timing: { cron: '5 12 * * *', timeZone: 'UTC' }, duration: 150, amount: 8 }] },
+      },
+      wanted: 1,
+    },
+    {
+      name: 'a task that is not due',
+      values: [4, 4],
+      feature: 'scheduled',
+      inputs: {
+        scheduled: { declared: [{ timing: { cron: '0 2 * * *', timeZone: 'UTC' }, duration: 3600, amount: 8 }] },
+      },
+      wanted: 0,
+    },
+    { name: 'no tasks given', values: [4, 4], feature: 'scheduled', wanted: NaN },
+    {
+      name: 'the time until the next run',
+      values: [4, 4],
+      feature: 'until scheduled',
+      inputs: {
+        scheduled: { declared: [{ timing: { cron: '5 15 * * *', timeZone: 'UTC' }, duration: 60, amount: 8 }] },
+      },
+      wanted: Math.log1p(3),
     },
     {
       name: 'the system’s load at the origin, never later',

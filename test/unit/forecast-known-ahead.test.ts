@@ -106,6 +106,7 @@ describe('what training and serving are told of one account', () => {
     holidays: ['03-05', '2026-03-09'],
     workloads: [{ name: 'web', components: { cpu: { request: 1 } }, replicas: { min: 1, max: 9 } }],
     pools: [{ name: 'general', pricePerHour: 1, node: { cpu: 4 } }],
+    tasks: [{ name: 'report', workload: 'web', cron: '0 2 * * *', duration: 3600, demand: { cpu: 2 } }],
     events: [{ name: 'filed', from: START + 2 * DAY, to: START + 2 * DAY + 3600, multiplier: 2 }],
   });
   const told: AnnouncedEvent = {
@@ -167,6 +168,9 @@ describe('what training and serving are told of one account', () => {
         { from: told.from, to: told.to, factor: 4 },
       ],
       holidays: ['2026-03-05', '2026-03-09'],
+      scheduled: {
+        declared: [{ timing: { cron: '0 2 * * *', timeZone: 'UTC' }, duration: 3600, amount: 2 }],
+      },
     });
     expect([...series.values.subarray(4 * 48, 4 * 48 + 4)]).toEqual([8, 8, 8, 8]);
 

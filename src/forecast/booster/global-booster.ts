@@ -12,7 +12,8 @@ import {
   type LocationScale,
   type Placed,
 } from './location-scale.js';
-import { ROW_NAMES, ROW_WIDTH, writeRow } from './relative.js';
+import { knowTasks, withFoundTasks } from '../found-tasks.js';
+import { FEWEST_COLUMNS, ROW_NAMES, ROW_WIDTH, TASK_COLUMNS, writeRow } from './relative.js';
 import {
   BOOSTER_DEFAULTS,
   trainBooster,
@@ -88,8 +89,11 @@ export function trainGlobalBooster(
   } = options;
   const drawn = { aheads: 4, young: 0.15, bounds: true };
   const cut = 1 - validation;
-  const training = sampleRows(series, { from: 0, to: cut }, { ...drawn, rows, seed });
-  const watched = sampleRows(series, { from: cut, to: 1 }, { ...drawn, rows: rows * 0.25, seed: seed + 1 });
+  const looked = series.map((one) => withFoundTasks(one));
+  // Where nobody has any, when one began to look would be all that they say.
+  const told = knowTasks(looked) ? looked : series;
+  const training = sampleRows(told, { from: 0, to: cut }, { ...drawn, rows, seed });
+  const watched = sampleRows(told, { from: cut, to: 1 }, { ...drawn, rows: rows * 0.25, seed: seed + 1 });
   if (training.count < 200) {
     const problem = `${series.length} series give ${training.count} rows`;
     throw fail('invalid-input', 'training on many series', problem, 'give series of some days, 200 rows at least');
@@ -129,7 +133,12 @@ const KIND = 'global-booster';
 const VERSION = 1;
 
 export function serialiseGlobalBooster({ method, booster, middles, widths }: GlobalBooster): Uint8Array {
-  return pack(KIND, VERSION, { method, columns: ROW_NAMES }, { booster: serialiseBooster(booster), middles, widths });
+  return pack(
+    KIND,
+    VERSION,
+    { method, columns: ROW_NAMES.slice(0, booster.columns) },
+    { booster: serialiseBooster(booster), middles, widths },
+  );
 }
 
 /**
@@ -139,13 +148,16 @@ export function parseGlobalBooster(bytes: Uint8Array): GlobalBooster {
   const { header, read } = unpack(KIND, VERSION, bytes);
   const bad = (problem: string): Error =>
     fail('invalid-input', 'reading a global booster', problem, 'train it again with this version');
-  if (JSON.stringify(header['columns']) !== JSON.stringify(ROW_NAMES)) throw bad('it was trained on other features');
+  const columns: unknown = header['columns'];
+  const isKnown =
+    Array.isArray(columns) && columns.length >= FEWEST_COLUMNS && columns.every((name, k) => name === ROW_NAMES[k]);
+  if (!isKnown) throw bad('it was trained on other features');
   const method: unknown = header['method'];
   if (method !== 'boosting' && method !== 'forest') throw bad('it does not say what its trees are');
   const booster = parseBooster(read('booster', Uint8Array));
   const middles = read('middles', Float64Array);
   const widths = read('widths', Float64Array);
-  if (booster.columns !== ROW_WIDTH) throw bad(`its trees ask ${booster.columns} features`);
+  if (booster.columns !== columns.length) throw bad(`its trees ask ${booster.columns} features`);
   if (middles.length !== LOCATION_SIZES.middles || widths.length !== LOCATION_SIZES.widths) {
     throw bad('its coefficients are of another size');
   }
@@ -167,6 +179,7 @@ export function createGlobalBooster(fitted: GlobalBooster): GlobalModel {
     name: fitted.method === 'forest' ? 'global-forest' : 'global-booster',
     levels,
     context: FEATURE_CONTEXT,
+    asksTasks: TASK_COLUMNS.some((column) => booster.column.includes(column)),
     predict(requests, aheads) {
       const out = new Float32Array(requests.length * aheads.length * levels.length).fill(Number.NaN);
       let to = 0;

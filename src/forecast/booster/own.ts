@@ -1,6 +1,8 @@
+import { foundBy, looksAt } from '../../behavior/tasks/known.js';
 import { isHeadroomError } from '../../domain/errors.js';
 import { binLabel, sliceSeries, type Series } from '../../domain/series.js';
 import type { EpochSeconds } from '../../domain/time.js';
+import { calendarOf } from '../calendar.js';
 import { FEATURE_CONTEXT } from '../features.js';
 import type { GlobalModel } from '../global.js';
 import type { FitForecaster } from '../port.js';
@@ -41,13 +43,14 @@ interface Stand extends GlobalModel {
   become(model: GlobalModel, from: EpochSeconds): void;
 }
 
-function standFor(name: OwnModel, first: GlobalModel, from: EpochSeconds): Stand {
+function standFor(name: OwnModel, first: GlobalModel, from: EpochSeconds, asksTasks: boolean): Stand {
   let current = first;
   let since = from;
   return {
     name,
     levels: first.levels,
     context: FEATURE_CONTEXT,
+    asksTasks,
     become(model, later) {
       current = model;
       since = later;
@@ -85,6 +88,9 @@ export function fitWithOwn(
     const count = series.values.length;
     const judged = Math.max(JUDGED_BINS, Math.ceil(JUDGED_SPAN / series.step));
     const cut = Math.max(count - judged, Math.floor(count / 2));
+    // Once for all trees of the series; of each part they see what that part had shown.
+    const found = foundBy(series, calendarOf(options.timeZone), looksAt(series));
+    const asksTasks = found.some(({ tasks }) => tasks.length > 0);
     const train = (name: OwnModel, part: Series): GlobalModel | null => {
       try {
         const one = {
@@ -93,6 +99,7 @@ export function fitWithOwn(
           values: part.values,
           censored: part.censored,
           timeZone: options.timeZone,
+          inputs: { scheduled: { found } },
         };
         return loadGlobalBooster(
           trainGlobalBooster([one], { ...SETTINGS, method: METHODS[name], seed: options.seed ?? 1 }),
@@ -106,7 +113,7 @@ export function fitWithOwn(
     const stands = names.flatMap((name): { name: OwnModel; stand: Stand }[] => {
       const model = train(name, sliceSeries(series, 0, cut));
       // From the last bin that it was trained on, the next one is new to it.
-      return model === null ? [] : [{ name, stand: standFor(name, model, binLabel(series, cut - 1)) }];
+      return model === null ? [] : [{ name, stand: standFor(name, model, binLabel(series, cut - 1), asksTasks) }];
     });
     const globals = [...(options.globals ?? []), ...stands.map(({ stand }) => stand)];
     const fitted = fit(series, { ...options, ...(globals.length === 0 ? {} : { globals }) });

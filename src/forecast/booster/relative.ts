@@ -13,6 +13,13 @@ export const FIRST_PLAIN = FIRST_SCALE + SCALE_FEATURES.length;
 export const ROW_WIDTH = FIRST_PLAIN + PLAIN_FEATURES.length;
 export const ROW_NAMES: readonly string[] = [...LEVEL_FEATURES, 'zero', ...SCALE_FEATURES, ...PLAIN_FEATURES];
 
+/** Columns that there were before tasks had one of their own; models that were trained on these ask no others. */
+export const FEWEST_COLUMNS = ROW_WIDTH - 1;
+/** What a model asks that looks at scheduled tasks. */
+export const TASK_COLUMNS: readonly number[] = (['scheduled', 'until scheduled'] as const).map(
+  (name) => FIRST_PLAIN + PLAIN_FEATURES.indexOf(name),
+);
+
 export const levelColumn = (name: LevelFeature): number => LEVEL_FEATURES.indexOf(name);
 export const STEPS_AHEAD = FIRST_PLAIN + PLAIN_FEATURES.indexOf('steps ahead');
 

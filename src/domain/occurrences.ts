@@ -1,7 +1,6 @@
 import { Cron } from 'croner';
-import type { AccountPolicy } from '../domain/account.js';
-import { HeadroomError } from '../domain/errors.js';
-import type { EpochSeconds } from '../domain/time.js';
+import { HeadroomError } from './errors.js';
+import type { EpochSeconds } from './time.js';
 
 /** A cron line that fires each minute for a month: beyond this it is no schedule that a plan could use. */
 const MOST = 5000;
@@ -18,7 +17,7 @@ export function occurrences(cron: string, timeZone: string, from: EpochSeconds, 
   } catch (cause) {
     throw new HeadroomError({
       kind: 'invalid-input',
-      component: 'allocate/occurrences',
+      component: 'domain/occurrences',
       action: `reading the schedule "${cron}"`,
       problem: cause instanceof Error ? cause.message : String(cause),
       remedy: 'write five fields, as "30 2 * * *"',
@@ -31,23 +30,4 @@ export function occurrences(cron: string, timeZone: string, from: EpochSeconds, 
     next = schedule.nextRun(next);
   }
   return found;
-}
-
-/** The blackout that holds at a moment, or null. */
-export function blackoutAt(
-  policy: AccountPolicy,
-  at: EpochSeconds,
-): { name: string; reason: string; until: EpochSeconds } | null {
-  for (const blackout of policy.blackouts) {
-    if (blackout.from !== undefined && blackout.to !== undefined) {
-      if (blackout.from <= at && at < blackout.to) {
-        return { name: blackout.name, reason: blackout.reason, until: blackout.to };
-      }
-    } else if (blackout.cron !== undefined && blackout.duration !== undefined) {
-      const start = occurrences(blackout.cron, policy.timeZone, at - blackout.duration + 1, at + 1).at(-1);
-      if (start !== undefined)
-        return { name: blackout.name, reason: blackout.reason, until: start + blackout.duration };
-    }
-  }
-  return null;
 }
