@@ -34,6 +34,8 @@ export interface PoolTarget {
   placeholders?: PlaceholderPolicy & { namespace: string; node: Resources };
   /** The node provisioner's object behind it, and what of that may be written. */
   karpenter?: { nodePool: string; limit?: LimitResource; weight: boolean };
+  /** The MachineDeployment (cluster.x-k8s.io) whose machines are its nodes. */
+  clusterApi?: { namespace: string; name: string };
 }
 
 /** A task of an account that runs by a schedule of its own. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { isHoliday } from './holidays.js';
 import { MODEL_NAMES } from './model-names.js';
 import { dataSetsSchema, prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
-import { component, duration, name, namespaceName, quantity, resources, time } from './values.js';
+import { component, duration, labelsSchema, name, namespaceName, quantity, resources, time } from './values.js';
 
 /*
  * The account file: what an operator writes, and (after parsing) the policy that every other part reads. Amounts
@@ -29,19 +29,6 @@ const cron = z
     }
   });
 const share = z.number().min(0).max(1);
-/** Kubernetes' own syntax of label keys and values. */
-const labelsSchema = z
-  .record(
-    z
-      .string()
-      .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, 'is no label key'),
-    z.string().regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, 'is no label value'),
-  )
-  .refine(
-    (labels) => Object.keys(labels).length > 0,
-    'names no label; leave it out, or name at least one, as app: web',
-  );
-
 const timeZone = z.string().refine((zone) => {
   try {
     new Intl.DateTimeFormat('en', { timeZone: zone });

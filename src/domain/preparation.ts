@@ -20,7 +20,7 @@ const tolerationSchema = z.strictObject({
   effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
 });
 
-const placeholdersSchema = z.strictObject({
+export const placeholdersSchema = z.strictObject({
   namespace: namespaceName.optional().describe('Where the placeholders run; default: the account’s name'),
   share: z
     .number()

@@ -29,3 +29,15 @@ export const namespaceName = z
   .max(63);
 export const component = z.enum(COMPONENTS);
 export const resources = z.partialRecord(component, quantity);
+/** Kubernetes' own syntax of label keys and values. */
+export const labelsSchema = z
+  .record(
+    z
+      .string()
+      .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, 'is no label key'),
+    z.string().regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, 'is no label value'),
+  )
+  .refine(
+    (labels) => Object.keys(labels).length > 0,
+    'names no label; leave it out, or name at least one, as app: web',
+  );

@@ -27,6 +27,8 @@ export interface FakeApiServer {
   /** Runs before each patch, as somebody who is faster. */
   beforePatch: (() => void) | null;
   nodes: JsonObject[];
+  /** Installs a kind of custom resource (`nodepools`) with one object, as `manager` made it. */
+  install(kind: string, object: JsonObject, manager: string): ManagedObject;
   close(): Promise<void>;
 }
 
@@ -125,6 +127,8 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
     ],
   ]);
 
+  const customs = new Map<string, Map<string, ManagedObject>>();
+
   const handle = async (request: IncomingMessage): Promise<JsonObject> => {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const { method = 'GET' } = request;
@@ -134,17 +138,18 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
     if (url.pathname === '/api/v1/nodes')
       return { apiVersion: 'v1', kind: 'NodeList', metadata: { resourceVersion: '1' }, items: server.nodes };
     const [, group, , kind, name] =
-      /^\/(?:apis\/([a-z0-9.]+)|api)\/(v[0-9a-z]+)(?:\/namespaces\/acme)?\/([a-z]+)(?:\/([a-z-]+))?$/.exec(
+      /^\/(?:apis\/([a-z0-9.-]+)|api)\/(v[0-9a-z]+)(?:\/namespaces\/acme)?\/([a-z]+)(?:\/([a-z-]+))?$/.exec(
         url.pathname,
       ) ?? [];
-    // No custom resources are installed.
-    if (group?.includes('.') === true) throw new Refused(404, '404 page not found');
+    const custom = customs.get(kind ?? '');
+    if (group?.includes('.') === true && custom === undefined) throw new Refused(404, '404 page not found');
     const objects =
-      kind === 'horizontalpodautoscalers'
+      custom ??
+      (kind === 'horizontalpodautoscalers'
         ? autoscalers
         : kind === 'deployments'
           ? deployments
-          : new Map<string, ManagedObject>();
+          : new Map<string, ManagedObject>());
     if (name === undefined) {
       return {
         apiVersion: 'v1',
@@ -217,6 +222,13 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
     answer: null,
     beforePatch: null,
     nodes: [],
+    install(kind, object, by) {
+      const managed = createManagedObject(object, by, () => null);
+      const { metadata } = object;
+      const name = isObject(metadata) ? metadata['name'] : undefined;
+      customs.set(kind, (customs.get(kind) ?? new Map<string, ManagedObject>()).set(String(name), managed));
+      return managed;
+    },
     close: () =>
       new Promise((resolve) => {
         http.close(() => resolve());

@@ -41,7 +41,7 @@ export async function writeField(
   const writeAs = { manager, ours: manager === HEADROOM };
   const what = describeTarget(account, target);
   const refused = (detail: string): MutationResult => ({ kind: 'refused', detail: `${what}: ${detail}` });
-  if (!canWrite(target.field)) {
+  if (!canWrite(target.field) || (target.field === 'nodes' && !hasMachines(at))) {
     return refused("this cluster's pools are not sized through the Kubernetes API; size it with its node autoscaler");
   }
   if (at === null) return { kind: 'not-found', detail: `${what}: the account file does not say where it is` };
@@ -102,6 +102,9 @@ export async function writeField(
     remedy: 'try again; repeating a write with its key is safe',
   });
 }
+
+/** Nodes are never written; how many machines a MachineDeployment has is. */
+const hasMachines = (at: FieldPlace | null): boolean => at?.kind === 'Pool' && at.clusterApi !== undefined;
 
 const isForeign = (owner: FieldOwner): owner is string =>
   owner !== null && owner !== HEADROOM && !owner.startsWith(`${HEADROOM}/`);

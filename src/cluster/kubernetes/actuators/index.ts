@@ -4,6 +4,7 @@ import type { FieldPlace } from '../../port.js';
 import type { Actuator, ActuatorContext, FieldName, Opened, TargetOf } from './actuator.js';
 import { hpaFloor } from './hpa-floor.js';
 import { hpaTarget } from './hpa-target.js';
+import { machines } from './machines.js';
 import { nodePoolLimit, nodePoolWeight } from './nodepool.js';
 import { occurrence } from './occurrence.js';
 import { placeholders } from './placeholders.js';
@@ -19,8 +20,8 @@ const ACTUATORS: { readonly [F in FieldName]: readonly Actuator<F>[] } = {
   floor: [scaledObjectFloor, hpaFloor],
   target: [hpaTarget],
   request: [request],
-  // A node is nobody's to write: warm capacity and a provisioner's limits are what sizes a pool.
-  nodes: [],
+  // A node is nobody's to write: machines, warm capacity and a provisioner's limits are what sizes a pool.
+  nodes: [machines],
   warm: [placeholders],
   limit: [nodePoolLimit],
   weight: [nodePoolWeight],

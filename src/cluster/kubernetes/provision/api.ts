@@ -27,26 +27,37 @@ export interface Named {
 /** Of Karpenter's NodePool (karpenter.sh/v1), what Headroom reads. */
 export type NodePool = z.output<typeof nodePoolSchema>;
 
+const customMetadata = z.object({
+  resourceVersion: z.string(),
+  annotations: z.record(z.string(), z.string()).optional(),
+  managedFields: z
+    .array(
+      z.object({
+        manager: z.string().optional(),
+        subresource: z.string().optional(),
+        time: z.coerce.date().optional(),
+        fieldsV1: z.record(z.string(), z.unknown()).optional(),
+      }),
+    )
+    .optional(),
+});
+
 const nodePoolSchema = z.object({
-  metadata: z.object({
-    resourceVersion: z.string(),
-    annotations: z.record(z.string(), z.string()).optional(),
-    managedFields: z
-      .array(
-        z.object({
-          manager: z.string().optional(),
-          subresource: z.string().optional(),
-          time: z.coerce.date().optional(),
-          fieldsV1: z.record(z.string(), z.unknown()).optional(),
-        }),
-      )
-      .optional(),
-  }),
+  metadata: customMetadata,
   spec: z.object({
     limits: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
     weight: z.number().optional(),
   }),
   status: z.object({ resources: z.record(z.string(), z.union([z.string(), z.number()])).optional() }).optional(),
+});
+
+/** Of Cluster API's MachineDeployment, what Headroom reads. */
+export type MachineDeployment = z.output<typeof machineDeploymentSchema>;
+
+const machineDeploymentSchema = z.object({
+  metadata: customMetadata,
+  spec: z.object({ replicas: z.number().optional() }),
+  status: z.object({ readyReplicas: z.number().optional() }).optional(),
 });
 
 /**
@@ -66,6 +77,8 @@ export interface ProvisionApi {
   createPriorityClass(body: V1PriorityClass, manager: string, signal: AbortSignal): Promise<void>;
   /** Null, too, where the cluster has no such kind of object. */
   readNodePool(name: string, signal: AbortSignal): Promise<NodePool | null>;
+  /** Null, too, where the cluster has no such kind of object. */
+  readMachineDeployment(at: Named, signal: AbortSignal): Promise<MachineDeployment | null>;
   readCronJob(at: Named, signal: AbortSignal): Promise<V1CronJob | null>;
   /** Of the CronJob's status, as its controller keeps it; the body has the resourceVersion that was read. */
   patchCronJobStatus(at: Named, body: unknown, manager: string, signal: AbortSignal): Promise<void>;
@@ -86,6 +99,9 @@ export interface ProvisionApi {
 /** What of it is read; any object may be asked. */
 export const nodePoolOf = (object: unknown): NodePool => nodePoolSchema.parse(object);
 
+export const machineDeploymentOf = (object: unknown): MachineDeployment => machineDeploymentSchema.parse(object);
+
+const MACHINES = { group: 'cluster.x-k8s.io', version: 'v1beta1', plural: 'machinedeployments' };
 const KARPENTER = { group: 'karpenter.sh', version: 'v1', plural: 'nodepools' };
 
 export function createProvisionApi(
@@ -148,6 +164,12 @@ export function createProvisionApi(
         custom.getClusterCustomObject({ ...KARPENTER, name }, plain(signal)),
       );
       return found === null ? null : nodePoolOf(found);
+    },
+    readMachineDeployment: async (at, signal) => {
+      const found: unknown = await read('machinedeployments.cluster.x-k8s.io', signal, () =>
+        custom.getNamespacedCustomObject({ ...MACHINES, ...at }, plain(signal)),
+      );
+      return found === null ? null : machineDeploymentOf(found);
     },
     readCronJob: (at, signal) => read('cronjobs.batch', signal, () => batch.readNamespacedCronJob(at, plain(signal))),
     patchCronJobStatus: async (at, body, fieldManager, signal) => {

@@ -4,6 +4,7 @@ import type { ClusterState, NodePoolState, PoolState, TaskState } from '../../..
 import { HeadroomError } from '../../../domain/errors.js';
 import type { EpochSeconds } from '../../../domain/time.js';
 import type { ObserveRequest, PoolTarget, TaskTarget } from '../../port.js';
+import { machineCount, machinesOwner } from '../actuators/machines.js';
 import { limitOf, limitOwner, perNode, weightOf, weightOwner } from '../actuators/nodepool.js';
 import { warmOwner } from '../actuators/placeholders.js';
 import { ApiRefusal } from '../calls.js';
@@ -38,8 +39,14 @@ export async function withProvisioning(
       Promise.all(
         state.pools.map(async (pool): Promise<PoolState> => {
           const target = provisioned.find((one) => one.pool === pool.pool);
-          const more = target === undefined ? {} : await poolOf(api, account, target, signal);
-          return { ...pool, owner: AUTOSCALER, ...more };
+          if (target === undefined) return { ...pool, owner: AUTOSCALER };
+          const [more, machines] = await Promise.all([
+            poolOf(api, account, target, signal),
+            machinesOf(api, target, signal),
+          ]);
+          const missing = [...(more.missing ?? []), ...(machines.missing ?? [])];
+          const said = missing.length === 0 ? {} : { missing };
+          return { ...pool, owner: AUTOSCALER, ...more, ...machines, ...said };
         }),
       ),
       tasksOf(api, releaser, account, tasks, signal),
@@ -90,6 +97,23 @@ async function poolOf(
     ...(deployment === undefined || homeless ? {} : { warm: warmOf(deployment, account) }),
     ...(karpenter === undefined || nodePool === null ? {} : { nodePool: nodePoolOf(nodePool, karpenter) }),
   };
+}
+
+/** A pool of machines has as many nodes as its MachineDeployment asks for, whoever's labels its nodes carry. */
+async function machinesOf(
+  api: ProvisionApi,
+  { clusterApi }: PoolTarget,
+  signal: AbortSignal,
+): Promise<Partial<Pick<PoolState, 'nodes' | 'readyNodes' | 'owner' | 'missing'>>> {
+  if (clusterApi === undefined) return {};
+  const object = await api.readMachineDeployment(clusterApi, signal);
+  if (object === null) {
+    const missing = [
+      `there is no MachineDeployment ${clusterApi.namespace}/${clusterApi.name} (cluster.x-k8s.io/v1beta1)`,
+    ];
+    return { missing };
+  }
+  return { nodes: machineCount(object), readyNodes: object.status?.readyReplicas ?? 0, owner: machinesOwner(object) };
 }
 
 const warmOf = (deployment: V1Deployment | null, account: string): NonNullable<PoolState['warm']> => {
