@@ -1,4 +1,5 @@
 import type { Plan, PlanSummary } from '../src/domain/plan.js';
+import { createAnswer } from './answer.js';
 import { createApply, createConfirm, createRelease, createRevalidate, createRollback } from './apply.js';
 import type { Dependencies } from './dependencies.js';
 import { createForecast } from './forecast.js';
@@ -18,6 +19,7 @@ export function createActivities(deps: Dependencies, summarize: (plan: Plan) => 
     ...createForecast(deps, policies),
     ...createOptimize(deps, policies, summarize),
     ...createLearn(deps, policies),
+    ...createAnswer(deps, policies),
     ...createRevalidate(deps, policies),
     ...createApply(deps, policies),
     ...createRollback(deps, policies),

@@ -3,12 +3,14 @@ import type { AccountPolicy } from '../src/domain/account.js';
 import type { Component } from '../src/domain/component.js';
 import { HeadroomError, isHeadroomError } from '../src/domain/errors.js';
 import { binLabel, lastKnownIndex } from '../src/domain/series.js';
+import { symptomsOf } from '../src/domain/symptoms.js';
 import { binStart, type EpochSeconds } from '../src/domain/time.js';
 import { freshnessOf } from '../src/telemetry/freshness.js';
 import type { UsageQuery, UsageWindow } from '../src/telemetry/port.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
 import { observeRequest, type Policies } from './policies.js';
+import { createTriggers } from './triggers.js';
 import type { Activities, SeriesFreshness } from './types.js';
 
 /** A freeze may be seen this late by a cycle; a write asks afresh. */
@@ -44,6 +46,7 @@ export function createObserve(
   policies: Policies,
   { withinMs, slowMs } = READING,
 ): Pick<Activities, 'observe'> {
+  const triggers = createTriggers(deps.store);
   /** Up to where an outside source was copied into the store, by account. */
   const mirrored = new Map<string, EpochSeconds>();
 
@@ -104,16 +107,20 @@ export function createObserve(
           deps.fence.read(FENCE_AGE_MS),
         ]);
         const recent = Math.max(query.from, binStart(input.at - 4 * policy.staleAfter, policy.step));
-        let freshness = describeFreshness(await deps.store.readSnapshot(snapshot.id, signal, recent), policy, input.at);
+        const window = await deps.store.readSnapshot(snapshot.id, signal, recent);
+        let freshness = describeFreshness(window, policy, input.at);
         if (freshness.some((entry) => entry.kind === 'missing')) {
           // Nothing of late: has there ever been anything? That is what tells stale from missing.
           freshness = describeFreshness(await deps.store.readSnapshot(snapshot.id, signal), policy, input.at);
         }
+        const watched =
+          input.contingencies === undefined ? null : await triggers.of(input.account, input.contingencies.id);
         return {
           snapshotId: snapshot.id,
           freshness,
           state,
           freeze,
+          ...(watched === null ? {} : { symptoms: symptomsOf(watched, { state, recent: window.series, freshness }) }),
           ...(input.policy === undefined ? {} : { lastChange: await lastChange(deps, input.account) }),
           ...(input.overdueChange === undefined
             ? {}

@@ -1,12 +1,15 @@
 import type { AccountForecast } from '../src/domain/forecast.js';
 import type { AccountPolicy } from '../src/domain/account.js';
+import type { AllocationRequest, PrepareRequest } from '../src/decide/port.js';
+import type { ContingencyDigest } from '../src/domain/contingency.js';
 import type { DataSetNeed, Plan, PlanSummary } from '../src/domain/plan.js';
 import { binStart, type EpochSeconds } from '../src/domain/time.js';
 import type { Dependencies } from './dependencies.js';
 import { createDataSets, type DataSets } from './data-sets.js';
 import { translated } from './failures.js';
+import { createPreparations } from './prepare.js';
 import type { Policies } from './policies.js';
-import type { Activities } from './types.js';
+import type { Activities, OptimizeResult } from './types.js';
 
 /** How far back the reactive guard looks. */
 const RECENT_SECONDS = 3600;
@@ -17,7 +20,24 @@ export function createOptimize(
   policies: Policies,
   summarize: (plan: Plan) => PlanSummary,
 ): Pick<Activities, 'optimize'> {
+  const preparations = createPreparations(deps);
   const prefetch = deps.behavior === undefined ? null : createDataSets(deps.behavior);
+
+  /** A plan does not wait for answers that cannot be had: the last ones go on for as long as they are valid. */
+  async function answersTo(
+    request: PrepareRequest,
+    last: ContingencyDigest | null | undefined,
+    signal: AbortSignal,
+  ): Promise<Pick<OptimizeResult, 'contingencies' | 'unprepared'>> {
+    try {
+      const contingencies = await preparations.after(request, last);
+      return contingencies === null ? {} : { contingencies };
+    } catch (error) {
+      signal.throwIfAborted();
+      return { unprepared: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
   return {
     optimize: (input) =>
       translated(async (signal) => {
@@ -28,7 +48,7 @@ export function createOptimize(
           deps.store.readSnapshot(input.snapshotId, signal, since),
         ]);
         const told = await dataSetsFor(prefetch, input.account, policy, input.at, signal);
-        const plan = await deps.decider.allocate({
+        const request: AllocationRequest = {
           account: input.account,
           policyId: input.policyId,
           policy,
@@ -42,12 +62,14 @@ export function createOptimize(
           raiseOnly: input.raiseOnly,
           recent: recent.series,
           ...(told.needs.length === 0 ? {} : { dataSets: told.needs }),
-        });
+          ...(input.surprises === undefined ? {} : { surprises: input.surprises }),
+        };
+        const plan = await deps.decider.allocate(request);
         if (told.problem !== null) {
           plan.verdict.detail += `; nobody is told which data sets will be read: ${told.problem}`;
         }
         await deps.store.putRecord({ kind: 'plan', id: plan.id, account: input.account, at: input.at, body: plan });
-        return { plan: summarize(plan) };
+        return { plan: summarize(plan), ...(await answersTo({ ...request, plan }, input.contingencies, signal)) };
       }),
   };
 }

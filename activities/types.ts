@@ -1,6 +1,7 @@
 import type { AccountPolicy, VerificationPolicy } from '../src/domain/account.js';
 import type { ClusterState, FieldOwner, FieldTarget, Mutation, MutationResult } from '../src/domain/cluster.js';
 import type { Component } from '../src/domain/component.js';
+import type { ContingencyDigest, LastingSurprise, Symptom } from '../src/domain/contingency.js';
 import type { AnnouncedEvent, Freeze, Override } from '../src/domain/control.js';
 import type { MissingForecast } from '../src/domain/forecast.js';
 import type { ChangeOrder, ChangeOutcome, CheckResult, Contingency, PlanSummary } from '../src/domain/plan.js';
@@ -31,6 +32,12 @@ export interface ObserveInput extends PolicyRef {
   policy?: AccountPolicy;
   /** A change that should have ended by now: is it still running? */
   overdueChange?: string;
+  /** The set of prepared answers whose triggers are to be looked for; absent where there is none. */
+  contingencies?: {
+    id: string;
+    /** Triggers that are not looked for between the cycles: their surprises last already. */
+    answered: string[];
+  };
 }
 
 export interface ObserveResult {
@@ -42,6 +49,25 @@ export interface ObserveResult {
   lastChange?: number;
   /** With `overdueChange` given. */
   changeRuns?: boolean;
+  /** With `contingencies` given: triggers whose condition holds now. */
+  symptoms?: Symptom[];
+}
+
+export interface AnswerInput extends PolicyRef {
+  at: EpochSeconds;
+  setId: string;
+  key: string;
+  /** What was seen, in words. */
+  what: string;
+}
+
+export interface AnswerResult {
+  /** To be carried out now; its verdict is a hold where there is nothing to write. */
+  plan: PlanSummary;
+  /** Pools that no plan counts on to grow while the surprise lasts. */
+  pools: string[];
+  /** Workloads that it has a say in. */
+  workloads: string[];
 }
 
 export interface ForecastInput extends PolicyRef {
@@ -85,10 +111,18 @@ export interface OptimizeInput extends PolicyRef {
   leadTimes: Record<string, number>;
   /** Workloads whose capacity must not go down: their data are stale or missing. */
   raiseOnly: string[];
+  /** The answers prepared last, null where there are none; absent: none are to be prepared. */
+  contingencies?: ContingencyDigest | null;
+  /** Surprises that last. */
+  surprises?: Pick<LastingSurprise, 'what' | 'pools' | 'workloads'>[];
 }
 
 export interface OptimizeResult {
   plan: PlanSummary;
+  /** Where answers were prepared anew. */
+  contingencies?: ContingencyDigest;
+  /** Why none could be prepared, where they were due. */
+  unprepared?: string;
 }
 
 export interface LearnInput extends PolicyRef {
@@ -201,6 +235,8 @@ export interface Activities {
   forecast(input: ForecastInput): Promise<ForecastResult>;
   optimize(input: OptimizeInput): Promise<OptimizeResult>;
   learn(input: LearnInput): Promise<LearnResult>;
+  /** From a prepared answer and what is there to the plan to be carried out: no solve. */
+  answer(input: AnswerInput): Promise<AnswerResult>;
   recordContingency(input: { account: string; contingency: Contingency }): Promise<void>;
   revalidate(input: RevalidateInput): Promise<RevalidateResult>;
   apply(input: ApplyInput): Promise<ApplyResult>;

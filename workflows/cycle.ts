@@ -137,9 +137,10 @@ async function optimize(
   raiseOnly: string[],
 ): Promise<PlanSummary | null> {
   const { state } = run;
+  const { surprises = [] } = state;
   state.phase = 'optimizing';
   try {
-    const { plan } = await compute(state.queues, `cycle ${state.cycle}: optimize`).optimize({
+    const { plan, contingencies, unprepared } = await compute(state.queues, `cycle ${state.cycle}: optimize`).optimize({
       account: state.account,
       policyId: state.policyId,
       at: run.now(),
@@ -150,7 +151,13 @@ async function optimize(
       events: state.events,
       leadTimes: state.leadTimes,
       raiseOnly,
+      contingencies: state.contingencies ?? null,
+      ...(surprises.length === 0
+        ? {}
+        : { surprises: surprises.map(({ what, pools, workloads }) => ({ what, pools, workloads })) }),
     });
+    if (contingencies !== undefined) state.contingencies = contingencies;
+    if (unprepared !== undefined) note(state, run.now(), `no answers prepared: ${unprepared}`);
     return plan;
   } catch (error) {
     hold(run, 'failed', `optimize: ${reasonOf(error)}`);

@@ -1,5 +1,6 @@
 import type { ForecastDigest, LearnResult } from '../activities/types.js';
 import type { AccountPolicy } from '../src/domain/account.js';
+import type { ContingencyDigest, LastingSurprise } from '../src/domain/contingency.js';
 import type { FieldOwner, FieldTarget } from '../src/domain/cluster.js';
 import type { AnnouncedEvent, Freeze, Override, Pause } from '../src/domain/control.js';
 import type { ChangeOutcome, ChangeResult, HoldReason, PlanSummary, Verdict } from '../src/domain/plan.js';
@@ -64,6 +65,12 @@ export interface AccountState {
   toExport: string[];
   changes: number;
   plan: PlanSummary | null;
+  /** The answers prepared last; absent or null where there are none. */
+  contingencies?: ContingencyDigest | null;
+  /** Surprises that were answered, and last; absent before the first. */
+  surprises?: LastingSurprise[];
+  /** Since when the condition of a trigger has held, by key; absent before the first. */
+  symptoms?: Record<string, EpochSeconds>;
   verdict: Verdict | null;
   forecast: ForecastDigest[];
   /** Since when an account has had series without fresh data; null while all are fresh. */

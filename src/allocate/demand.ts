@@ -23,6 +23,8 @@ export interface DemandInput {
   events?: readonly AnnouncedEvent[];
   /** Live ones; those of a level apply here, the others in the allocation. */
   overrides?: readonly Override[];
+  /** This level for each bin, instead of what policy and overrides ask for. */
+  level?: number;
 }
 
 /**
@@ -44,7 +46,7 @@ export function demandBlocks(input: DemandInput): DemandBlocks[] {
       const series = forecast.series.find((one) => one.workload === workload.name && one.component === component);
       if (series === undefined || series.resolutions.length === 0) continue;
       const tasks = fixedTasks(policy, workload.name, component, first.from, last.to);
-      const level = binLevel(policy, workload, component, input.overrides ?? [], series.window);
+      const level = input.level ?? binLevel(policy, workload, component, input.overrides ?? [], series.window);
       const farLevel = Math.max(FAR_LEVEL, (1 + level) / 2);
       const blocks: DemandBlocks['blocks'] = [];
       for (const block of input.blocks) {

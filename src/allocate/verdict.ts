@@ -140,7 +140,7 @@ const FIRST = -4;
  * pushed out instead, they would ask for nodes of their own.
  * An autoscaler gets its full strength before anything else, and gives of it only when the floor is there.
  */
-const rank = (field: PlannedField): number => {
+export const rank = (field: PlannedField): number => {
   const order = RANKS[field.target.field];
   if (field.target.field === 'target') return raises(field) ? FIRST : order;
   if (raises(field)) return order;

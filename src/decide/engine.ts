@@ -3,18 +3,21 @@ import type { Block, DemandBlocks, SolverBasis } from '../allocate/problem.js';
 import type { AccountPolicy } from '../domain/account.js';
 import { raises } from '../domain/change.js';
 import type { ClusterState } from '../domain/cluster.js';
+import type { ContingencySet } from '../domain/contingency.js';
 import type { Plan, TaskPlacement } from '../domain/plan.js';
 import { binStart } from '../domain/time.js';
 import { fitForecaster } from '../forecast/forecaster.js';
 import { loadModels } from '../forecast/models/registry.js';
 import { createCapacities } from './capacities.js';
+import { prepareAnswers, type Variation } from './contingencies.js';
 import { coverDemand, type CoveredDemand } from './demand.js';
 import { boundForecast } from './evidence.js';
 import { planLead } from './lead.js';
 import { createModels } from './models.js';
 import { NOTHING_SERVED, type ServedModels } from './served.js';
+import { readyIn, underSurprises, withCappedPools } from './surprises.js';
 import { trustIn } from './trust.js';
-import type { AllocationRequest, Decider } from './port.js';
+import type { AllocationRequest, Decider, PrepareRequest } from './port.js';
 
 /**
  * The decision in this very thread; pool.ts puts it into worker threads.
@@ -23,21 +26,27 @@ import type { AllocationRequest, Decider } from './port.js';
 export async function createEngine(served?: ServedModels): Promise<Decider> {
   const models = createModels(fitForecaster);
   const allocator = await createAllocator();
-  const bases = new Map<string, SolverBasis>();
+  /** By account, and by name of a variation: the empty one is the plan itself. */
+  const bases = new Map<string, Map<string, SolverBasis>>();
   const capacities = createCapacities();
+
+  const bounded = ({ forecast, account }: AllocationRequest): AllocationRequest['forecast'] =>
+    forecast === null
+      ? null
+      : boundForecast(forecast, (workload, component) => models.evidence(account, workload, component));
 
   /** What the forecast asks for in the blocks of the plan, and until the first of them begins. */
   function forecastDemand(request: AllocationRequest, blocks: Block[], until: Block[]) {
-    const { forecast, account, policy, events, overrides } = request;
+    const { policy, events, overrides } = request;
+    const forecast = bounded(request);
     if (forecast === null) return { forecast: [], until: [] };
-    const bounded = boundForecast(forecast, (workload, component) => models.evidence(account, workload, component));
-    const of = (some: Block[]) => demandBlocks({ forecast: bounded, policy, blocks: some, events, overrides });
+    const of = (some: Block[]) => demandBlocks({ forecast, policy, blocks: some, events, overrides });
     return { forecast: of(blocks), until: of(until) };
   }
 
-  function allocate(request: AllocationRequest): Plan {
+  /** The plan of a request, or of a variation of one. */
+  function solve(request: AllocationRequest, variation?: Variation): { plan: Plan; covered: CoveredDemand } {
     const { policy, account } = request;
-    capacities.note(account, request.state, request.at, policy.step);
     // A cycle runs a little after the end of the last known bin: that is part of the lead, not another bin.
     const known = binStart(request.at, policy.step);
     const blocks = planBlocks(
@@ -51,15 +60,20 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
       blocks: blocks.length,
       during: (workload, component, label, step) => capacities.during(account, workload, component, label, step),
     });
-    const basis = bases.get(account);
+    const demand = heldOver(covered.demand, policy, blocks, request.events);
+    const varied = variation?.demand?.(demand, blocks) ?? demand;
+    const ahead = variation === undefined ? blocks : blocks.filter((block) => block.from < start + variation.within);
+    const name = variation?.name ?? '';
+    const ofAccount = bases.get(account) ?? new Map<string, SolverBasis>();
+    const basis = ofAccount.get(name);
     const { plan, basis: next } = allocator.allocate({
       account,
       at: request.at,
       snapshotId: request.snapshotId,
       forecastId: request.forecast?.id ?? 'none',
       policy,
-      blocks,
-      demand: heldOver(covered.demand, policy, blocks, request.events),
+      blocks: ahead,
+      demand: varied.map((series) => ({ ...series, blocks: series.blocks.slice(0, ahead.length) })),
       state: request.state,
       overrides: request.overrides,
       placements: movedTasks(request.state),
@@ -67,8 +81,25 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
       ...trustIn(request, covered),
       ...(basis === undefined ? {} : { basis }),
     });
-    bases.set(account, next);
-    return attribute(withoutReductions(plan, request.raiseOnly), covered);
+    bases.set(account, ofAccount.set(name, next));
+    return { plan, covered };
+  }
+
+  function allocate(given: AllocationRequest): Plan {
+    capacities.note(given.account, given.state, given.at, given.policy.step);
+    const request = whileSurprised(given);
+    const { plan, covered } = solve(request);
+    return underSurprises(attribute(withoutReductions(plan, request.raiseOnly), covered), request.surprises);
+  }
+
+  function prepare(given: PrepareRequest): ContingencySet {
+    const request = whileSurprised(given);
+    const forecast = bounded(request);
+    const { policy, events } = request;
+    return prepareAnswers(request, {
+      solve: (altered, variation) => solve(altered, variation).plan,
+      stated: (blocks, level) => (forecast === null ? [] : demandBlocks({ forecast, policy, blocks, events, level })),
+    });
   }
 
   // Async, so that what is refused rejects, as it does from a thread, and is never thrown at the call.
@@ -80,6 +111,7 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
       return models.forecast(request, (await served?.of(request.account)) ?? NOTHING_SERVED);
     },
     allocate: async (request) => allocate(request),
+    prepare: async (request) => prepare(request),
     forget(account) {
       models.forget(account);
       bases.delete(account);
@@ -89,6 +121,16 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
     close: () => Promise.resolve(),
   };
 }
+
+/** Pools that do not grow while a surprise lasts have what is ready there. */
+const whileSurprised = <Request extends AllocationRequest>(request: Request): Request =>
+  withCappedPools(
+    request,
+    readyIn(
+      request.state,
+      (request.surprises ?? []).flatMap((one) => one.pools),
+    ),
+  );
 
 /** Where earlier plans put tasks, as the cluster has it: that is where they run. */
 const movedTasks = (state: ClusterState): TaskPlacement[] =>

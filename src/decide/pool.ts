@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { AccountPolicy } from '../domain/account.js';
 import { HeadroomError } from '../domain/errors.js';
 import { restoredError, type PlainError } from '../domain/plain-error.js';
-import type { AllocationRequest, Decider, ForecastRequest } from './port.js';
+import type { AllocationRequest, Decider, ForecastRequest, PrepareRequest } from './port.js';
 
 /*
  * The decision in worker threads, so that a fit of seconds never stalls the thread that speaks with Temporal. An
@@ -109,7 +109,10 @@ export function createDecisionPool(threads = 1, options: PoolOptions = {}): Deci
   }
 
   /** Calls a method whose request holds a policy. */
-  function ask<T>(method: 'forecast' | 'allocate', request: ForecastRequest | AllocationRequest): Promise<T> {
+  function ask<T>(
+    method: 'forecast' | 'allocate' | 'prepare',
+    request: ForecastRequest | AllocationRequest | PrepareRequest,
+  ): Promise<T> {
     const thread = threadOf(request.account);
     const { policy, ...rest } = request;
     return call(thread, { method, args: [rest], policy: mention(thread, policy) });
@@ -122,6 +125,7 @@ export function createDecisionPool(threads = 1, options: PoolOptions = {}): Deci
     },
     forecast: (request) => ask('forecast', request),
     allocate: (request) => ask('allocate', request),
+    prepare: (request) => ask('prepare', request),
     forget: (account) => call(threadOf(account), { method: 'forget', args: [account] }),
     async close() {
       closing = true;

@@ -1,6 +1,7 @@
 import type { AccountPolicy } from '../domain/account.js';
 import type { ClusterState } from '../domain/cluster.js';
 import type { Component } from '../domain/component.js';
+import type { ContingencySet } from '../domain/contingency.js';
 import type { AnnouncedEvent, Override } from '../domain/control.js';
 import type { AccountForecast } from '../domain/forecast.js';
 import type { DataSetNeed, Plan } from '../domain/plan.js';
@@ -55,6 +56,13 @@ export interface AllocationRequest {
   recent: KnownBins[];
   /** Data sets that actions of the policy are to be told of; absent where none asked. */
   dataSets?: DataSetNeed[];
+  /** Surprises that last: pools that cannot be counted on to grow, and workloads that are not lowered meanwhile. */
+  surprises?: { what: string; pools: string[]; workloads: string[] }[];
+}
+
+/** The request that a plan was made from, with the plan. */
+export interface PrepareRequest extends AllocationRequest {
+  plan: Plan;
 }
 
 /** Where the models stand with an account: what of a snapshot the next forecast needs. */
@@ -69,6 +77,8 @@ export interface Decider {
   wanted(account: string, policy: AccountPolicy, at: EpochSeconds): Promise<Wanted>;
   forecast(request: ForecastRequest): Promise<AccountForecast>;
   allocate(request: AllocationRequest): Promise<Plan>;
+  /** Answers to what may surprise the plan, solved ahead. */
+  prepare(request: PrepareRequest): Promise<ContingencySet>;
   /** Drops an account's models: it was stopped, or its policy changed. */
   forget(account: string): Promise<void>;
   close(): Promise<void>;

@@ -7,7 +7,7 @@ import { createModelLibrary } from '../models/library.js';
 import { TRAINERS } from '../models/trainers/index.js';
 import { createEngine } from './engine.js';
 import type { Answer, Call, PolicyMention, Remark } from './pool.js';
-import type { AllocationRequest, Decider, ForecastRequest } from './port.js';
+import type { AllocationRequest, Decider, ForecastRequest, PrepareRequest } from './port.js';
 import { createServedModels } from './served.js';
 
 const port = parentPort;
@@ -52,6 +52,8 @@ function run(decider: Decider, { method, args, policy: mention }: Call): Promise
       return decider.forecast({ ...(args[0] as Omit<ForecastRequest, 'policy'>), policy: policyOf(mention) });
     case 'allocate':
       return decider.allocate({ ...(args[0] as Omit<AllocationRequest, 'policy'>), policy: policyOf(mention) });
+    case 'prepare':
+      return decider.prepare({ ...(args[0] as Omit<PrepareRequest, 'policy'>), policy: policyOf(mention) });
     case 'forget':
       return decider.forget(args[0] as string);
   }

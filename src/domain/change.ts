@@ -75,9 +75,11 @@ export function orderChange(
     planId: plan.id,
     mutations,
     leadTimeLimit,
+    ...(plan.firedBy === undefined ? {} : { firedBy: plan.firedBy }),
     contingency: {
       changeId,
       recordedAt: now,
+      ...(plan.firedBy === undefined ? {} : { firedBy: plan.firedBy }),
       // The last write is the first to be taken back, so that at every moment a prefix of the plan stands.
       reverse: plan.fields
         .map((field) => ({ target: { ...field.target, value: field.seen.value }, owner: field.seen.owner }))

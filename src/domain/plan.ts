@@ -1,4 +1,5 @@
 import type { Component, Resources } from './component.js';
+import type { FiredBy } from './contingency.js';
 import type { FieldOwner, FieldTarget, Mutation } from './cluster.js';
 import type { EpochSeconds } from './time.js';
 
@@ -20,13 +21,14 @@ export const HOLD_REASONS = [
   'workload-missing',
   'failed', // a part of the cycle did not work; the detail says which, and the next cycle tries again
   'cooling-down', // the last change was rolled back or went stale
+  'surprised', // what a prepared answer raised is not lowered while the surprise lasts
 ] as const;
 export type HoldReason = (typeof HOLD_REASONS)[number];
 
 export type Verdict =
   | { kind: 'hold'; reason: HoldReason; detail: string }
-  /** `source` says what asked for it: the forecast's plan, or the reactive guard beneath it. */
-  | { kind: 'act'; source: 'forecast' | 'guard'; detail: string };
+  /** `source` says what asked for it: the forecast's plan, the reactive guard beneath it, or an answer prepared before. */
+  | { kind: 'act'; source: 'forecast' | 'guard' | 'contingency'; detail: string };
 
 /** One number of a plan, and why it is that number. */
 export interface NumberReason {
@@ -120,6 +122,7 @@ export interface Plan {
   /** Money per hour over the first block that can still be decided, in `currency`. */
   costPerHour: number;
   currency: string;
+  firedBy?: FiredBy;
   solver: { iterations: number; objective: number; gap: number; warm: boolean; status: string };
 }
 
@@ -131,6 +134,8 @@ export interface Contingency {
   reverse: { target: FieldTarget; owner: FieldOwner }[];
   /** What to do where the reverse itself fails. */
   fallbacks: { trigger: string; answer: string }[];
+  /** The surprise that the change answers; absent where a plan asked for it. */
+  firedBy?: FiredBy;
 }
 
 /** A change as it is handed to its workflow. */
@@ -142,6 +147,7 @@ export interface ChangeOrder {
   contingency: Contingency;
   /** Seconds to wait for ready capacity before it counts as failed. */
   leadTimeLimit: number;
+  firedBy?: FiredBy;
 }
 
 export const CHANGE_RESULTS = ['kept', 'rolled-back', 'stale', 'stopped', 'failed'] as const;
@@ -174,6 +180,8 @@ export interface ChangeOutcome {
   checks: CheckResult[];
   /** False where even the way back did not end in the last known good: the account says `needs-attention`. */
   restored: boolean;
+  /** The surprise that it answered; absent where a plan asked for it. */
+  firedBy?: FiredBy;
 }
 
 /** What of a plan travels through a history: a few KiB, whatever the size of the account. */
@@ -187,4 +195,6 @@ export interface PlanSummary {
   conflict: Conflict | null;
   /** The first decided block's reasons, each with at most one rejected alternative. */
   reasons: NumberReason[];
+  /** It is a prepared answer, and this is the surprise; absent otherwise. */
+  firedBy?: FiredBy;
 }

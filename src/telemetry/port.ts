@@ -94,6 +94,7 @@ export const RECORD_KINDS = [
   'forecast',
   'plan',
   'contingency',
+  'answers',
   'outcome',
   'history',
   'account',

@@ -362,6 +362,7 @@ function withoutStacks(activities: Activities): Activities {
     forecast: strip((input) => activities.forecast(input)),
     optimize: strip((input) => activities.optimize(input)),
     learn: strip((input) => activities.learn(input)),
+    answer: strip((input) => activities.answer(input)),
     recordContingency: strip((input) => activities.recordContingency(input)),
     revalidate: strip((input) => activities.revalidate(input)),
     apply: strip((input) => activities.apply(input)),

@@ -33,6 +33,7 @@ describe('announced events', () => {
             return Promise.resolve({ ...request, id: `f${asked.length}`, series: [], missing: [] });
           },
           allocate: () => expect.fail('nothing is planned'),
+          prepare: () => expect.fail('nothing is prepared'),
           forget: () => Promise.resolve(),
           close: () => Promise.resolve(),
         },

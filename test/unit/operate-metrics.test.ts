@@ -252,6 +252,7 @@ describe('metrics: what the activities tell', () => {
     forecast: never,
     optimize: never,
     learn: never,
+    answer: never,
     release: never,
     recordContingency: never,
     revalidate: never,

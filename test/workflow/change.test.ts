@@ -36,6 +36,7 @@ const ACTIVITIES: Activities = {
   forecast: (input) => fakes.forecast(input),
   optimize: (input) => fakes.optimize(input),
   learn: (input) => fakes.learn(input),
+  answer: (input) => fakes.answer(input),
   recordContingency: (input) => fakes.recordContingency(input),
   revalidate: (input) => fakes.revalidate(input),
   apply: (input) => fakes.apply(input),

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { Activities, ApplyInput, ApplyResult } from '../../activities/types.js';
+import type { Activities, AnswerInput, AnswerResult, ApplyInput, ApplyResult } from '../../activities/types.js';
 import type { AccountPolicy } from '../../src/domain/account.js';
 import { readAccountFile } from '../../src/domain/account-file.js';
 import type { ClusterState, FieldTarget } from '../../src/domain/cluster.js';
@@ -53,6 +53,8 @@ export interface Fakes extends Activities {
   /** What each plan says, given the number of plans before it. */
   plans: (count: number) => PlanScript;
   /** Throws once for each entry, in order, before doing anything. */
+  /** What a prepared answer comes to, given what fired it. */
+  answers: (input: AnswerInput) => AnswerResult;
   failNext: Partial<Record<keyof Activities, string[]>>;
   errorRate: number | null;
   freshness: 'fresh' | 'stale' | 'missing';
@@ -81,6 +83,9 @@ export function createFakes(): Fakes {
     values: new Map([['web.replicas', 2]]),
     outcomes: [],
     plans: () => steady,
+    answers: ({ key }) => {
+      throw ApplicationFailure.create({ type: 'not-found', message: `no answer to ${key}`, nonRetryable: true });
+    },
     failNext: {},
     errorRate: 0.01,
     freshness: 'fresh',
@@ -136,6 +141,10 @@ export function createFakes(): Fakes {
         reactive: { capacity: 1.4, violations: 0 },
         coverage: [{ workload: 'web', component: 'cpu', level: 0.99, coverage: 0.991, scored: 288 }],
       };
+    },
+    async answer(input) {
+      record('answer', input);
+      return fakes.answers(input);
     },
     async recordContingency(input) {
       record('recordContingency', input);

@@ -1,12 +1,14 @@
 import { stringify } from 'yaml';
-import { planQuery, policyQuery } from '../../../workflows/messages.js';
+import { planQuery, policyQuery, statusQuery } from '../../../workflows/messages.js';
 import { fieldName } from '../../domain/change.js';
 import { formatQuantity } from '../../domain/component.js';
 import type { Plan, PlanSummary } from '../../domain/plan.js';
+import type { ContingencySet } from '../../domain/contingency.js';
 import { isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { contingenciesOf, showContingencies, type Contingencies } from '../contingencies.js';
 import { createTable } from '../table.js';
-import { withSession } from '../session.js';
+import { withSession, type Session } from '../session.js';
 import { readPolicyFile } from './start.js';
 
 export const register: RegisterCommand = (program, terminal) => {
@@ -17,8 +19,9 @@ export const register: RegisterCommand = (program, terminal) => {
       .argument('[account]')
       .option('--effective', 'show the policy with every default filled in, of the account or of --file')
       .option('-f, --file <file>', 'with --effective: an account file, nothing need run')
+      .option('--contingencies', 'the answers prepared for surprises: what fires each, what it writes, what it costs')
       .option('--json', 'for machines')
-      .action(async (name: string | undefined, options: { effective?: boolean; file?: string; json?: boolean }) => {
+      .action(async (name: string | undefined, options: Options) => {
         if (options.effective === true && options.file !== undefined) {
           const policy = await readPolicyFile(options.file);
           if (options.json === true) printJson(terminal, policy);
@@ -35,6 +38,12 @@ export const register: RegisterCommand = (program, terminal) => {
             else terminal.out(stringify(policy));
             return;
           }
+          if (options.contingencies === true) {
+            const told = await readContingencies(session, name);
+            if (options.json === true) printJson(terminal, told);
+            else showContingencies(terminal, told);
+            return;
+          }
           const summary = await account.query(planQuery);
           if (summary === null) throw new CommandFailure(EXIT.notFound, `${name} has made no plan yet`);
           const record = (await session.store?.getRecord('plan', summary.id)) ?? null;
@@ -45,9 +54,31 @@ export const register: RegisterCommand = (program, terminal) => {
       }),
     'plan shop',
     'plan shop --json',
+    'plan shop --contingencies',
     'plan --effective -f examples/shop.yaml',
   );
 };
+
+interface Options {
+  effective?: boolean;
+  contingencies?: boolean;
+  file?: string;
+  json?: boolean;
+}
+
+async function readContingencies(session: Session, name: string): Promise<Contingencies> {
+  const account = session.account(name);
+  const [status, plan] = [await account.query(statusQuery), await account.query(planQuery)];
+  const id = status.contingencies?.id;
+  const record = id === undefined ? null : ((await session.store?.getRecord('answers', id)) ?? null);
+  if (id !== undefined && record === null) {
+    throw new CommandFailure(
+      EXIT.unavailable,
+      `the answers (${id}) are in the store of the process that made them; HEADROOM_HOME names its folder`,
+    );
+  }
+  return contingenciesOf(name, plan, record === null ? null : (record.body as ContingencySet), status.surprises ?? []);
+}
 
 const HOURS_SHOWN = 12;
 

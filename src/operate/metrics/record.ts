@@ -60,6 +60,7 @@ export function recordActivities(
       if (cycle !== undefined) timings.cycle((now() - cycle.wallMs) / 1000);
     }),
     learn: timed('learn', activities.learn, ({ account }, { coverage }) => figures.learnt(account, coverage)),
+    answer: timed('answer', activities.answer),
     recordContingency: timed('recordContingency', activities.recordContingency),
     revalidate: timed('revalidate', activities.revalidate),
     apply: timed('apply', activities.apply),

@@ -20,6 +20,7 @@ const RECORD_DAYS: Record<RecordKind, (retentionDays: number) => number> = {
   forecast: (days) => Math.min(days, 14),
   plan: (days) => Math.min(days, 14),
   contingency: (days) => days,
+  answers: (days) => Math.min(days, 14),
   outcome: (days) => days,
   history: () => Number.POSITIVE_INFINITY,
   account: () => Number.POSITIVE_INFINITY,
