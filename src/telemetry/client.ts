@@ -140,6 +140,9 @@ export function createStoreClient(
     putRecord: async (record) => {
       await ask('put-record', record, answers.done);
     },
+    putRecords: async (kind, records) => {
+      await ask('put-records', { kind, records }, answers.done);
+    },
     getRecord: (kind, id) => ask('get-record', { kind, id }, answers.record),
     listRecords: (kind, account, options) => ask('list-records', { kind, account, ...options }, answers.records),
     recordsAfter: (kind, account, after, limit) =>

@@ -100,6 +100,11 @@ export const RECORD_KINDS = [
   'account',
   'profile',
   'event',
+  // The fleet: what it was started with, its plans, what it granted to each account, and what it works on meanwhile.
+  'fleet',
+  'fleet-plan',
+  'fleet-work',
+  'grant',
 ] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 
@@ -129,6 +134,8 @@ export interface Store extends UsageSource {
   readSnapshot(id: string, signal: AbortSignal, since?: EpochSeconds): Promise<UsageWindow>;
   /** Idempotent by (kind, id). */
   putRecord(record: StoredRecord): Promise<void>;
+  /** The same for many of one kind, at once or not at all. */
+  putRecords(kind: RecordKind, records: readonly Omit<StoredRecord, 'kind'>[]): Promise<void>;
   getRecord(kind: RecordKind, id: string): Promise<StoredRecord | null>;
   /** Newest first. `account` is matched exactly: one account's records never answer for another's. */
   listRecords(
@@ -138,8 +145,8 @@ export interface Store extends UsageSource {
   ): Promise<StoredRecord[]>;
   /** Oldest first, by time and then id; `after` is where the last look ended, null for the beginning. */
   recordsAfter(kind: RecordKind, account: string, after: RecordPlace | null, limit: number): Promise<StoredRecord[]>;
-  /** The time of the newest record of each account that has any of a kind: what a look for news costs one query. */
-  newestRecords(kind: RecordKind): Promise<{ account: string; at: EpochSeconds }[]>;
+  /** The newest record of each account that has any of a kind, by time and id: what a look for news costs one query. */
+  newestRecords(kind: RecordKind): Promise<{ account: string; at: EpochSeconds; id: string }[]>;
 }
 
 /** A series of usage as the store knows it. */

@@ -54,11 +54,19 @@ export function withRecordFeed<Owned extends Store>(store: Owned): Owned & Recor
     return { written, cancel };
   };
 
+  const wakeAll = (kind: RecordKind, account: string): void => {
+    for (const wake of [...(waiting.get(keyOf(kind, account)) ?? [])]) wake();
+  };
+
   return {
     ...store,
     async putRecord(record) {
       await store.putRecord(record);
-      for (const wake of [...(waiting.get(keyOf(record.kind, record.account)) ?? [])]) wake();
+      wakeAll(record.kind, record.account);
+    },
+    async putRecords(kind, records) {
+      await store.putRecords(kind, records);
+      for (const { account } of records) wakeAll(kind, account);
     },
     async nextRecord(kind, account, seen, signal) {
       for (;;) {

@@ -140,6 +140,11 @@ function application(store: Served, token: string): Hono {
     await store.putRecord(await json(c, bodies.putRecord));
     return c.json({});
   });
+  app.post('/v1/put-records', async (c) => {
+    const { kind, records } = await json(c, bodies.putRecords);
+    await store.putRecords(kind, records);
+    return c.json({});
+  });
   app.post('/v1/get-record', async (c) => {
     const { kind, id } = await json(c, bodies.getRecord);
     return c.json(await store.getRecord(kind, id));

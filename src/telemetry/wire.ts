@@ -74,6 +74,10 @@ export const bodies = {
   }),
   readSnapshot: z.strictObject({ id: text, since: time.optional() }),
   putRecord: z.strictObject({ kind: z.enum(RECORD_KINDS), id: text, account: text, at: time, body: z.unknown() }),
+  putRecords: z.strictObject({
+    kind: z.enum(RECORD_KINDS),
+    records: z.array(z.strictObject({ id: text, account: text, at: time, body: z.unknown() })).max(100_000),
+  }),
   getRecord: z.strictObject({ kind: z.enum(RECORD_KINDS), id: text }),
   recordsAfter: z.strictObject({
     kind: z.enum(RECORD_KINDS),
@@ -121,7 +125,7 @@ export const answers = {
   }),
   record: bodies.putRecord.nullable(),
   records: z.array(bodies.putRecord),
-  newest: z.array(z.object({ account: text, at: time })),
+  newest: z.array(z.object({ account: text, at: time, id: text })),
   done: z.object({}),
   behavior: z.array(behaviorRowSchema),
   holdings: holdingsSchema,

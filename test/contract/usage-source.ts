@@ -37,6 +37,7 @@ export const CASES = [
   'a snapshot is read from any bin on',
   'records are replaced by kind and id, and listed for their account alone',
   'records are read on from a place, oldest first',
+  'records of one kind are written together, or not at all',
 ] as const;
 export type Case = (typeof CASES)[number];
 
@@ -376,6 +377,26 @@ export function usageSourceContract(
         });
       },
 
+      'records of one kind are written together, or not at all': async () => {
+        const grant = (account: string, id: string, at: number, cpu: number) => ({ id, account, at, body: { cpu } });
+        const first = [grant('acme', 'g/acme', T, 1), grant('umbrella', 'g/umbrella', T, 2)];
+        await store().putRecords('grant', []);
+        await store().putRecords('grant', first);
+        await store().putRecords('grant', first);
+        await store().putRecords('grant', [grant('acme', 'g/acme', T, 7), grant('acme', 'g/acme/2', T + 60, 3)]);
+        const found = await store().listRecords('grant', 'acme', { limit: 9 });
+        expect(found.map(({ id, body }) => [id, body])).toEqual([
+          ['g/acme/2', { cpu: 3 }],
+          ['g/acme', { cpu: 7 }],
+        ]);
+        const stolen = [grant('acme', 'g/acme/3', T, 1), grant('acme', 'g/umbrella', T, 9)];
+        await expect(store().putRecords('grant', stolen)).rejects.toMatchObject({ kind: 'conflict' });
+        expect(await store().getRecord('grant', 'g/acme/3'), 'the first of them').toBeNull();
+        expect((await store().getRecord('grant', 'g/umbrella'))?.body).toEqual({ cpu: 2 });
+        const twice = [grant('acme', 'g/x', T, 1), grant('acme', 'g/x', T, 2)];
+        await expect(store().putRecords('grant', twice)).rejects.toMatchObject({ kind: 'invalid-input' });
+      },
+
       'records are read on from a place, oldest first': async () => {
         const put = (id: string, at: number, more: object = {}): Promise<void> =>
           store().putRecord({ kind: 'plan', id, account: 'acme', at, body: {}, ...more });
@@ -394,8 +415,8 @@ export function usageSourceContract(
         expect(await ids({ at: T + 60, id: 'd' })).toEqual([]);
         const newest = await store().newestRecords('plan');
         expect(newest.sort((a, b) => a.at - b.at)).toEqual([
-          { account: 'acme', at: T + 60 },
-          { account: 'umbrella', at: T + 90 },
+          { account: 'acme', at: T + 60, id: 'd' },
+          { account: 'umbrella', at: T + 90, id: 'umbrella/1' },
         ]);
         expect(await store().newestRecords('history')).toEqual([]);
       },

@@ -91,6 +91,7 @@ usageSourceContract(
     'a snapshot is read from any bin on': readOnly,
     'records are replaced by kind and id, and listed for their account alone': readOnly,
     'records are read on from a place, oldest first': readOnly,
+    'records of one kind are written together, or not at all': readOnly,
   },
 );
 

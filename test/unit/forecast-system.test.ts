@@ -225,8 +225,8 @@ describe('the whole system', () => {
     const store: SystemStore = {
       newestRecords: () =>
         Promise.resolve([
-          { account: 'b', at: AT },
-          { account: 'a', at: AT },
+          { account: 'b', at: AT, id: 'x' },
+          { account: 'a', at: AT, id: 'x' },
         ]),
       listRecords: (kind, name) =>
         Promise.resolve([{ kind, id: 'x', account: name, at: AT, body: forecastOf(name, { policyId: 'p1' }) }]),

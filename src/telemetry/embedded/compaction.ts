@@ -28,6 +28,11 @@ const RECORD_DAYS: Record<RecordKind, (retentionDays: number) => number> = {
   profile: (days) => days,
   // As long as the samples that it explains.
   event: (days) => days,
+  fleet: (days) => days,
+  'fleet-plan': (days) => Math.min(days, 14),
+  // What one cycle hands to its next step.
+  'fleet-work': (days) => Math.min(days, 1),
+  grant: (days) => Math.min(days, 14),
 };
 
 /** Since when each account's samples are kept; older bins read as missing, and a snapshot that has them is gone. */

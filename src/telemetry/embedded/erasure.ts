@@ -110,6 +110,10 @@ export function createErasure(
         for (const table of ['series', 'retained', 'records', 'behavior', 'behavior_parts']) {
           await session.query(`DELETE FROM ${table} WHERE account = $1`, [account]);
         }
+        // What the fleet works on names its accounts; the next cycle makes it anew.
+        await session.query(`DELETE FROM records WHERE kind IN ('fleet-plan', 'fleet-work') AND contains(body, $1)`, [
+          JSON.stringify(account),
+        ]);
         onCommit(() => {
           registry.removeAccount(account);
           forget(account);

@@ -1,3 +1,4 @@
+import { DOUBLE, VARCHAR } from '@duckdb/node-api';
 import { z } from 'zod';
 import { RECORD_KINDS, type RecordKind, type RecordPlace, type StoredRecord } from '../port.js';
 import type { Database } from './database.js';
@@ -10,10 +11,11 @@ const MOST_CHARACTERS = 8 * 1024 * 1024;
 
 export interface Records {
   put(record: StoredRecord): Promise<void>;
+  putAll(kind: RecordKind, records: readonly Omit<StoredRecord, 'kind'>[]): Promise<void>;
   get(kind: RecordKind, id: string): Promise<StoredRecord | null>;
   list(kind: RecordKind, account: string, options: { limit: number; before?: number }): Promise<StoredRecord[]>;
   after(kind: RecordKind, account: string, after: RecordPlace | null, limit: number): Promise<StoredRecord[]>;
-  newest(kind: RecordKind): Promise<{ account: string; at: number }[]>;
+  newest(kind: RecordKind): Promise<{ account: string; at: number; id: string }[]>;
   /** The account was erased: nothing of it is kept in memory either. */
   forget(account: string): void;
 }
@@ -63,25 +65,27 @@ function createRecent() {
   };
 }
 
+function textOf(record: Pick<StoredRecord, 'at' | 'body'>, action: string): string {
+  const body = JSON.stringify(record.body);
+  if (body === undefined) throw storeError('invalid-input', action, 'its body is not JSON', 'give plain data');
+  if (body.length > MOST_CHARACTERS) {
+    throw storeError('invalid-input', action, `its body has ${body.length} characters`, 'keep series out of records');
+  }
+  if (!Number.isFinite(record.at)) {
+    throw storeError('invalid-input', action, `${record.at} is no time`, 'give epoch seconds');
+  }
+  return body;
+}
+
+const ANOTHERS = ['this id belongs to another account', 'put the account into the id'] as const;
+
 /** The documents that the loop leaves behind, by kind and id. */
 export function createRecords(database: Database, queue: WriteQueue): Records {
   const recent = createRecent();
   return {
     async put(record) {
       const action = `writing ${record.kind} ${record.id}`;
-      const body = JSON.stringify(record.body);
-      if (body === undefined) throw storeError('invalid-input', action, 'its body is not JSON', 'give plain data');
-      if (body.length > MOST_CHARACTERS) {
-        throw storeError(
-          'invalid-input',
-          action,
-          `its body has ${body.length} characters`,
-          'keep series out of records',
-        );
-      }
-      if (!Number.isFinite(record.at)) {
-        throw storeError('invalid-input', action, `${record.at} is no time`, 'give epoch seconds');
-      }
+      const body = textOf(record, action);
       await queue.run(action, async ({ session, onCommit }) => {
         onCommit(() => recent.keep(record, body));
         // Looking first is cheaper than INSERT … ON CONFLICT, which plans a join for each row.
@@ -101,7 +105,7 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
         }
         const [account, at, text] = there;
         if (account !== record.account) {
-          throw storeError('conflict', action, 'this id belongs to another account', 'put the account into the id');
+          throw storeError('conflict', action, ...ANOTHERS);
         }
         if (at === record.at && text === body) return;
         await session.query('UPDATE records SET ts = $1, body = $2 WHERE kind = $3 AND id = $4', [
@@ -110,6 +114,44 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
           record.kind,
           record.id,
         ]);
+      });
+    },
+
+    async putAll(kind, records) {
+      if (records.length === 0) return;
+      const action = `writing ${records.length} records of ${kind}`;
+      const texts = records.map((record) => textOf(record, action));
+      if (new Set(records.map(({ id }) => id)).size < records.length) {
+        throw storeError('invalid-input', action, 'two of them have one id', 'give each record an id of its own');
+      }
+      await queue.run(action, async ({ session, onCommit }) => {
+        onCommit(() => records.forEach((record, index) => recent.keep({ ...record, kind }, texts[index] ?? '')));
+        await session.query(
+          'CREATE TEMP TABLE IF NOT EXISTS incoming (id VARCHAR, account VARCHAR, ts DOUBLE, body VARCHAR)',
+        );
+        await session.query('DELETE FROM incoming');
+        await session.append(
+          'incoming',
+          [VARCHAR, VARCHAR, DOUBLE, VARCHAR],
+          [records.map(({ id }) => id), records.map(({ account }) => account), records.map(({ at }) => at), texts],
+        );
+        const [other] = await session.rows(
+          `SELECT records.id FROM records JOIN incoming USING (id)
+           WHERE records.kind = $1 AND records.account <> incoming.account LIMIT 1`,
+          [kind],
+        );
+        if (other !== undefined) throw storeError('conflict', `${action}: ${String(other[0])}`, ...ANOTHERS);
+        await session.query(
+          `UPDATE records SET ts = incoming.ts, body = incoming.body FROM incoming
+           WHERE records.kind = $1 AND records.id = incoming.id
+             AND (records.ts <> incoming.ts OR records.body <> incoming.body)`,
+          [kind],
+        );
+        await session.query(
+          `INSERT INTO records SELECT $1, id, account, ts, body FROM incoming
+           WHERE id NOT IN (SELECT id FROM records WHERE kind = $1)`,
+          [kind],
+        );
       });
     },
 
@@ -157,10 +199,11 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
 
     newest: (kind) =>
       database.read(`looking for the newest ${kind} of each account`, undefined, async (session) => {
-        const rows = await session.rows('SELECT account, max(ts) FROM records WHERE kind = $1 GROUP BY account', [
-          kind,
-        ]);
-        return rows.map(([account, at]) => ({ account: String(account), at: Number(at) }));
+        const rows = await session.rows(
+          'SELECT account, max(ts), arg_max(id, ts) FROM records WHERE kind = $1 GROUP BY account',
+          [kind],
+        );
+        return rows.map(([account, at, id]) => ({ account: String(account), at: Number(at), id: String(id) }));
       }),
   };
 }

@@ -9,7 +9,14 @@ import { milliseconds, pointLine, seriesPrefix, type FieldValue } from './lines.
  */
 
 /** The kinds that are written, in the order in which a cycle makes them. */
-export const SINK_KINDS = ['forecast', 'plan', 'contingency', 'outcome'] as const satisfies readonly RecordKind[];
+export const SINK_KINDS = [
+  'forecast',
+  'plan',
+  'contingency',
+  'outcome',
+  'grant',
+  'fleet-plan',
+] as const satisfies readonly RecordKind[];
 export type SinkKind = (typeof SINK_KINDS)[number];
 
 /** Says up to where all records of a kind of an account are here; written after their points, in a later request. */
@@ -99,6 +106,25 @@ const outcomeSchema = z.object({
   ),
 });
 
+const grantRecordSchema = z.object({
+  planId: z.string(),
+  until: z.number(),
+  granted: amounts,
+  asked: amounts.nullable(),
+});
+
+const fleetPlanSchema = z.object({
+  id: z.string(),
+  status: z.string(),
+  costPerHour: z.number(),
+  currency: z.string(),
+  gap: z.number(),
+  accounts: z.number(),
+  unknown: z.number(),
+  short: z.number(),
+  pools: z.array(z.object({ pool: z.string(), now: z.number(), planned: z.number() })),
+});
+
 /** Nanoseconds, as the protocol writes them. */
 const nanoseconds = (seconds: number): string => `${milliseconds(seconds)}000000`;
 
@@ -185,6 +211,21 @@ function* pointsOf(record: StoredRecord & { kind: SinkKind }): Generator<[string
     case 'contingency': {
       const { reverse } = contingencySchema.parse(record.body);
       yield ['contingency', { account }, { change: id, steps: reverse.length }, ownNanoseconds(at, id)];
+      return;
+    }
+    case 'grant': {
+      const { planId, until, granted, asked } = grantRecordSchema.parse(record.body);
+      const asking = asked === null ? {} : prefixed('asked', asked);
+      yield ['grant', { account }, { plan: planId, until, ...prefixed('granted', granted), ...asking }, now];
+      return;
+    }
+    case 'fleet-plan': {
+      const { pools, status, costPerHour, currency, gap, accounts, unknown, short } = fleetPlanSchema.parse(
+        record.body,
+      );
+      const whole = { id, status, cost_per_hour: costPerHour, currency, gap, accounts, unknown, short };
+      yield ['fleet', {}, whole, now];
+      for (const { pool, now: nodes, planned } of pools) yield ['fleet_pool', { pool }, { nodes, planned }, now];
       return;
     }
     case 'outcome': {

@@ -39,7 +39,14 @@ const PAGE = 20;
 /** Lines before the server is waited for and the watermarks move. */
 const LINES_AT_ONCE = 5_000;
 /** Outcomes of changes that end together may come out of order: those kinds are read again from this far back. */
-const OVERLAP_SECONDS: Record<SinkKind, number> = { forecast: 0, plan: 0, contingency: 3600, outcome: 3600 };
+const OVERLAP_SECONDS: Record<SinkKind, number> = {
+  forecast: 0,
+  plan: 0,
+  contingency: 3600,
+  outcome: 3600,
+  grant: 0,
+  'fleet-plan': 0,
+};
 /** A moment before any record's: where a time itself has to be read again. */
 const JUST_BEFORE = 0.001;
 
@@ -229,5 +236,9 @@ export const withInfluxSink = <Kept extends Store>(store: Kept, sink: InfluxSink
   async putRecord(record) {
     await store.putRecord(record);
     sink.note(record);
+  },
+  async putRecords(kind, records) {
+    await store.putRecords(kind, records);
+    for (const record of records) sink.note({ ...record, kind });
   },
 });
