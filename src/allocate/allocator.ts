@@ -9,7 +9,8 @@ import { billOf, objectiveOf } from './numbers.js';
 import { prepare, type Prepared } from './prepare.js';
 import { limitPrices } from './prices.js';
 import type { AllocationInput, AllocationResult, Allocator, SolverBasis } from './problem.js';
-import { publishBlocks } from './publish.js';
+import { blocksOf, storedBlocks } from './publish.js';
+import { proofed } from './proof.js';
 import { placementsOf, reasonsOf } from './reasons.js';
 import { roundUp } from './rounding.js';
 import { createHighsSolver, type Solution, type Solver } from './solver.js';
@@ -20,6 +21,8 @@ export interface AllocatorOptions {
   solver?: Solver;
   /** Simplex iterations of one solve. */
   iterationLimit?: number;
+  /** Plans hold every block as it was decided, however many; otherwise later ones are stored together (`merged`). */
+  wholeBlocks?: boolean;
 }
 
 const ITERATIONS = 50_000;
@@ -33,10 +36,15 @@ const WORTH_BRANCHING = 0.005;
 export async function createAllocator(options: AllocatorOptions = {}): Promise<Allocator> {
   const solver = options.solver ?? (await createHighsSolver());
   const iterationLimit = options.iterationLimit ?? ITERATIONS;
-  return { allocate: (input) => allocate(input, solver, iterationLimit) };
+  return { allocate: (input) => allocate(input, solver, iterationLimit, options.wholeBlocks === true) };
 }
 
-function allocate(input: AllocationInput, solver: Solver, iterationLimit: number): AllocationResult {
+function allocate(
+  input: AllocationInput,
+  solver: Solver,
+  iterationLimit: number,
+  wholeBlocks: boolean,
+): AllocationResult {
   const joined = joinBlocks(input, blockLimit(input));
   const prepared = prepare(joined);
   const considered = sizesToConsider(prepared);
@@ -46,13 +54,13 @@ function allocate(input: AllocationInput, solver: Solver, iterationLimit: number
   let solution = solver.solve(whole.model, { iterationLimit, ...(warmed === undefined ? {} : { basis: warmed }) });
   const { warm } = solution;
   let { iterations } = solution;
-  const broken = solution.status === 'infeasible';
+  let broken = solution.status === 'infeasible';
   const basis: SolverBasis = { shape, ...(solution.basis ?? { columns: [], rows: [] }) };
   if (broken) {
     solution = solver.solve(relaxed(whole.model), { iterationLimit });
     iterations += solution.iterations;
   }
-  const bound = boundOf(whole, solution, broken);
+  let bound = boundOf(whole, solution, broken);
   const option = chooseSizes(prepared, considered);
   const starts = chooseStarts(prepared, whole, solution);
   let final = whole;
@@ -60,7 +68,12 @@ function allocate(input: AllocationInput, solver: Solver, iterationLimit: number
   if (open) {
     final = buildModel(prepared, { sizes: option.map((one) => [one]), fixedStarts: starts });
     solution = solver.solve(broken ? relaxed(final.model) : final.model, { iterationLimit });
-    if (solution.status === 'infeasible') solution = solver.solve(relaxed(final.model), { iterationLimit });
+    if (solution.status === 'infeasible') {
+      // The sizes as a mix met the limits, and these alone do not: what gives for them is said.
+      broken = true;
+      solution = solver.solve(relaxed(final.model), { iterationLimit });
+      bound = boundOf(final, solution, broken);
+    }
     iterations += solution.iterations;
   }
   let numbers = roundUp(prepared, fractionsOf(prepared, final, solution, option, starts), broken);
@@ -91,7 +104,7 @@ function allocate(input: AllocationInput, solver: Solver, iterationLimit: number
   const prices = broken ? new Map<string, number>() : limitPrices(prepared, numbers, solver);
   const reasons = reasonsOf(prepared, numbers, prices);
   const decision = decide(prepared, numbers, reasons, conflict, broken);
-  const plan: Plan = {
+  const decided: Plan = {
     id: contentId({ ...input, basis: undefined }),
     account: input.account,
     at: input.at,
@@ -99,7 +112,7 @@ function allocate(input: AllocationInput, solver: Solver, iterationLimit: number
     forecastId: input.forecastId,
     verdict: decision.verdict,
     fields: decision.fields,
-    blocks: publishBlocks(prepared, numbers),
+    blocks: blocksOf(prepared, numbers),
     placements: placementsOf(prepared, numbers),
     ...(decision.dataSets.length === 0 ? {} : { dataSets: decision.dataSets }),
     reasons: [...reasons, ...decision.reasons],
@@ -108,7 +121,8 @@ function allocate(input: AllocationInput, solver: Solver, iterationLimit: number
     currency: prepared.currency,
     solver: { iterations, objective, gap: gapOf(objective, proven), warm, status },
   };
-  return { plan, basis };
+  const plan = proofed(joined, decided);
+  return { plan: wholeBlocks ? plan : { ...plan, blocks: storedBlocks(plan.blocks) }, basis };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { CRITICALITY_WEIGHT } from '../domain/policy-rules.js';
 import { shortfallOf } from './numbers.js';
+import type { SizeOption } from './sizes.js';
 import { replicasFor, type Prepared, type PreparedWorkload } from './prepare.js';
 
 /** Replica columns of one model: beyond this the time to solve is felt. */
@@ -11,7 +12,7 @@ export function sizeCost(prepared: Prepared, workload: PreparedWorkload, option:
   const size = workload.options[option];
   if (size === undefined) return Number.POSITIVE_INFINITY;
   const price = Math.min(...workload.pools.map((pool) => size.price[pool] ?? Number.POSITIVE_INFINITY));
-  if (!Number.isFinite(price)) return price;
+  if (!Number.isFinite(price) || !fitsOffSpot(prepared, workload, size)) return Number.POSITIVE_INFINITY;
   let money = 0;
   for (const [block, hours] of prepared.hours.entries()) {
     if (onlyBlock !== undefined && block !== onlyBlock) continue;
@@ -27,6 +28,13 @@ export function sizeCost(prepared: Prepared, workload: PreparedWorkload, option:
   }
   return money;
 }
+
+/** Where not everything may be on spot, a size that only spot nodes have room for cannot be had. */
+const fitsOffSpot = (prepared: Prepared, workload: PreparedWorkload, size: SizeOption): boolean =>
+  prepared.input.policy.spotMaxShare >= 1 ||
+  workload.pools.some(
+    (pool) => prepared.pools[pool]?.policy.capacityType !== 'spot' && (size.price[pool] ?? null) !== null,
+  );
 
 /** The sizes that go into the model: what runs now, and the cheapest by themselves. */
 export function sizesToConsider(prepared: Prepared): number[][] {

@@ -5,3 +5,4 @@ export { demandBlocks, type DemandInput } from './demand.js';
 export { createHighsSolver, type Solver } from './solver.js';
 export { summarizePlan } from './summary.js';
 export type { AllocationInput, AllocationResult, Allocator, Block, DemandBlocks, SolverBasis } from './problem.js';
+export { checkPlan, type Breach, type CheckFacts, type CheckReport } from './checker/index.js';

@@ -6,19 +6,23 @@ import type { Prepared } from './prepare.js';
 /** Workload-blocks that a stored plan holds at most (its first block is always whole). */
 const MOST_ENTRIES = 80;
 
+/** Every block of the plan as it was decided. */
+export const blocksOf = (prepared: Prepared, numbers: Numbers): PlanBlock[] =>
+  [...prepared.blocks.keys()].map((block) => plain(prepared, numbers, block));
+
 /**
  * The plan's blocks as they are stored: equal neighbours joined, and beyond what is worth keeping joined further, at
- * the highest numbers and the mean cost.
+ * the highest numbers and the mean cost (`merged`).
  */
-export function publishBlocks(prepared: Prepared, numbers: Numbers): PlanBlock[] {
+export function storedBlocks(blocks: readonly PlanBlock[]): PlanBlock[] {
   const joined: (PlanBlock & { hours: number })[] = [];
-  for (const block of prepared.blocks.keys()) {
-    const next = { ...plain(prepared, numbers, block), hours: prepared.hours[block] ?? 0 };
+  for (const block of blocks) {
+    const next = { ...block, hours: (block.to - block.from) / 3600 };
     const last = joined.at(-1);
     if (last !== undefined && same(last, next)) joined.splice(-1, 1, join(last, next));
     else joined.push(next);
   }
-  const most = Math.max(2, Math.floor(MOST_ENTRIES / Math.max(1, prepared.workloads.length)));
+  const most = Math.max(2, Math.floor(MOST_ENTRIES / Math.max(1, blocks[0]?.workloads.length ?? 1)));
   while (joined.length > most) {
     // The later the block, the less its detail matters: the pair with the least length for its distance is joined.
     let at = joined.length - 2;
@@ -33,9 +37,9 @@ export function publishBlocks(prepared: Prepared, numbers: Numbers): PlanBlock[]
     }
     const [left, right] = joined.slice(at, at + 2);
     if (left === undefined || right === undefined) break;
-    joined.splice(at, 2, join(left, right));
+    joined.splice(at, 2, { ...join(left, right), merged: true });
   }
-  return joined.map(({ from, to, workloads, nodes, costPerHour }) => ({ from, to, workloads, nodes, costPerHour }));
+  return joined.map(({ hours: _, ...block }) => block);
 }
 
 const short = (amount: number): number => Number(amount.toPrecision(6));
@@ -78,8 +82,28 @@ function plain(prepared: Prepared, numbers: Numbers, block: number): PlanBlock {
   };
 }
 
+/** Whether two blocks say the same of every workload and pool, which stand in the same order in both. */
 const same = (a: PlanBlock, b: PlanBlock): boolean =>
-  JSON.stringify([a.workloads, a.nodes]) === JSON.stringify([b.workloads, b.nodes]);
+  a.workloads.every((one, index) => {
+    const other = b.workloads[index];
+    return (
+      other !== undefined &&
+      one.replicas === other.replicas &&
+      one.request === other.request &&
+      sameNumbers(one.pools, other.pools) &&
+      sameNumbers(one.shortfall, other.shortfall)
+    );
+  }) && sameNumbers(a.nodes, b.nodes);
+
+function sameNumbers(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): boolean {
+  let left = 0;
+  for (const key in a) {
+    if (a[key] !== b[key]) return false;
+    left++;
+  }
+  for (const _ in b) left--;
+  return left === 0;
+}
 
 function join(a: PlanBlock & { hours: number }, b: PlanBlock & { hours: number }): PlanBlock & { hours: number } {
   const hours = a.hours + b.hours;

@@ -41,7 +41,11 @@ export function roundUp(prepared: Prepared, fractions: Fractions, relaxed: boole
       const lowest = relaxed ? Math.min(low, whole) : low;
       floors[workload.index] = lowest;
       const total = Math.min(high, Math.max(lowest, whole));
-      numbers.replicas[workload.index]?.splice(block, 1, spread(prepared, workload, shares, total));
+      numbers.replicas[workload.index]?.splice(
+        block,
+        1,
+        spread(prepared, workload, fractions.option[workload.index] ?? 0, shares, total),
+      );
     }
     repair(prepared, numbers, block, floors);
     consolidate(prepared, numbers, block);
@@ -97,10 +101,19 @@ export function nodeRange(
 }
 
 /** Largest remainders, with whole replicas on spot kept within their share. */
-function spread(prepared: Prepared, workload: PreparedWorkload, shares: readonly number[], total: number): number[] {
+function spread(
+  prepared: Prepared,
+  workload: PreparedWorkload,
+  option: number,
+  shares: readonly number[],
+  total: number,
+): number[] {
   const counts = shares.map((share) => Math.floor(share + CLOSE));
+  const price = workload.options[option]?.price ?? [];
+  // What fits no node of a pool is never put there, whatever a minimum says: it would wait for ever.
+  const fitting = workload.pools.filter((pool) => (price[pool] ?? null) !== null);
   let left = total - counts.reduce((sum, count) => sum + count, 0);
-  const order = [...workload.pools].sort((a, b) => remainder(shares, b) - remainder(shares, a) || a - b);
+  const order = fitting.sort((a, b) => remainder(shares, b) - remainder(shares, a) || a - b);
   for (let turn = 0; left > 0 && order.length > 0; turn = (turn + 1) % order.length) {
     const pool = order[turn] ?? 0;
     counts[pool] = (counts[pool] ?? 0) + 1;

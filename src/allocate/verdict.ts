@@ -43,6 +43,10 @@ export function decide(
   const others: string[] = [];
   const changes = prepared.workloads.flatMap((workload) => {
     if (!workload.exists) return [];
+    if (fitsNowhere(workload, numbers)) {
+      others.push(`${workload.policy.name} fits no node of its pools, and is left as it is`);
+      return [];
+    }
     return workloadFields(workload, numbers, words, foreign);
   });
   const kept = worthwhile(prepared, numbers, changes);
@@ -119,6 +123,12 @@ const short = (amount: number): number => Number(amount.toPrecision(4));
 /** `web (2 Deployments have the labels …)`: with the cluster's reason, where it gives one. */
 const absentWords = ({ policy, state }: PreparedWorkload): string =>
   state?.absent === undefined ? policy.name : `${policy.name} (${state.absent})`;
+
+/** A size that no pool of the account file has a node for says more of the file than of the workload. */
+const fitsNowhere = (workload: PreparedWorkload, numbers: Numbers): boolean => {
+  const size = workload.options[numbers.option[workload.index] ?? 0];
+  return workload.pools.every((pool) => (size?.price[pool] ?? null) === null);
+};
 
 const workloadOf = (field: PlannedField): string => ('workload' in field.target ? field.target.workload : '');
 

@@ -64,6 +64,8 @@ export interface PlanBlock {
   workloads: PlannedWorkload[];
   nodes: Record<string, number>;
   costPerHour: number;
+  /** Several unequal blocks stored as one: the highest numbers of each, which need not go together. Absent: as decided. */
+  merged?: true;
 }
 
 /** Where a movable task was put. */
@@ -124,6 +126,17 @@ export interface Plan {
   currency: string;
   firedBy?: FiredBy;
   solver: { iterations: number; objective: number; gap: number; warm: boolean; status: string };
+  /** What the independent checker said of every block, before later ones were stored together; absent in old records. */
+  check?: PlanCheck;
+}
+
+export interface PlanCheck {
+  /** Nothing is broken but what gives and `conflict` says so. */
+  ok: boolean;
+  /** Broken limits, by kind and in words; the first few of many. */
+  breaches: { limit: string; words: string; declared: boolean }[];
+  /** How many there are. */
+  broken: number;
 }
 
 /** The reverse plan, written down before anything is touched. */

@@ -135,6 +135,7 @@ test('a plan is feasible, costs what it says, and is within its stated gap of th
       }
       compared++;
       expect(broken(input, blocks)).toEqual([]);
+      expect(plan.check).toEqual({ ok: true, broken: 0, breaches: [] });
       const cost = costOf(input, blocks);
       expect(plan.solver.objective).toBeCloseTo(cost, 6);
       expect(cost).toBeGreaterThanOrEqual(best - 1e-6);

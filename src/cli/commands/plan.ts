@@ -7,6 +7,7 @@ import type { ContingencySet } from '../../domain/contingency.js';
 import { isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { contingenciesOf, showContingencies, type Contingencies } from '../contingencies.js';
+import { readPlanFile, showCheck } from '../plan-check.js';
 import { createTable } from '../table.js';
 import { withSession, type Session } from '../session.js';
 import { readPolicyFile } from './start.js';
@@ -18,10 +19,20 @@ export const register: RegisterCommand = (program, terminal) => {
       .description('the plan that the account has now; --effective: the policy behind it, defaults filled in')
       .argument('[account]')
       .option('--effective', 'show the policy with every default filled in, of the account or of --file')
-      .option('-f, --file <file>', 'with --effective: an account file, nothing need run')
+      .option(
+        '--check',
+        'check the plan again, by code that shares nothing with what made it; exit code 1: a limit is broken',
+      )
+      .option('--plan <file>', 'with --check and --file: a plan as plan --json printed it, nothing need run')
+      .option('-f, --file <file>', 'with --effective or --check: an account file, nothing need run')
       .option('--contingencies', 'the answers prepared for surprises: what fires each, what it writes, what it costs')
       .option('--json', 'for machines')
       .action(async (name: string | undefined, options: Options) => {
+        if (options.check === true && options.file !== undefined && options.plan !== undefined) {
+          const [policy, plan] = await Promise.all([readPolicyFile(options.file), readPlanFile(options.plan)]);
+          showCheck(terminal, policy, plan, options.json === true);
+          return;
+        }
         if (options.effective === true && options.file !== undefined) {
           const policy = await readPolicyFile(options.file);
           if (options.json === true) printJson(terminal, policy);
@@ -48,19 +59,28 @@ export const register: RegisterCommand = (program, terminal) => {
           if (summary === null) throw new CommandFailure(EXIT.notFound, `${name} has made no plan yet`);
           const record = (await session.store?.getRecord('plan', summary.id)) ?? null;
           const plan = record === null ? null : (record.body as Plan);
-          if (options.json === true) printJson(terminal, plan ?? summary);
+          if (options.check === true) {
+            if (plan === null)
+              throw new CommandFailure(EXIT.notFound, `the whole plan ${summary.id} is not in this process's store`);
+            const { policy } = await account.query(policyQuery);
+            showCheck(terminal, policy, plan, options.json === true);
+          } else if (options.json === true) printJson(terminal, plan ?? summary);
           else show(terminal, summary, plan);
         });
       }),
     'plan shop',
     'plan shop --json',
     'plan shop --contingencies',
+    'plan shop --check',
+    'plan --check -f examples/shop.yaml --plan plan.json',
     'plan --effective -f examples/shop.yaml',
   );
 };
 
 interface Options {
   effective?: boolean;
+  check?: boolean;
+  plan?: string;
   contingencies?: boolean;
   file?: string;
   json?: boolean;
