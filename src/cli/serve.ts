@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { createActivities } from '../../activities/index.js';
 import { createFederation } from '../../activities/federate.js';
+import { createMigration } from '../../activities/migrate.js';
 import { createRetraining } from '../../activities/retrain.js';
 import { cellQueue } from '../../workflows/federate-messages.js';
 import { summarizePlan } from '../allocate/index.js';
+import type { Cluster } from '../cluster/port.js';
 import { createDecisionPool } from '../decide/pool.js';
 import { HeadroomError } from '../domain/errors.js';
 import { trainLocallyInThread } from '../forecast/neural/trainer.js';
@@ -15,6 +17,7 @@ import { locateByPolicy } from '../telemetry/prometheus/locate.js';
 import { prometheusOptions } from '../telemetry/prometheus/options.js';
 import { createPrometheusUsage } from '../telemetry/prometheus/usage.js';
 import { connectClient, connectWorker, resolveTarget } from '../temporal/connection.js';
+import { createAccounts } from '../temporal/accounts.js';
 import { createDrift } from '../temporal/drift.js';
 import { createFence } from '../temporal/fence.js';
 import { createHistories } from '../temporal/histories.js';
@@ -106,6 +109,17 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     : null;
   await ensureSearchAttributes(clientConnection, target.namespace);
   const connection = await connectWorker(target);
+  const clusterOf = (name: string): Cluster => {
+    if (cluster !== null && name === options.cluster) return cluster;
+    throw new HeadroomError({
+      kind: 'not-found',
+      component: 'worker',
+      action: `finding cluster ${name}`,
+      problem: `this worker serves ${cluster === null ? 'no cluster' : options.cluster}`,
+      remedy: `run a worker with --roles cluster --cluster ${name}`,
+    });
+  };
+  const fence = createFence(client, now);
   const sink = sinkOfEnvironment(options.sink, store, terminal.env, (line) => terminal.err(line));
   const recording = sink === null ? store : withInfluxSink(store, sink);
   const worker = await createWorkers({
@@ -118,23 +132,17 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     activities: {
       ...createRetraining({ store: recording, models, classify: createClassifier() }),
       ...createFederation({ store: recording, models, trainLocally: trainLocallyInThread }),
+      ...createMigration({
+        ...{ store: recording, behavior: store, cluster: clusterOf, fence, accounts: createAccounts(client) },
+      }),
       ...metrics.activities(
         createActivities(
           {
             store: recording,
             behavior: store,
             source: sourceOver(recording),
-            cluster: (name) => {
-              if (cluster !== null && name === options.cluster) return cluster;
-              throw new HeadroomError({
-                kind: 'not-found',
-                component: 'worker',
-                action: `finding cluster ${name}`,
-                problem: `this worker serves ${cluster === null ? 'no cluster' : options.cluster}`,
-                remedy: `run a worker with --roles cluster --cluster ${name}`,
-              });
-            },
-            fence: createFence(client, now),
+            cluster: clusterOf,
+            fence,
             decider: metrics.decider(decider),
             histories: createHistories(client),
             drift: createDrift(client, models),

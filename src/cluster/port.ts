@@ -4,6 +4,7 @@ import { HeadroomError } from '../domain/errors.js';
 import type { PlaceholderPolicy } from '../domain/preparation.js';
 import type { ClusterState, FieldTarget, LimitResource, Mutation, MutationResult } from '../domain/cluster.js';
 import type { EpochSeconds } from '../domain/time.js';
+import type { Migrating } from './migrating.js';
 
 export interface WorkloadTarget {
   workload: string;
@@ -136,6 +137,8 @@ export interface Cluster {
    * @throws HeadroomError `unavailable` where the cluster is out of reach.
    */
   release(account: string, places: readonly FieldPlace[], signal: AbortSignal): Promise<Released[]>;
+  /** Moving workloads; absent where the cluster cannot. */
+  readonly migrating?: Migrating;
   close(): Promise<void>;
 }
 

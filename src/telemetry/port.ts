@@ -105,6 +105,7 @@ export const RECORD_KINDS = [
   'fleet-plan',
   'fleet-work',
   'grant',
+  'migration',
 ] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { createActivities } from '../../activities/index.js';
+import { createMigration } from '../../activities/migrate.js';
 import { createRetraining, type ClassifySeries } from '../../activities/retrain.js';
 import type { Queues } from '../../workflows/messages.js';
 import { summarizePlan } from '../allocate/index.js';
@@ -23,6 +24,7 @@ import { createOwnMetrics, type MetricsOptions } from '../operate/metrics/own.js
 import { createEmbeddedStore, type EmbeddedStore } from '../telemetry/embedded/store.js';
 import { withRecordFeed } from '../telemetry/record-feed.js';
 import { createStoreService } from '../telemetry/service.js';
+import { createAccounts } from './accounts.js';
 import { connectClient, connectWorker, type TemporalTarget } from './connection.js';
 import { createDrift } from './drift.js';
 import { createFence } from './fence.js';
@@ -173,22 +175,24 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     closers.push(() => connection.close());
     const metrics = options.metrics === undefined ? null : createOwnMetrics(options.metrics);
     const now = (): number => simulatedNow(scale, Date.now());
+    const clusterOf = (name: string): Cluster => {
+      if (name === cluster.name) return cluster;
+      throw new HeadroomError({
+        kind: 'not-found',
+        component: 'worker',
+        action: `finding cluster ${name}`,
+        problem: `this worker serves ${cluster.name} alone`,
+        remedy: `set cluster: ${cluster.name} in the account file, or run a worker for ${name}`,
+      });
+    };
+    const fence = createFence(client, now);
     const activities = createActivities(
       {
         store,
         behavior: store,
         source: store,
-        cluster: (name) => {
-          if (name === cluster.name) return cluster;
-          throw new HeadroomError({
-            kind: 'not-found',
-            component: 'worker',
-            action: `finding cluster ${name}`,
-            problem: `this worker serves ${cluster.name} alone`,
-            remedy: `set cluster: ${cluster.name} in the account file, or run a worker for ${name}`,
-          });
-        },
-        fence: createFence(client, now),
+        cluster: clusterOf,
+        fence,
         decider: metrics?.decider(decider) ?? decider,
         histories: createHistories(client),
         ...(options.models === undefined ? {} : { drift: createDrift(client, options.models) }),
@@ -211,6 +215,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
               ...{ store, models: options.models },
               ...(options.classify === undefined ? {} : { classify: options.classify }),
             })),
+        ...createMigration({ store, behavior: store, cluster: clusterOf, fence, accounts: createAccounts(client) }),
         ...(metrics?.activities(activities) ?? activities),
       },
     });

@@ -61,7 +61,9 @@ export async function eraseHistories(
   const ids = [`account/${account}`, ...(retrain === null ? [] : [retrain])];
   const query = [
     ...ids.map((id) => `WorkflowId = ${quoted(id)}`),
-    `WorkflowId STARTS_WITH ${quoted(`change/${account}/`)}`,
+    ...['change', 'migration', 'migration-survey', 'prefetch'].map(
+      (kind) => `WorkflowId STARTS_WITH ${quoted(`${kind}/${account}/`)}`,
+    ),
   ];
   const find = (): Promise<Execution[]> => executions.list(query.join(' OR '));
   const found = await find();

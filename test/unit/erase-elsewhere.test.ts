@@ -67,7 +67,9 @@ describe('histories on the server', () => {
     await eraseHistories(executions, 'a" OR WorkflowId != "', 'retrain/account-1f', true);
     expect(queries[0]).toBe(
       'WorkflowId = "account/a\\" OR WorkflowId != \\"" OR WorkflowId = "retrain/account-1f" OR ' +
-        'WorkflowId STARTS_WITH "change/a\\" OR WorkflowId != \\"/"',
+        ['change', 'migration', 'migration-survey', 'prefetch']
+          .map((kind) => `WorkflowId STARTS_WITH "${kind}/a\\" OR WorkflowId != \\"/"`)
+          .join(' OR '),
     );
     await eraseHistories(executions, 'acme', null, true);
     // `change/acme2/1` is another account's.

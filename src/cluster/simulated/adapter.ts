@@ -3,7 +3,9 @@ import { HeadroomError } from '../../domain/errors.js';
 import { REAL_TIME, wallMilliseconds, type EpochSeconds, type TimeScale } from '../../domain/time.js';
 import { isCapacity, type FieldTarget, type MutationResult } from '../../domain/cluster.js';
 import { describeTarget } from '../fence.js';
+import type { Migrating } from '../migrating.js';
 import type { Clocked, Cluster } from '../port.js';
+import type { RequestEntry } from './moving.js';
 import type { SimulatedTarget } from './engine.js';
 import type { Fault } from './faults.js';
 import type { EngineHost } from './host.js';
@@ -20,6 +22,9 @@ export interface Simulation extends Cluster, Clocked, Sampled {
   advance(to: EpochSeconds): Promise<void>;
   inject(fault: Fault): Promise<void>;
   timeline(query: TimelineQuery): Promise<Timeline>;
+  readonly migrating: Migrating;
+  /** Where the requests of a migration were led, tick by tick, and which met no ready replica. */
+  requestLog(id: string): Promise<readonly RequestEntry[]>;
 }
 
 const COMPONENT = 'cluster/simulated';
@@ -103,6 +108,13 @@ export function createSimulatedCluster(host: EngineHost, options: { wallClock?: 
       signal.throwIfAborted();
       return Promise.resolve(samplesSince(host.engine(), since));
     },
+    migrating: {
+      survey: (request, signal) => call(`surveying ${request.id}`, signal, () => host.engine().survey(request)),
+      write: (request, step, signal) =>
+        call(`${step.kind} of ${request.id}`, signal, () => host.move({ kind: 'move', request, write: step })),
+      look: (request, signal) => call(`looking at ${request.id}`, signal, () => host.engine().lookMove(request)),
+    },
+    requestLog: (id) => Promise.resolve(host.engine().requestLog(id)),
     timeline: (query) => Promise.resolve(timelineOf(host.engine(), query)),
     close: () => {
       host.close();

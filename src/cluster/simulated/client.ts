@@ -3,6 +3,7 @@ import { HeadroomError } from '../../domain/errors.js';
 import { COMPONENTS } from '../../domain/component.js';
 import type { ClusterState, MutationResult } from '../../domain/cluster.js';
 import { describeTarget } from '../fence.js';
+import type { MoveLook, MoveResult, Survey } from '../migrating.js';
 import type { Simulation } from './adapter.js';
 import type { SampleWindow, Timeline } from './samples.js';
 import { errorSchema, timeScaleSchema } from './wire.js';
@@ -81,6 +82,38 @@ const timelineSchema = z.object({
     }),
   ),
 }) satisfies z.ZodType<Timeline>;
+
+const counted = { replicas: z.number(), ready: z.number() };
+const texts = z.array(z.string());
+const surveySchema = z.object({
+  refusals: texts,
+  source: z.object({ words: z.string(), ...counted }),
+  copy: z.object({ words: z.string(), name: z.string() }),
+  traffic: z.object({
+    kind: z.enum(['http-route', 'service', 'weights', 'none']),
+    words: z.string(),
+    steps: z.array(z.number()),
+  }),
+  images: texts,
+  volumes: texts,
+  reverse: texts,
+  before: z.string(),
+}) satisfies z.ZodType<Survey>;
+const moveResultSchema = z.object({
+  kind: z.enum(['done', 'moved', 'refused']),
+  detail: z.string(),
+}) satisfies z.ZodType<MoveResult>;
+const lookSchema = z.object({
+  source: z.object(counted).nullable(),
+  copy: z.object({ ...counted, troubles: z.tuple([]) }).nullable(),
+  weight: z.number().nullable(),
+  images: z.null(),
+  mayTake: z.number(),
+  claim: z.string().nullable(),
+  made: texts,
+  counted: z.object({ all: z.number(), unserved: z.number(), seconds: z.number() }).nullable(),
+}) satisfies z.ZodType<MoveLook>;
+const logSchema = z.array(z.object({ at: z.number(), weight: z.number(), requests: z.number(), unserved: z.number() }));
 
 const clockSchema = z.object({ name: z.string(), now: z.number(), scale: timeScaleSchema.nullable() });
 const anything = z.unknown();
@@ -179,6 +212,25 @@ export async function connectSimulatedCluster(options: {
       const path = `/v1/timeline?${new URLSearchParams(given).toString()}`;
       return call({ action: 'reading the timeline', path }, timelineSchema);
     },
+    migrating: {
+      survey: (body, signal) =>
+        call({ action: `surveying ${body.id}`, path: '/v1/migration/survey', body, signal }, surveySchema),
+      write: (request, write, signal) =>
+        call(
+          {
+            ...{ action: `${write.kind} of ${request.id}`, path: '/v1/migration/write' },
+            ...{ body: { request, write }, signal },
+          },
+          moveResultSchema,
+        ),
+      look: (body, signal) =>
+        call({ action: `looking at ${body.id}`, path: '/v1/migration/look', body, signal }, lookSchema),
+    },
+    requestLog: (id) =>
+      call(
+        { action: `reading requests of ${id}`, path: `/v1/migration/log?${new URLSearchParams({ id }).toString()}` },
+        logSchema,
+      ),
     shutdown: async () => {
       await call({ action: 'ending the simulated cluster', path: '/v1/shutdown', body: {} }, anything);
     },

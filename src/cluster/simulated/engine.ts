@@ -13,8 +13,10 @@ import type { ObserveRequest } from '../port.js';
 import { HEADROOM, judgeApply, judgeRestore, nextMark, sameValue } from '../fence.js';
 import { createDraws } from './draws.js';
 import { touches, within, type Fault, type ForeignTarget } from './faults.js';
-import { createMeter } from './meter.js';
+import type { MoveLook, MoveRequest, MoveResult, MoveWrite, Survey } from '../migrating.js';
+import { createMeter, type Part } from './meter.js';
 import type { EngineModel, Field } from './model.js';
+import { createMoves, type RequestEntry } from './moving.js';
 import { createNodes } from './nodes.js';
 import {
   createPoolRecord,
@@ -67,6 +69,12 @@ export interface Engine {
   observe(request: ObserveRequest): ClusterState;
   apply(mutation: CapacityMutation): Written;
   restore(restore: Restore): Written;
+  /** A workload that moves to another pool. */
+  survey(request: MoveRequest): Survey;
+  move(request: MoveRequest, write: MoveWrite): MoveResult;
+  lookMove(request: MoveRequest): MoveLook;
+  /** The requests of a migration by its id, tick by tick. */
+  requestLog(id: string): readonly RequestEntry[];
   /** Why a fault cannot strike here: what it names and the cluster does not have. Null where it can. */
   missing(fault: Fault): string | null;
   inject(fault: Fault): void;
@@ -83,12 +91,13 @@ export function createEngine(model: EngineModel): Engine {
   const meter = createMeter(faults);
   const nodes = createNodes(model.pools, draws, faults);
   const running = new Map<string, RunningWorkload>();
-  const records = new Map<RunningWorkload, WorkloadRecord>();
+  const records = new Map<string, WorkloadRecord>();
   for (const workload of model.workloads) {
-    const run = createWorkload(workload, nodes, draws, faults);
-    running.set(`${workload.account}/${workload.workload}`, run);
-    records.set(run, createWorkloadRecord(workload.components.length));
+    const key = `${workload.account}/${workload.workload}`;
+    running.set(key, createWorkload(workload, nodes, draws, faults));
+    records.set(key, createWorkloadRecord(workload.components.length));
   }
+  const moves = createMoves(model, { nodes, draws, faults }, running, () => clock);
   const poolRecords = new Map(model.pools.map(({ name }) => [name, createPoolRecord()]));
   /** Faults that are spent: how often a counted one struck. */
   const struck = new Map<Fault, number>();
@@ -111,7 +120,7 @@ export function createEngine(model: EngineModel): Engine {
   };
 
   const evictFrom = (lost: readonly object[]) => {
-    for (const node of lost) for (const run of running.values()) run.evict(node);
+    for (const node of lost) for (const run of [...running.values(), ...moves.others()]) run.evict(node);
   };
 
   const foreignWrite = (target: ForeignTarget, owner: string) => {
@@ -148,10 +157,13 @@ export function createEngine(model: EngineModel): Engine {
     strikeBefore(from + tick);
     evictFrom(nodes.turn(from));
     nodes.grow(from);
-    for (const [run, record] of records) {
-      run.reconcile(from);
-      meter(run, record, from);
+    for (const [key, record] of records) {
+      const parts = moves.parts(key) ?? whole(running.get(key));
+      if (parts === null) continue;
+      for (const { run } of parts) run.reconcile(from);
+      meter(parts, record, from);
     }
+    moves.count(from, tick);
     for (const [name, record] of poolRecords) {
       const pool = nodes.pools.get(name);
       if (pool === undefined) continue;
@@ -327,6 +339,10 @@ export function createEngine(model: EngineModel): Engine {
       write(found, target, owner, key);
       return answer({ kind: 'applied', value: target.value });
     },
+    survey: (request) => moves.survey(request),
+    move: (request, step) => moves.write(request, step),
+    lookMove: (request) => moves.look(request),
+    requestLog: (id) => moves.log(id),
     missing,
     inject: (fault) => void faults.push(fault),
     fault(kind, at) {
@@ -335,22 +351,24 @@ export function createEngine(model: EngineModel): Engine {
           fault.kind === kind && 'from' in fault && within(fault, at),
       );
     },
-    workloads: [...records].map(
-      ([
+    workloads: model.workloads.flatMap(({ account, workload, components }): WorkloadHistory[] => {
+      const record = records.get(`${account}/${workload}`);
+      if (record === undefined) return [];
+      return [
         {
-          model: { account, workload, components },
+          account,
+          workload,
+          record,
+          components: components.flatMap(({ component }, index) => {
+            const entry = record.components[index];
+            return entry === undefined ? [] : [{ component, record: entry }];
+          }),
         },
-        record,
-      ]) => ({
-        account,
-        workload,
-        record,
-        components: components.flatMap(({ component }, index) => {
-          const entry = record.components[index];
-          return entry === undefined ? [] : [{ component, record: entry }];
-        }),
-      }),
-    ),
+      ];
+    }),
     pools: [...poolRecords].map(([pool, record]) => ({ pool, record })),
   };
 }
+
+const whole = (run: RunningWorkload | undefined): readonly [Part] | null =>
+  run === undefined ? null : [{ run, share: 1 }];

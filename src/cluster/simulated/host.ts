@@ -1,5 +1,6 @@
 import { HeadroomError, unreachable } from '../../domain/errors.js';
 import { simulatedNow, type EpochSeconds, type TimeScale } from '../../domain/time.js';
+import type { MoveResult } from '../migrating.js';
 import { createEngine, type Engine, type Written } from './engine.js';
 import type { EngineModel } from './model.js';
 import type { Command } from './wire.js';
@@ -25,6 +26,8 @@ export interface EngineHost {
   engine(): Engine;
   /** Does it now, once it is in the journal. Commands that write a field answer; the others are `null`. */
   execute(command: Command): Written | null;
+  /** The same for a write of a migration, which has an answer of its own. */
+  move(command: Extract<Command, { kind: 'move' }>): MoveResult;
   close(): void;
 }
 
@@ -56,6 +59,9 @@ export function createEngineHost(options: {
         return engine.restore(command.restore);
       case 'inject':
         engine.inject(command.fault);
+        return null;
+      case 'move':
+        engine.move(command.request, command.write);
         return null;
       case 'run':
         ({ scale } = command);
@@ -107,6 +113,12 @@ export function createEngineHost(options: {
       const at = now();
       journal?.append({ at, command });
       return perform(at, command);
+    },
+    move(command) {
+      const at = now();
+      engine.advanceTo(at);
+      journal?.append({ at, command });
+      return engine.move(command.request, command.write);
     },
     close: () => journal?.close(),
   };

@@ -5,7 +5,15 @@ import { HeadroomError, isHeadroomError } from '../../domain/errors.js';
 import type { Simulation } from './adapter.js';
 import { faultSchema } from './faults.js';
 import { amount, seconds, time } from './fields.js';
-import { HTTP_STATUS, mutationSchema, observeSchema, restoreSchema, toWire } from './wire.js';
+import {
+  HTTP_STATUS,
+  moveRequestSchema,
+  moveWriteSchema,
+  mutationSchema,
+  observeSchema,
+  restoreSchema,
+  toWire,
+} from './wire.js';
 
 const timelineSchema = z.strictObject({
   from: time.optional(),
@@ -80,6 +88,22 @@ export function createSimulationHttp(options: { simulation: Simulation; token: s
   app.post('/v1/restore', async (context) =>
     context.json(await simulation.restore(await body(context, restoreSchema), null, signalOf(context))),
   );
+  const { migrating } = simulation;
+  app.post('/v1/migration/survey', async (context) =>
+    context.json(await migrating.survey(await body(context, moveRequestSchema), signalOf(context))),
+  );
+  const moveSchema = z.strictObject({ request: moveRequestSchema, write: moveWriteSchema });
+  app.post('/v1/migration/write', async (context) => {
+    const { request, write } = await body(context, moveSchema);
+    return context.json(await migrating.write(request, write, signalOf(context)));
+  });
+  app.post('/v1/migration/look', async (context) =>
+    context.json(await migrating.look(await body(context, moveRequestSchema), signalOf(context))),
+  );
+  app.get('/v1/migration/log', async (context) => {
+    const { id } = parse(z.strictObject({ id: z.string() }), context.req.query(), context.req.path);
+    return context.json(await simulation.requestLog(id));
+  });
   app.get('/v1/samples', async (context) => {
     const { since } = parse(z.strictObject({ since: time }), context.req.query(), context.req.path);
     return context.json(await simulation.samplesSince(since, signalOf(context)));

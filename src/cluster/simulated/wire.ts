@@ -3,6 +3,7 @@ import type { CapacityTarget, ScalingTarget } from '../../domain/cluster.js';
 import { COMPONENTS } from '../../domain/component.js';
 import type { HeadroomError } from '../../domain/errors.js';
 import type { TimeScale } from '../../domain/time.js';
+import type { MoveRequest, MoveWrite } from '../migrating.js';
 import type { WorkloadTarget } from '../port.js';
 import type { CapacityMutation, Restore } from './engine.js';
 import { faultSchema } from './faults.js';
@@ -53,6 +54,43 @@ export const observeSchema = z.object({
   pools: z.array(z.string()),
 });
 
+const nullable = z.string().nullable();
+
+export const moveRequestSchema = z.object({
+  id: z.string().min(1),
+  account: z.string(),
+  at: workloadTargetSchema,
+  copy: z.string().min(1),
+  to: z.strictObject({ pool: nullable, namespace: nullable, cluster: nullable }),
+  nodeSelector: z.record(z.string(), z.string()),
+  tolerations: z.array(
+    z.object({
+      key: z.string().optional(),
+      operator: z.enum(['Exists', 'Equal']).optional(),
+      value: z.string().optional(),
+      effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
+    }),
+  ),
+  copyVolumes: z.boolean(),
+  noTraffic: z.boolean(),
+  backend: nullable,
+  steps: z.array(z.number()),
+  old: z.enum(['remove', 'keep']),
+  before: nullable,
+}) satisfies z.ZodType<MoveRequest>;
+
+const replicas = z.int().min(0);
+const percent = z.number().min(0).max(100);
+export const moveWriteSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.enum(['claim', 'images', 'volumes', 'hand-over', 'retire', 'unroute', 'discard', 'release']),
+  }),
+  z.strictObject({ kind: z.literal('copy'), replicas }),
+  z.strictObject({ kind: z.literal('lower'), replicas }),
+  z.strictObject({ kind: z.literal('raise'), replicas }),
+  z.strictObject({ kind: z.literal('route'), weight: percent, from: percent }),
+]) satisfies z.ZodType<MoveWrite>;
+
 export const timeScaleSchema = z.strictObject({
   wallEpochMs: z.number(),
   epoch: z.number(),
@@ -64,6 +102,7 @@ export const commandSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('apply'), mutation: mutationSchema }),
   z.strictObject({ kind: z.literal('restore'), restore: restoreSchema }),
   z.strictObject({ kind: z.literal('inject'), fault: faultSchema }),
+  z.strictObject({ kind: z.literal('move'), request: moveRequestSchema, write: moveWriteSchema }),
   /** Lets time run on a scale. */
   z.strictObject({ kind: z.literal('run'), scale: timeScaleSchema }),
   /** Moves a clock that is moved by hand. */

@@ -54,8 +54,10 @@ export function createWorkload(
   nodes: Nodes,
   draws: Draws,
   faults: readonly Fault[],
+  /** Of a copy: its own name, so that its pods have luck of their own. */
+  instance: string = model.workload,
 ): RunningWorkload {
-  const key = `${model.account}/${model.workload}`;
+  const key = `${model.account}/${instance}`;
   const field = (value: number, owner: string | null): Field => ({ value, owner, mark: null });
   const requests = new Map(
     model.components.map(({ component, request }) => [component, field(request, model.owners.request)]),

@@ -33,6 +33,7 @@ const RECORD_DAYS: Record<RecordKind, (retentionDays: number) => number> = {
   // What one cycle hands to its next step.
   'fleet-work': (days) => Math.min(days, 1),
   grant: (days) => Math.min(days, 14),
+  migration: () => Number.POSITIVE_INFINITY,
 };
 
 /** Since when each account's samples are kept; older bins read as missing, and a snapshot that has them is gone. */

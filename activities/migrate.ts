@@ -1,0 +1,397 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { activityInfo, heartbeat } from '@temporalio/activity';
+import { z } from 'zod';
+import type { AccountPolicy } from '../src/domain/account.js';
+import { HeadroomError } from '../src/domain/errors.js';
+import {
+  copyName,
+  NO_DOWNTIME,
+  targetWords,
+  type Downtime,
+  type MigrationOrder,
+  type MigrationTarget,
+} from '../src/domain/migration.js';
+import { choosePool } from '../src/domain/choose-pool.js';
+import { simulatedNow, wallMilliseconds, type TimeScale } from '../src/domain/time.js';
+import type { Migrating, MoveLook, MoveRequest } from '../src/cluster/migrating.js';
+import { actionsOf } from '../src/domain/actions.js';
+import type { Dependencies } from './dependencies.js';
+import { translated } from './failures.js';
+import type { Halted, MigrateActivities, MigrationRef, WatchResult } from './migrate-types.js';
+import { createPolicies, targetOf } from './policies.js';
+import { createPrefetch } from './prefetch.js';
+import type { Store } from '../src/telemetry/port.js';
+
+/** Between two looks while something is waited for, simulated seconds and least wall milliseconds. */
+const LOOK_EVERY_SECONDS = 15;
+const LOOK_AT_LEAST_MS = 100;
+/** Between two looks while traffic is watched: what is shorter is not seen where a cluster does not count requests. */
+const SAMPLE_EVERY_SECONDS = 1;
+/** As often as a person's halt has to be heard. */
+const HALT_EVERY_MS = 2000;
+
+/** What a migration needs to know and to say of accounts. */
+export interface Accounts {
+  /** Why an account is paused, in words; null where it is not, or does not run. */
+  paused(account: string): Promise<string | null>;
+  /** Has the account take its policy over from here; null where it does not run. @throws HeadroomError `refused`. */
+  setPolicy(
+    account: string,
+    alter: (policy: AccountPolicy) => AccountPolicy,
+    author: string,
+  ): Promise<{ revision: number } | null>;
+}
+
+export interface MigrateDependencies extends Pick<Dependencies, 'store' | 'cluster' | 'fence' | 'behavior'> {
+  accounts: Accounts;
+}
+
+/** The activities of a migration: each step is one of these, over the cluster's port for moving workloads. */
+export function createMigration(deps: MigrateDependencies): MigrateActivities {
+  const policies = createPolicies(deps.store);
+  const prefetch = createPrefetch(deps, policies);
+
+  const halted = async (account: string, fenced: boolean): Promise<Halted | null> => {
+    if (!fenced) return null;
+    const freeze = await deps.fence.read(0);
+    if (freeze !== null) return { kind: 'halted', detail: `frozen by ${freeze.author}: ${freeze.reason}` };
+    const pause = await deps.accounts.paused(account);
+    return pause === null ? null : { kind: 'halted', detail: pause };
+  };
+
+  const opened = async ({
+    order,
+    target,
+    copy,
+    before,
+  }: MigrationRef): Promise<{ policy: AccountPolicy; request: MoveRequest; migrating: Migrating }> => {
+    const policy = await policies.get(order.policyId);
+    return {
+      policy,
+      request: requestOf(policy, order, { target, copy, before }),
+      migrating: migratingOf(deps, policy.cluster, order),
+    };
+  };
+
+  /** Waits until a look is as it should be; heartbeats what is missing. */
+  const until = async (
+    { order, target, copy, before }: MigrationRef,
+    wait: { limit: number; scale: TimeScale; fenced: boolean; what: (look: MoveLook) => string | null },
+    signal: AbortSignal,
+  ) => {
+    const { request, migrating } = await opened({ order, target, copy, before });
+    const from = simulatedNow(wait.scale, Date.now());
+    const pause = Math.max(LOOK_AT_LEAST_MS, wallMilliseconds(wait.scale, LOOK_EVERY_SECONDS));
+    let asked = 0;
+    for (;;) {
+      const missing = wait.what(await migrating.look(request, signal));
+      const waited = Math.round(simulatedNow(wait.scale, Date.now()) - from);
+      if (missing === null) return { kind: 'ready' as const, waited };
+      if (waited >= wait.limit) return { kind: 'not-ready' as const, waited, detail: missing };
+      if (Date.now() - asked >= HALT_EVERY_MS) {
+        const stop = await halted(order.account, wait.fenced);
+        if (stop !== null) return stop;
+        asked = Date.now();
+      }
+      heartbeat(missing);
+      await delay(pause, undefined, { signal });
+    }
+  };
+
+  return {
+    surveyMigration: ({ order }) =>
+      translated(async (signal) => {
+        const stop = await halted(order.account, true);
+        if (stop !== null) return stop;
+        const policy = await policies.get(order.policyId);
+        const workload = policy.workloads.find(({ name }) => name === order.workload);
+        if (workload === undefined) {
+          throw notFound(
+            order,
+            `the account file names no workload "${order.workload}"`,
+            `it names ${policy.workloads.map(({ name }) => name).join(', ')}`,
+          );
+        }
+        const at = targetOf(policy, order.workload);
+        const copy = copyName(at.name, order.workload, order.number);
+        const chosen =
+          order.target === null
+            ? choosePool(policy, workload)
+            : { target: order.target, words: `${targetWords(order.target)}, as told` };
+        if (chosen.target === null) return refusedSurvey(order, copy, chosen.words);
+        const refusals = targetProblems(policy, chosen.target);
+        const request = requestOf(policy, order, { target: chosen.target, copy, before: null });
+        const survey = await migratingOf(deps, policy.cluster, order).survey(request, signal);
+        return {
+          ...survey,
+          refusals: [...refusals, ...survey.refusals],
+          target: chosen.target,
+          chosen: chosen.words,
+          warm: actionsOf(workload).flatMap(({ action, kind }) => (kind === 'prepull' ? [] : [action])),
+        };
+      }),
+
+    writeMigration: (input) =>
+      translated(async (signal) => {
+        const stop = await halted(input.order.account, input.fenced);
+        if (stop !== null) return stop;
+        const { request, migrating } = await opened(input);
+        return migrating.write(request, input.write, signal);
+      }),
+
+    awaitStaged: ({ limit, scale, ...ref }) =>
+      translated(async (signal) => {
+        const seen: { images: MoveLook['images'] } = { images: null };
+        const what = ({ images }: MoveLook): string | null => {
+          seen.images = images;
+          return images === null || images.done + images.failed >= images.of
+            ? null
+            : `images on ${images.done} of ${images.of} nodes`;
+        };
+        const waited = await until(ref, { limit, scale, fenced: false, what }, signal);
+        const { images } = seen;
+        if (images === null) return { staged: true, detail: 'no images had to be pulled ahead' };
+        const words = `images on ${images.done} of ${images.of} nodes after ${'waited' in waited ? waited.waited : 0}s`;
+        return { staged: images.done >= images.of, detail: words };
+      }),
+
+    awaitCopy: ({ replicas, limit, scale, fenced, ...ref }) =>
+      translated((signal) => {
+        const what = ({ copy }: MoveLook): string | null => {
+          if (copy === null) return `${ref.copy} is gone`;
+          if (copy.ready >= replicas && copy.replicas >= replicas) return null;
+          const why = copy.troubles.map(({ reason, pods, words }) => `${pods} ${reason}: ${words}`).join('; ');
+          return `${copy.ready} of ${replicas} replicas of ${ref.copy} ready${why === '' ? '' : ` (${why})`}`;
+        };
+        return until(ref, { limit, scale, fenced, what }, signal);
+      }),
+
+    awaitSource: ({ replicas, limit, scale, fenced, ...ref }) =>
+      translated((signal) => {
+        const what = ({ source }: MoveLook): string | null =>
+          source === null
+            ? 'the source is gone'
+            : source.ready >= replicas
+              ? null
+              : `${source.ready} of ${replicas} replicas of the source ready`;
+        return until(ref, { limit, scale, fenced, what }, signal);
+      }),
+
+    watchMigration: ({ for: length, scale, weight, fenced, ...ref }) =>
+      translated(async (signal): Promise<WatchResult> => {
+        const { request, migrating } = await opened(ref);
+        const from = simulatedNow(scale, Date.now());
+        const pause = Math.max(LOOK_AT_LEAST_MS, wallMilliseconds(scale, SAMPLE_EVERY_SECONDS));
+        // What a worker that died had sampled goes on: a heartbeat carries it.
+        const sampled: Downtime = resumed(activityInfo().heartbeatDetails) ?? { ...NO_DOWNTIME };
+        let last: { at: number; unserved: number } | null = null;
+        let asked = 0;
+        for (;;) {
+          const look = await migrating.look(request, signal);
+          const at = simulatedNow(scale, Date.now());
+          if (look.weight !== null && look.counted === null) {
+            // A gap is as long as the time between the samples that saw it.
+            if (last !== null) {
+              sampled.seconds += last.unserved * (at - last.at);
+              sampled.resolution = Math.max(sampled.resolution, at - last.at);
+            }
+            last = { at, unserved: unservedShare(look) };
+          }
+          const downtime: Downtime =
+            look.counted === null
+              ? sampled
+              : {
+                  seconds: look.counted.seconds,
+                  requests: { all: look.counted.all, unserved: look.counted.unserved },
+                  resolution: 0,
+                };
+          const state = { downtime, source: look.source?.replicas ?? null, mayTake: look.mayTake };
+          const broken = brokenBy(look, weight, ref);
+          if (broken !== null) return { kind: 'broken', detail: broken, ...state };
+          if (Date.now() - asked >= HALT_EVERY_MS) {
+            const stop = await halted(ref.order.account, fenced);
+            if (stop !== null) return { ...state, ...stop };
+            asked = Date.now();
+          }
+          if (at - from >= length) return { kind: 'held', detail: '', ...state };
+          heartbeat(sampled);
+          await delay(Math.min(pause, Math.max(1, wallMilliseconds(scale, length - (at - from)))), undefined, {
+            signal,
+          });
+        }
+      }),
+
+    warmWorkload: ({ at, ...ref }) =>
+      translated(async (signal) => {
+        const { order } = ref;
+        const { actions } = await prefetch(
+          {
+            ...{ account: order.account, policyId: order.policyId, at, workload: order.workload, dry: false },
+            key: `change/${order.account}/migration-${order.workload}-${order.number}`,
+          },
+          signal,
+          'all',
+        );
+        const words = actions.map(({ action, result, ok }) => ({ ok, text: `${action}: ${result ?? ''}` }));
+        return {
+          done: words.flatMap(({ ok, text }) => (ok ? [text] : [])),
+          leftOut: words.flatMap(({ ok, text }) => (ok ? [] : [text])),
+          dataSets: [...new Set(actions.flatMap(({ dataSets }) => dataSets.map(({ dataSet }) => dataSet)))],
+        };
+      }),
+
+    retargetAccount: ({ back, ...ref }) =>
+      translated(async () => {
+        const { order, copy, target } = ref;
+        const before = await policies.get(order.policyId);
+        const was = before.workloads.find(({ name }) => name === order.workload);
+        const author = `migration ${order.id}`;
+        const told = await deps.accounts.setPolicy(
+          order.account,
+          (policy) => (back ? putBack(policy, order.workload, was) : pointedAt(policy, order.workload, copy, target)),
+          author,
+        );
+        return told === null
+          ? { revision: null, detail: `account ${order.account} does not run: nobody was told` }
+          : { revision: told.revision, detail: `account ${order.account} looks after ${back ? 'the source' : copy}` };
+      }),
+
+    confirmAsBefore: (ref) =>
+      translated(async (signal) => {
+        const { request, migrating } = await opened(ref);
+        const { weight, claim, made } = await migrating.look(request, signal);
+        const left = [
+          ...(weight === null || weight === 0 ? [] : [`${weight}% of the traffic is led to the copy`]),
+          ...(claim === ref.order.id ? ['the claim stands on the source'] : []),
+          ...made.map((object) => `${object} is there`),
+        ];
+        return { restored: left.length === 0, detail: left.join('; ') };
+      }),
+
+    recordMigration: ({ order, survey, at }) =>
+      translated(() => put(deps.store, order, at, { order, survey, outcome: null })),
+    recordMigrationOutcome: ({ order, outcome }) =>
+      translated(async () => {
+        const record = await deps.store.getRecord('migration', order.id);
+        const known = typeof record?.body === 'object' && record.body !== null ? record.body : {};
+        await put(deps.store, order, record?.at ?? outcome.startedAt, { ...known, order, outcome });
+      }),
+
+    prefetch: (input) => translated((signal) => prefetch(input, signal, 'data-sets')),
+  };
+}
+
+const put = (store: Store, order: MigrationOrder, at: number, body: unknown): Promise<void> =>
+  store.putRecord({ kind: 'migration', id: order.id, account: order.account, at, body });
+
+function migratingOf(deps: Pick<Dependencies, 'cluster'>, name: string, order: MigrationOrder): Migrating {
+  const { migrating } = deps.cluster(name);
+  if (migrating !== undefined) return migrating;
+  throw new HeadroomError({
+    ...{ kind: 'refused', component: 'activities/migrate', action: `migrating ${order.account}/${order.workload}` },
+    problem: `cluster ${name} cannot move workloads`,
+    remedy: 'move it by hand',
+  });
+}
+
+/** What a request says besides the ids: where the nodes of the pool are, and which taints its pods bear. */
+function requestOf(
+  policy: AccountPolicy,
+  order: MigrationOrder,
+  { target, copy, before }: { target: MigrationTarget; copy: string; before: string | null },
+): MoveRequest {
+  const pool = policy.pools.find(({ name }) => name === target.pool);
+  const { placeholders, karpenter } = pool?.provisioning ?? {};
+  const nodeSelector =
+    pool === undefined
+      ? {}
+      : (pool.nodeSelector ??
+        (karpenter === undefined
+          ? { 'headroom.dev/pool': pool.name }
+          : { 'karpenter.sh/nodepool': karpenter.nodePool ?? pool.name }));
+  const { id, account, workload, copyVolumes, noTraffic, backend, steps, old } = order;
+  return {
+    ...{ id, account, at: targetOf(policy, workload), copy, to: target, nodeSelector },
+    tolerations: placeholders?.tolerations ?? [],
+    ...{ copyVolumes, noTraffic, backend, steps, old, before },
+  };
+}
+
+function targetProblems(policy: AccountPolicy, target: MigrationTarget): string[] {
+  const { pool, cluster } = target;
+  if (pool === null || cluster !== null || policy.pools.some(({ name }) => name === pool)) return [];
+  return [`the account file has no pool "${pool}": it has ${policy.pools.map(({ name }) => name).join(', ')}`];
+}
+
+const refusedSurvey = (order: MigrationOrder, copy: string, why: string) => ({
+  refusals: [why],
+  target: { pool: null, namespace: null, cluster: null },
+  chosen: why,
+  source: { words: `${order.account}/${order.workload}`, replicas: 0, ready: 0 },
+  copy: { words: copy, name: copy },
+  traffic: { kind: 'none' as const, words: '', steps: [] },
+  ...{ images: [], volumes: [], warm: [], reverse: [], before: '' },
+});
+
+/** The share of the traffic whose backend has no ready replica. */
+const unservedShare = ({ weight, source, copy }: MoveLook): number => {
+  const share = (weight ?? 0) / 100;
+  return ((copy?.ready ?? 0) === 0 ? share : 0) + ((source?.ready ?? 0) === 0 ? 1 - share : 0);
+};
+
+/** Why traffic must not stay as it is; null while it may. */
+function brokenBy(look: MoveLook, weight: number, { order, copy }: MigrationRef): string | null {
+  if (look.claim !== null && look.claim !== order.id) return `migration ${look.claim} has claimed the workload`;
+  if (weight > 0 && (look.copy?.ready ?? 0) === 0) return `no replica of ${copy} is ready`;
+  if (look.weight !== null && Math.abs(look.weight - weight) > 0.5) {
+    return `${look.weight}% of the traffic is led to ${copy}, not ${weight}%: somebody else has changed it`;
+  }
+  return null;
+}
+
+const sampledSchema = z.object({ seconds: z.number(), resolution: z.number(), requests: z.null() });
+
+const resumed = (details: unknown): Downtime | null => sampledSchema.safeParse(details).data ?? null;
+
+/** The policy with its workload where the copy is. */
+function pointedAt(policy: AccountPolicy, workload: string, copy: string, to: MigrationTarget): AccountPolicy {
+  return {
+    ...policy,
+    workloads: policy.workloads.map((one) => {
+      if (one.name !== workload) return one;
+      const { selector: _selector, ...target } = one.target;
+      return {
+        ...one,
+        target: { ...target, name: copy, ...(to.namespace === null ? {} : { namespace: to.namespace }) },
+        ...(to.pool === null || to.cluster !== null ? {} : { pools: [to.pool] }),
+      };
+    }),
+  };
+}
+
+/** What else was changed meanwhile stays. */
+function putBack(
+  policy: AccountPolicy,
+  workload: string,
+  was: AccountPolicy['workloads'][number] | undefined,
+): AccountPolicy {
+  if (was === undefined) return policy;
+  const { target, pools } = was;
+  return {
+    ...policy,
+    workloads: policy.workloads.map((one) => {
+      if (one.name !== workload) return one;
+      const { pools: _pools, ...rest } = one;
+      return { ...rest, target, ...(pools === undefined ? {} : { pools }) };
+    }),
+  };
+}
+
+const notFound = (order: MigrationOrder, problem: string, remedy: string): HeadroomError =>
+  new HeadroomError({
+    kind: 'not-found',
+    component: 'activities/migrate',
+    action: `migrating ${order.account}/${order.workload}`,
+    problem,
+    remedy,
+  });

@@ -1,0 +1,299 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+  type WorkflowHandle,
+} from '@temporalio/client';
+import type { migration } from '../../../workflows/migration.js';
+import {
+  cancelMigrationUpdate,
+  migrationStatusQuery,
+  migrationWorkflowId,
+  type MigrationInput,
+} from '../../../workflows/migration-messages.js';
+import { policyQuery, statusQuery } from '../../../workflows/messages.js';
+import type { migrationSurvey } from '../../../workflows/prefetch.js';
+import type { AccountPolicy } from '../../domain/account.js';
+import { HeadroomError } from '../../domain/errors.js';
+import { readSteps, type MigrationOrder, type MigrationOutcome, type MigrationTarget } from '../../domain/migration.js';
+import { parseDuration } from '../../domain/time.js';
+import {
+  argument,
+  CommandFailure,
+  durationOption,
+  EXIT,
+  printJson,
+  withExamples,
+  type RegisterCommand,
+  type Terminal,
+} from '../command.js';
+import { outcomeLines, stateLines, surveyLines } from '../migration-words.js';
+import { explain, withSession, type Session } from '../session.js';
+
+interface Options {
+  to?: string;
+  namespace?: string;
+  steps: number[];
+  stepFor: number;
+  ready: number;
+  old: 'remove' | 'keep';
+  copyVolumes?: boolean;
+  traffic: boolean;
+  backend?: string;
+  reason: string;
+  dryRun?: boolean;
+  wait: boolean;
+  json?: boolean;
+}
+
+const seconds = argument((text: string): number => {
+  const length = parseDuration(text);
+  if (length > 0) return length;
+  throw new RangeError(`"${text}" must be above 0`);
+});
+const oldOf = argument((text: string): 'remove' | 'keep' => {
+  if (text === 'remove' || text === 'keep') return text;
+  throw new RangeError(`"${text}": write remove or keep`);
+});
+
+export const register: RegisterCommand = (program, terminal) => {
+  const command = program
+    .command('migrate')
+    .description(
+      'move a workload to another pool, namespace or cluster while it serves; before the hand-over it can be taken back',
+    )
+    .argument('<account>')
+    .argument('<workload>')
+    .option('--to <pool|cluster>', 'a pool of the account file, or a cluster (default: the cheapest pool that it fits)')
+    .option('--namespace <name>', 'into another namespace')
+    .option(
+      '--steps <list>',
+      'percent of the traffic that is led over, step by step',
+      argument(readSteps),
+      [10, 50, 100],
+    )
+    .addOption(durationOption('--step-for <duration>', 'how long each step is watched', seconds, 120))
+    .addOption(durationOption('--ready-within <duration>', 'for the copy to be ready', seconds, 900))
+    .option('--old <what>', 'remove the old one at the end, or keep it without replicas', oldOf, 'remove')
+    .option('--copy-volumes', 'consent: begin with a copy of its volumes; what is written later stays with the old one')
+    .option('--no-traffic', 'lead no traffic over: it takes its work from a queue')
+    .option('--backend <service>', 'to another cluster: the Service here that leads there')
+    .option('--reason <text>', 'why', '')
+    .option('--dry-run', 'say what would be done, and touch nothing')
+    .option('--no-wait', 'begin it and return')
+    .option('--json', 'for machines')
+    .action(async (account: string, workload: string, options: Options & { readyWithin: number }) => {
+      await withSession(terminal, async (session) => {
+        const asked = { ...options, ready: options.readyWithin };
+        if (asked.dryRun === true) await dryRun(session, account, workload, asked, terminal);
+        else await begin(session, account, workload, asked, terminal);
+      });
+    });
+  withExamples(
+    command,
+    'migrate shop web --to spot --dry-run',
+    'migrate shop web --to spot --steps 10,50,100 --step-for 5m',
+    'migrate cancel shop web --reason "latency is up"',
+  );
+  withExamples(
+    command
+      .command('cancel')
+      .description('take a migration back; refused after its point of no return')
+      .argument('<account>')
+      .argument('<workload>')
+      .option('--reason <text>', 'why', '')
+      .option('--no-wait', 'do not wait until all is back')
+      .option('--json', 'for machines')
+      .action(async (account: string, workload: string, options: { reason: string; wait: boolean; json?: boolean }) => {
+        await withSession(terminal, async (session) => {
+          const handle = await runningOf(session, account, workload);
+          const told = { author: session.author, reason: options.reason };
+          try {
+            await handle.executeUpdate(cancelMigrationUpdate, { args: [told] });
+          } catch (error) {
+            throw explain(error, `${account}/${workload}`, 'cancelling the migration', noneRuns);
+          }
+          if (!options.wait) {
+            if (options.json === true) printJson(terminal, { cancelled: handle.workflowId });
+            else terminal.out(`${handle.workflowId} goes back`);
+            return;
+          }
+          const outcome = await handle.result();
+          if (options.json === true) printJson(terminal, outcome);
+          else outcomeLines(outcome).forEach((line) => terminal.out(line));
+          if (outcome.result === 'moved' || !outcome.restored) process.exitCode = EXIT.failed;
+        });
+      }),
+    'migrate cancel shop web --reason "latency is up"',
+  );
+};
+
+const noneRuns = (what: string, action: string): HeadroomError =>
+  new HeadroomError({
+    ...{ kind: 'not-found', component: 'cli', action: `${action} of ${what}` },
+    problem: 'none runs',
+    remedy: '`headroom migrations ACCOUNT` lists them',
+  });
+
+/** By what is recorded and what the server knows: the newest that runs. */
+async function runningOf(
+  session: Session,
+  account: string,
+  workload: string,
+): Promise<WorkflowHandle<typeof migration>> {
+  for (let number = await lastNumber(session, account, workload); number > 0; number--) {
+    const handle = session.client.workflow.getHandle<typeof migration>(
+      migrationWorkflowId(`${account}/${workload}/${number}`),
+    );
+    const status = await handle.describe().catch(() => null);
+    if (status?.status.name === 'RUNNING') return handle;
+  }
+  throw noneRuns(`${account}/${workload}`, 'finding the migration');
+}
+
+/** The highest number that a migration of the workload had; 0 where there was none. */
+async function lastNumber({ client, store }: Session, account: string, workload: string): Promise<number> {
+  const prefix = `${account}/${workload}/`;
+  let last = 0;
+  const see = (id: string): void => {
+    const number = Number(id.slice(id.lastIndexOf('/') + 1));
+    if (id.includes(prefix) && Number.isInteger(number)) last = Math.max(last, number);
+  };
+  const query = `WorkflowType = 'migration' AND WorkflowId STARTS_WITH ${JSON.stringify(migrationWorkflowId(prefix))}`;
+  for await (const { workflowId } of client.workflow.list({ query })) see(workflowId);
+  for (const { id } of (await store?.listRecords('migration', account, { limit: 1000 })) ?? []) {
+    if (id.startsWith(prefix)) see(id);
+  }
+  return last;
+}
+
+async function orderOf(
+  session: Session,
+  account: string,
+  workload: string,
+  options: Options,
+): Promise<Omit<MigrationOrder, 'id' | 'number'>> {
+  const running = session.account(account);
+  const [{ policy }, { policyId }] = [await running.query(policyQuery), await running.query(statusQuery)];
+  const found = policy.workloads.find(({ name }) => name === workload);
+  if (found === undefined) {
+    const known = policy.workloads.map(({ name }) => name).join(', ');
+    throw new CommandFailure(EXIT.notFound, `${account} has no workload "${workload}"; it has ${known}`);
+  }
+  const { verification } = { verification: found.verification ?? policy.verification };
+  return {
+    ...{
+      account,
+      workload,
+      policyId,
+      target: targetOf(policy, options),
+      steps: options.steps,
+      stepFor: options.stepFor,
+    },
+    ...{ old: options.old, copyVolumes: options.copyVolumes === true, noTraffic: !options.traffic },
+    backend: options.backend ?? null,
+    limits: { ready: options.ready, stage: 600 },
+    verification: { for: verification.for, every: verification.every, failAfter: verification.failAfter },
+    whenPaused: policy.whenPaused,
+    ...{ author: session.author, reason: options.reason },
+  };
+}
+
+/** A name that the account file has among its pools is one; any other is a cluster. */
+function targetOf(policy: AccountPolicy, { to, namespace }: Options): MigrationTarget | null {
+  if (to === undefined && namespace === undefined) return null;
+  const isPool = to === undefined || policy.pools.some(({ name }) => name === to);
+  const isHere = to === policy.cluster;
+  return {
+    pool: isPool ? (to ?? null) : null,
+    namespace: namespace ?? null,
+    cluster: isPool || isHere ? null : (to ?? null),
+  };
+}
+
+const inputOf = (session: Session, order: MigrationOrder): MigrationInput => {
+  const { light, cluster } = session.runtime?.queues ?? { light: 'headroom', cluster: 'headroom-cluster-main' };
+  return { order, scale: session.scale, queues: { light, cluster } };
+};
+
+async function dryRun(session: Session, account: string, workload: string, options: Options, terminal: Terminal) {
+  const order = await orderOf(session, account, workload, options);
+  const number = (await lastNumber(session, account, workload)) + 1;
+  const input = inputOf(session, { ...order, number, id: `${account}/${workload}/${number}` });
+  const survey = await session.client.workflow.execute<typeof migrationSurvey>('migrationSurvey', {
+    workflowId: `migration-survey/${account}/${workload}/${Date.now()}`,
+    taskQueue: input.queues.light,
+    args: [input],
+  });
+  if ('kind' in survey) throw new CommandFailure(EXIT.refused, survey.detail);
+  if (options.json === true) printJson(terminal, survey);
+  else surveyLines(survey).forEach((line) => terminal.out(line));
+  if (survey.refusals.length > 0) process.exitCode = EXIT.refused;
+}
+
+const MOST_TRIES = 20;
+const LOOK_EVERY_MS = 500;
+
+async function begin(session: Session, account: string, workload: string, options: Options, terminal: Terminal) {
+  const order = await orderOf(session, account, workload, options);
+  const handle = await startNext(session, order);
+  const id = handle.workflowId;
+  if (!options.wait) {
+    if (options.json === true) printJson(terminal, { started: id });
+    else terminal.out(`${id} has begun; headroom migrations ${account} shows it`);
+    return;
+  }
+  terminal.err(`${id} has begun; headroom migrate cancel ${account} ${workload} takes it back`);
+  const outcome = await followed(handle, (line) => terminal.err(line));
+  if (options.json === true) printJson(terminal, outcome);
+  else outcomeLines(outcome).forEach((line) => terminal.out(line));
+  if (outcome.result !== 'moved') process.exitCode = outcome.result === 'refused' ? EXIT.refused : EXIT.failed;
+}
+
+/** The next number that nobody has: another command may begin one at the same moment. */
+async function startNext(
+  session: Session,
+  order: Omit<MigrationOrder, 'id' | 'number'>,
+): Promise<WorkflowHandle<typeof migration>> {
+  const { account, workload } = order;
+  let number = (await lastNumber(session, account, workload)) + 1;
+  for (let attempt = 0; ; attempt++, number++) {
+    const id = `${account}/${workload}/${number}`;
+    const input = inputOf(session, { ...order, number, id });
+    try {
+      return await session.client.workflow.start<typeof migration>('migration', {
+        workflowId: migrationWorkflowId(id),
+        taskQueue: input.queues.light,
+        workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+        staticSummary: `${account}/${workload} moves`,
+        args: [input],
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError) || attempt === MOST_TRIES) throw error;
+    }
+  }
+}
+
+/** Tells each step as it comes, until the end. */
+async function followed(
+  handle: WorkflowHandle<typeof migration>,
+  say: (line: string) => void,
+): Promise<MigrationOutcome> {
+  const ending = { over: false };
+  const result = handle.result().finally(() => (ending.over = true));
+  result.catch(() => undefined);
+  let told = '';
+  while (!ending.over) {
+    // Progress is a courtesy: what is not answered now is asked again.
+    const state = await handle.query(migrationStatusQuery).catch(() => null);
+    const [line, ...rest] = state === null ? [] : stateLines(state);
+    if (line !== undefined && line !== told && !ending.over) {
+      say([line, ...rest.filter((one) => one.startsWith('needs'))].join('\n'));
+      told = line;
+    }
+    await Promise.race([result.catch(() => undefined), delay(LOOK_EVERY_MS)]);
+  }
+  return result;
+}

@@ -1,0 +1,49 @@
+import {
+  downtimeWords,
+  targetWords,
+  type MigrationOutcome,
+  type MigrationState,
+  type MigrationSurvey,
+} from '../domain/migration.js';
+
+/* A migration in words, for people; `--json` has the objects themselves. */
+
+/** What would be done, in the order in which it would be; a line each. */
+export function surveyLines(survey: MigrationSurvey): string[] {
+  const { source, copy, traffic, images, volumes, warm, reverse, refusals } = survey;
+  const steps = traffic.steps.map((step) => `${step}%`).join(', ');
+  return [
+    `target      ${survey.chosen}`,
+    `source      ${source.words}: ${source.ready} of ${source.replicas} replicas ready`,
+    `copy        ${copy.words}`,
+    ...(images.length === 0 ? [] : [`images      ${images.join(', ')}`]),
+    ...(volumes.length === 0 ? [] : [`volumes     ${volumes.join(', ')}`]),
+    ...(warm.length === 0 ? [] : [`caches      ${warm.join(', ')}`]),
+    `traffic     ${traffic.words}${steps === '' ? '' : `, ${steps}`}`,
+    ...reverse.map((line) => `way back    ${line}`),
+    ...refusals.map((why) => `refused     ${why}`),
+  ];
+}
+
+export function stateLines(state: MigrationState): string[] {
+  const { phase, doing, target, copy, weight, pointOfNoReturn: point, downtime, attention } = state;
+  const to = target === null ? '' : ` to ${targetWords(target)}${copy === null ? '' : ` as ${copy}`}`;
+  return [
+    `migration ${state.id}${to}: ${phase}, ${doing}`,
+    `${weight}% of the traffic is on the copy; downtime ${downtimeWords(downtime)}`,
+    point.passed
+      ? 'past the point of no return: it can only go forward'
+      : state.cancellable
+        ? `can be cancelled until ${point.words}`
+        : 'cannot be cancelled any more: it ends',
+    ...(attention === null ? [] : [`needs attention: ${attention}`]),
+  ];
+}
+
+export function outcomeLines(outcome: MigrationOutcome): string[] {
+  return [
+    `migration ${outcome.id}: ${outcome.result}: ${outcome.detail}`,
+    `downtime: ${downtimeWords(outcome.downtime)}`,
+    ...(outcome.restored ? [] : ['not everything is as it was: see above']),
+  ];
+}
