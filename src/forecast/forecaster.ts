@@ -5,7 +5,7 @@ import { isoTime, type EpochSeconds } from '../domain/time.js';
 import { calendarOf } from './calendar.js';
 import { bridgeCensored } from './censored.js';
 import { createDriftDetector } from './drift.js';
-import { followTasks, withFound } from './found-tasks.js';
+import { followTasks } from './found-tasks.js';
 import { createEnsemble, type Ensemble, type Scored } from './ensemble.js';
 import { createGate } from './gate.js';
 import { COARSE_MODELS, modelsNamed } from './models/registry.js';
@@ -25,6 +25,8 @@ const ABOVE = 1e-6;
 /** Global models are asked over the last week of a fit, or so many bins: enough to weigh them and to learn their errors. */
 const GLOBAL_SPAN = 7 * DAY;
 const GLOBAL_BINS = 1000;
+/** And over so many coarse bins. */
+const GLOBAL_COARSE = 500;
 /** Origins that they are asked for at once. */
 const BATCH = 128;
 /** Beyond this a value is no demand but a mistake; it also keeps float32 from overflowing. */
@@ -75,7 +77,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
   const asked = Math.max(0, series.values.length - Math.max(GLOBAL_BINS, Math.ceil(GLOBAL_SPAN / step)));
   const asksTasks = (options.globals ?? []).some((one) => one.asksTasks === true);
   const tasks = asksTasks ? followTasks(series, calendar, binLabel(series, asked)) : null;
-  const inputs = tasks === null ? options.inputs : () => withFound(options.inputs?.(), tasks.found());
+  const inputs = tasks === null ? options.inputs : () => tasks.told(options.inputs?.());
   const horizon = Math.max(options.horizon, options.leadSteps);
   const fine = createEnsemble(series.start, {
     step,
@@ -107,6 +109,8 @@ export const fitForecaster: FitForecaster = (series, options) => {
         calendar,
         models: COARSE_MODELS,
         scales: ['steady', 'hourly'],
+        globals: (options.globals ?? []).filter(({ steps }) => steps?.includes(coarseStep) === true),
+        ...(inputs === undefined ? {} : { inputs }),
         exactly: [],
       }),
       sum: 0,
@@ -169,6 +173,11 @@ export const fitForecaster: FitForecaster = (series, options) => {
   series.values.forEach((value, index) => {
     if (index === half) fine.fit(sliceSeries(window, 0, half));
     if (index >= asked && (index - asked) % BATCH === 0) fine.prepare(series.values.subarray(index, index + BATCH));
+    for (const one of coarse) {
+      // Of what comes they are told nothing ahead, but from here on they are asked.
+      const wakes = series.values.length - (GLOBAL_COARSE * one.step) / step;
+      if (index === Math.max(0, wakes)) one.ensemble.prepare(new Float64Array(0));
+    }
     const isBound = series.censored[index] === 1;
     window.values[index] = take(binLabel(series, index), value, isBound, estimates?.[index]);
   });

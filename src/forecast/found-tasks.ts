@@ -11,7 +11,8 @@ import type { FoundTasks } from './schedule.js';
 export interface TaskMemory {
   /** Takes the next bin. */
   observe(label: EpochSeconds, value: number): void;
-  found(): readonly FoundTasks[];
+  /** What is told besides the series, with what it showed; the same object while nothing of it is new. */
+  told(inputs: FeatureInputs | undefined): FeatureInputs;
 }
 
 /**
@@ -28,6 +29,7 @@ export function followTasks(window: Series, calendar: Calendar, from: EpochSecon
     if (at <= from) break;
   }
   let found: readonly FoundTasks[] = foundBy(window, calendar, ends);
+  let last: { inputs: FeatureInputs | undefined; found: readonly FoundTasks[]; all: FeatureInputs } | null = null;
   let due = end + every;
   // As far back as a later look goes.
   const bins = Math.ceil(FIND_SPAN / step);
@@ -44,12 +46,17 @@ export function followTasks(window: Series, calendar: Calendar, from: EpochSecon
       found = [...found.slice(-1), ...newest];
       due = now + every;
     },
-    found: () => found,
+    told(inputs) {
+      if (last === null || last.inputs !== inputs || last.found !== found) {
+        last = { inputs, found, all: withFound(inputs, found) };
+      }
+      return last.all;
+    },
   };
 }
 
 /** What is told besides a series, with what it showed itself. */
-export const withFound = (inputs: FeatureInputs | undefined, found: readonly FoundTasks[]): FeatureInputs => ({
+const withFound = (inputs: FeatureInputs | undefined, found: readonly FoundTasks[]): FeatureInputs => ({
   ...inputs,
   scheduled: { ...inputs?.scheduled, found },
 });

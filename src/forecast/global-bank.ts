@@ -60,6 +60,8 @@ export function createGlobalBank(options: {
   let aheads: readonly number[] = anchors;
   /** Of each model, [ahead][level]. */
   let answers: Float64Array[] = globals.map(() => new Float64Array(0));
+  /** What was asked last beside the anchors: of the same origin the answers are the same. */
+  let last: { horizon: number; inputs: FeatureInputs | undefined } | null = null;
   /** What was answered ahead of time: of each model, [origin][ahead][level]; the first origin's label. */
   let prepared: { from: EpochSeconds; count: number; answers: Float64Array[] } | null = null;
 
@@ -113,6 +115,7 @@ export function createGlobalBank(options: {
     moveTo(label) {
       origin = label;
       aheads = anchors;
+      last = null;
       const index = prepared === null ? -1 : Math.round((label - prepared.from) / step);
       if (prepared !== null && index >= 0 && index < prepared.count) {
         const size = anchors.length * L;
@@ -125,6 +128,9 @@ export function createGlobalBank(options: {
     },
     ask(horizon) {
       if (Number.isNaN(origin)) return;
+      const inputs = options.inputs?.();
+      if (last !== null && last.horizon === horizon && last.inputs === inputs) return;
+      last = { horizon, inputs };
       aheads = stepsTo(horizon);
       const request = requestAt(origin);
       answers = globals.map((model) => answer(model, [request], aheads));

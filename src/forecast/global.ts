@@ -27,6 +27,8 @@ export interface GlobalModel {
   readonly levels: readonly number[];
   /** Bins of history that it looks at; fewer are allowed, and make it less sure. */
   readonly context: number;
+  /** Seconds between the bins of series that it was trained on, where it says: of hours it joins hourly forecasts, too. */
+  readonly steps?: readonly number[];
   /** Whether it asks which scheduled tasks are due: to look for them costs milliseconds a series. */
   readonly asksTasks?: boolean;
   /**

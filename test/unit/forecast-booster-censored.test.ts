@@ -57,7 +57,7 @@ function withoutThem(): GlobalModel {
   const rows = sampleRows(training, { from: 0, to: 1 }, { rows: ROWS, aheads: 4, young: 0.15, seed: 1 });
   const straight = fitLocationScale(rows.values, rows.targets, rows.count);
   const booster = trainBooster(standardised(rows, straight), { ...BOOSTER_DEFAULTS, ...TREES, levels: LEVELS });
-  return createGlobalBooster({ method: 'boosting', booster, ...straight });
+  return createGlobalBooster({ method: 'boosting', booster, steps: [], ...straight });
 }
 
 /** Mean pinball loss of what was truly wanted, on the last twelve days. */

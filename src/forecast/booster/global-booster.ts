@@ -21,7 +21,7 @@ import {
   type BoosterProgress,
   type TrainingRows,
 } from './train.js';
-import { sampleRows, type Rows, type TrainingSeries } from './training-rows.js';
+import { inHours, joinRows, sampleRows, type Rows, type TrainingSeries } from './training-rows.js';
 
 /*
  * One booster for many series: rows of features at drawn origins and horizons (features.ts), made relative to each series
@@ -40,6 +40,8 @@ export interface GlobalBoosterOptions {
   rows?: number;
   /** Share of each series, at its end, that says when to stop; never learnt from. */
   validation?: number;
+  /** Learn hours too, from the same series in hourly bins: then it can say a week of hours. */
+  hourly?: boolean;
   /** Hyper-parameters of boosted trees, where they shall differ from the defaults. */
   trees?: Partial<Omit<BoosterOptions, 'levels' | 'seed'>>;
   /** Those of a forest. */
@@ -50,6 +52,8 @@ export interface GlobalBoosterOptions {
 export interface GlobalBooster extends LocationScale {
   readonly method: GlobalMethod;
   readonly booster: Booster;
+  /** Seconds between bins of what it was trained on, ascending; none of one that was trained before they were noted. */
+  readonly steps: readonly number[];
 }
 
 const TREES: Partial<BoosterOptions> = {
@@ -61,6 +65,9 @@ const TREES: Partial<BoosterOptions> = {
   rowShare: 0.5,
   patience: 40,
 };
+
+/** Rows of hours beside those of the series' own bins. */
+const HOURLY_SHARE = 0.4;
 
 /** A target further than this from its middle, in scales, says no more than that it is far. */
 const FARTHEST = 40;
@@ -85,6 +92,7 @@ export function trainGlobalBooster(
     rows = 150_000,
     validation = 0.15,
     trees = {},
+    hourly = false,
     seed = 1,
   } = options;
   const drawn = { aheads: 4, young: 0.15, bounds: true };
@@ -92,8 +100,14 @@ export function trainGlobalBooster(
   const looked = series.map((one) => withFoundTasks(one));
   // Where nobody has any, when one began to look would be all that they say.
   const told = knowTasks(looked) ? looked : series;
-  const training = sampleRows(told, { from: 0, to: cut }, { ...drawn, rows, seed });
-  const watched = sampleRows(told, { from: cut, to: 1 }, { ...drawn, rows: rows * 0.25, seed: seed + 1 });
+  const hours = hourly ? told.flatMap(inHours) : [];
+  const draw = (part: { from: number; to: number }, count: number, from: number): Rows =>
+    joinRows(
+      sampleRows(told, part, { ...drawn, rows: count, seed: from }),
+      sampleRows(hours, part, { ...drawn, rows: count * HOURLY_SHARE, seed: from + 2 }),
+    );
+  const training = draw({ from: 0, to: cut }, rows, seed);
+  const watched = draw({ from: cut, to: 1 }, rows * 0.25, seed + 1);
   if (training.count < 200) {
     const problem = `${series.length} series give ${training.count} rows`;
     throw fail('invalid-input', 'training on many series', problem, 'give series of some days, 200 rows at least');
@@ -110,7 +124,8 @@ export function trainGlobalBooster(
           watched.count < 100 ? null : standardised(watched, straight),
           hooks,
         );
-  return serialiseGlobalBooster({ method, booster, ...straight });
+  const steps = [...new Set([...told, ...hours].map(({ step }) => step))].sort((a, b) => a - b);
+  return serialiseGlobalBooster({ method, booster, steps, ...straight });
 }
 
 /** Rows as the trees see them, column by column; the given ones are rewritten. */
@@ -132,11 +147,11 @@ export function standardised({ count, values, targets, bounds }: Rows, straight:
 const KIND = 'global-booster';
 const VERSION = 1;
 
-export function serialiseGlobalBooster({ method, booster, middles, widths }: GlobalBooster): Uint8Array {
+export function serialiseGlobalBooster({ method, booster, steps, middles, widths }: GlobalBooster): Uint8Array {
   return pack(
     KIND,
     VERSION,
-    { method, columns: ROW_NAMES.slice(0, booster.columns) },
+    { method, columns: ROW_NAMES.slice(0, booster.columns), steps },
     { booster: serialiseBooster(booster), middles, widths },
   );
 }
@@ -154,6 +169,10 @@ export function parseGlobalBooster(bytes: Uint8Array): GlobalBooster {
   if (!isKnown) throw bad('it was trained on other features');
   const method: unknown = header['method'];
   if (method !== 'boosting' && method !== 'forest') throw bad('it does not say what its trees are');
+  const steps: unknown = header['steps'] ?? [];
+  if (!Array.isArray(steps) || !steps.every((step): step is number => typeof step === 'number' && step > 0)) {
+    throw bad('its steps are none');
+  }
   const booster = parseBooster(read('booster', Uint8Array));
   const middles = read('middles', Float64Array);
   const widths = read('widths', Float64Array);
@@ -162,7 +181,7 @@ export function parseGlobalBooster(bytes: Uint8Array): GlobalBooster {
     throw bad('its coefficients are of another size');
   }
   if (![middles, widths].every((part) => part.every(Number.isFinite))) throw bad('a coefficient is not finite');
-  return { method, booster, middles, widths };
+  return { method, booster, steps, middles, widths };
 }
 
 /** The model of an artifact. @throws HeadroomError as {@link parseGlobalBooster}. */
@@ -179,6 +198,7 @@ export function createGlobalBooster(fitted: GlobalBooster): GlobalModel {
     name: fitted.method === 'forest' ? 'global-forest' : 'global-booster',
     levels,
     context: FEATURE_CONTEXT,
+    steps: fitted.steps,
     asksTasks: TASK_COLUMNS.some((column) => booster.column.includes(column)),
     predict(requests, aheads) {
       const out = new Float32Array(requests.length * aheads.length * levels.length).fill(Number.NaN);

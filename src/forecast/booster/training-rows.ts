@@ -1,6 +1,7 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
+import { coarsen } from '../../domain/series.js';
 import type { EpochSeconds } from '../../domain/time.js';
 import { calendarOf } from '../calendar.js';
 import type { FeatureInputs } from '../feature-inputs.js';
@@ -79,6 +80,41 @@ export function sampleRows(
     targets: rows.targets.subarray(0, rows.count),
     ...(rows.bounds.includes(1) ? { bounds: rows.bounds.subarray(0, rows.count) } : {}),
   };
+}
+
+/** Rows of both, the first ones first. */
+export function joinRows(one: Rows, other: Rows): Rows {
+  if (other.count === 0) return one;
+  const both = <T extends Float32Array | Uint8Array>(out: T, a: T, b: T): T => {
+    out.set(a);
+    out.set(b, a.length);
+    return out;
+  };
+  const boundsOf = ({ bounds, count }: Rows): Uint8Array => bounds ?? new Uint8Array(count);
+  const count = one.count + other.count;
+  return {
+    count,
+    values: both(new Float32Array(count * ROW_WIDTH), one.values, other.values),
+    targets: both(new Float32Array(count), one.targets, other.targets),
+    ...(one.bounds === undefined && other.bounds === undefined
+      ? {}
+      : { bounds: both(new Uint8Array(count), boundsOf(one), boundsOf(other)) }),
+  };
+}
+
+const HOUR = 3600;
+/** Hours of two weeks: of fewer nothing is learnt of a week. */
+const LEAST_HOURS = 336;
+
+/** The same series in hourly bins, by the rule of `coarsen`; none where its bins are no parts of an hour, or too few. */
+export function inHours(series: TrainingSeries): TrainingSeries[] {
+  const { start, step, values, censored } = series;
+  if (step >= HOUR || HOUR % step !== 0 || (values.length * step) / HOUR < LEAST_HOURS) return [];
+  const hours = coarsen(
+    { start, step, values: Float64Array.from(values), censored: censored ?? new Uint8Array(values.length) },
+    HOUR,
+  );
+  return [{ ...series, ...hours }];
 }
 
 type Drawn = Rows & { bounds: Uint8Array };

@@ -36,7 +36,7 @@ export const boosterTrainer: Trainer = {
     }
     const { rows, validation, ...trees } = parsed.data;
     const given = Object.fromEntries(Object.entries(trees).filter(([, value]) => value !== undefined));
-    const options: GlobalBoosterOptions = { levels, seed, rows, validation, trees: given };
+    const options: GlobalBoosterOptions = { levels, seed, rows, validation, trees: given, hourly: true };
     const weights = await trainGlobalBoosterInThread(
       { series: withSystemLoad(series), options },
       {
