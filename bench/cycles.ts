@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { connectClient } from '../src/temporal/connection.js';
 import { startDevServer } from '../src/temporal/server.js';
 import { startChild, type Child } from './cycles/child.js';
-import { largest, median, readHistories } from './cycles/histories.js';
+import { largest, median, readHistories, type Span } from './cycles/histories.js';
 import { processorSeconds, residentMemory } from './cycles/process.js';
 import { writeResults, type BenchResult } from './result.js';
 
@@ -157,11 +157,20 @@ try {
   const figures = await readHistories(client, headroom.workflowIds.slice(0, 10));
   const plain = await readHistories(client, peer.workflowIds.slice(0, 10));
   await connection.close();
+  say(`headroom, median ms waited + taken: ${spansOf(figures.spans)}`);
+  say(`peer, median ms waited + taken: ${spansOf(plain.spans)}`);
   const results = resultsOf(total(turns.headroom), total(turns.peer), { memory, peerMemory, figures, plain });
   if (flags.dry) for (const result of results) say(JSON.stringify(result));
   else writeResults('cycles', results);
 } finally {
   await end();
+}
+
+function spansOf(spans: ReadonlyMap<string, readonly Span[]>): string {
+  const middle = (values: number[]): number => Math.round(median(values) ?? Number.NaN);
+  return [...spans]
+    .map(([name, all]) => `${name} ${middle(all.map(({ wait }) => wait))} + ${middle(all.map(({ run }) => run))}`)
+    .join(', ');
 }
 
 function resultsOf(

@@ -55,7 +55,7 @@ function allocate(
   const { warm } = solution;
   let { iterations } = solution;
   let broken = solution.status === 'infeasible';
-  const basis: SolverBasis = { shape, ...(solution.basis ?? { columns: [], rows: [] }) };
+  const basis: SolverBasis = { shape, ...(solution.basis ?? NO_BASIS) };
   if (broken) {
     solution = solver.solve(relaxed(whole.model), { iterationLimit });
     iterations += solution.iterations;
@@ -67,6 +67,7 @@ function allocate(
   const open = considered.some((sizes) => sizes.length > 1) || prepared.tasks.some((run) => run.starts.length > 1);
   if (open) {
     final = buildModel(prepared, { sizes: option.map((one) => [one]), fixedStarts: starts });
+    // From scratch: of several plans that cost the same, another start could come to another.
     solution = solver.solve(broken ? relaxed(final.model) : final.model, { iterationLimit });
     if (solution.status === 'infeasible') {
       // The sizes as a mix met the limits, and these alone do not: what gives for them is said.
@@ -124,6 +125,8 @@ function allocate(
   const plan = proofed(joined, decided);
   return { plan: wholeBlocks ? plan : { ...plan, blocks: storedBlocks(plan.blocks) }, basis };
 }
+
+const NO_BASIS = { columns: new Uint8Array(0), rows: new Uint8Array(0) };
 
 /**
  * What no plan can cost less than, in money over the plan. Where limits had to give there is no such proof: then it is

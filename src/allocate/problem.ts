@@ -54,8 +54,9 @@ export interface AllocationInput {
 export interface SolverBasis {
   /** Fingerprint of the model's shape: a basis of another shape is dropped. */
   shape: string;
-  columns: number[];
-  rows: number[];
+  /** Statuses as HiGHS numbers them. */
+  columns: Uint8Array;
+  rows: Uint8Array;
 }
 
 export interface AllocationResult {
