@@ -1,3 +1,7 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AccountPolicy } from '../domain/account.js';
+import { isTrainedName } from '../domain/model-names.js';
 import { isHeadroomError } from '../domain/errors.js';
 import { shortId } from '../models/artifact.js';
 import { codeVersion } from '../models/code-version.js';
@@ -17,6 +21,29 @@ export const openLibrary = (env: NodeJS.ProcessEnv): ModelLibrary =>
 /** The scope that a command means: an account's own, or the cell's. */
 export async function scopeOf(library: ModelLibrary, account: string | undefined): Promise<string> {
   return account === undefined ? CELL_SCOPE : (await library.pseudonyms()).scope(account);
+}
+
+/**
+ * Trained models that an account file names and that serve nobody here: neither the account nor all accounts.
+ * @returns one line each, with what to do.
+ */
+export async function absentOf(
+  library: ModelLibrary,
+  account: string,
+  policy: Pick<AccountPolicy, 'models'>,
+): Promise<string[]> {
+  const named = (policy.models ?? []).filter(isTrainedName);
+  if (named.length === 0) return [];
+  // A look is to make no key where nothing was ever named by one.
+  const hasKey = existsSync(join(library.folder, 'pseudonyms.key'));
+  const { sound } = await servingOf(library, [...(hasKey ? [await scopeOf(library, account)] : []), CELL_SCOPE]);
+  return named
+    .filter((name) => !sound.some(({ kind }) => kind === name))
+    .map(
+      (name) =>
+        `the account file names ${name}, and no trained model of that kind serves from ${library.folder}: ` +
+        `\`headroom retrain start --kinds ${name}\` trains one, HEADROOM_MODELS names another folder; or take it out of \`models\``,
+    );
 }
 
 export interface Serving {

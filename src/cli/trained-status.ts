@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { retrain } from '../../workflows/retrain.js';
 import { retrainStatusQuery, retrainWorkflowId } from '../../workflows/retrain-messages.js';
+import type { AccountPolicy } from '../domain/account.js';
 import { isHeadroomError } from '../domain/errors.js';
 import { CELL_SCOPE } from '../models/library.js';
-import { openLibrary, scopeOf, servingOf } from './models.js';
+import { absentOf, openLibrary, scopeOf, servingOf } from './models.js';
 import type { Session } from './session.js';
 
 /** What an account's status says of trained models. */
@@ -15,7 +16,12 @@ export interface TrainedStatus {
 }
 
 /** By the folder of models that this command sees, and by the workflows that retrain. */
-export async function modelsOf({ client }: Session, env: NodeJS.ProcessEnv, account: string): Promise<TrainedStatus> {
+export async function modelsOf(
+  { client }: Session,
+  env: NodeJS.ProcessEnv,
+  account: string,
+  policy: Pick<AccountPolicy, 'models'> = {},
+): Promise<TrainedStatus> {
   const library = openLibrary(env);
   const troubles: string[] = [];
   const scopes = [CELL_SCOPE];
@@ -23,6 +29,7 @@ export async function modelsOf({ client }: Session, env: NodeJS.ProcessEnv, acco
     // A look is to make no key where nothing was ever named by one.
     if (existsSync(join(library.folder, 'pseudonyms.key'))) scopes.unshift(await scopeOf(library, account));
     troubles.push(...(await servingOf(library, scopes)).troubles);
+    troubles.push(...(await absentOf(library, account, policy)));
   } catch (error) {
     if (!isHeadroomError(error)) throw error;
     troubles.push(error.message);

@@ -19,6 +19,7 @@ import { inputsOf, mergeEvents } from '../forecast/known-inputs.js';
 import type { FitForecaster, FitOptions, FittedForecaster } from '../forecast/port.js';
 import { jointLevel } from '../forecast/scenarios/joint-level.js';
 import { createEvidence } from '../replay/evidence.js';
+import { chosenOf, type Chosen } from './chosen.js';
 import { knownAhead, ordinary } from './events.js';
 import type { ForecastRequest, KnownBins, Wanted } from './port.js';
 import { NOTHING_SERVED, type Served } from './served.js';
@@ -79,7 +80,8 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
   const accounts = new Map<string, AccountModels>();
 
   return {
-    wanted(account, policy, at, served = NOTHING_SERVED) {
+    wanted(account, policy, at, all = NOTHING_SERVED) {
+      const { served } = chosenOf(policy, all);
       const models = accounts.get(account);
       const trained = served.globals.length === 0 ? {} : { trained: true as const };
       if (models === undefined || models.fitKey !== fitKeyOf(policy)) return { since: null, ...trained };
@@ -88,14 +90,15 @@ export function createModels(fit: FitForecaster, most = 2000): Models {
       return { since: models.next, ...trained };
     },
 
-    forecast(given, served = NOTHING_SERVED) {
+    forecast(given, all = NOTHING_SERVED) {
       const request = withoutEvents(given);
       const { account, policy } = request;
+      const chosen = chosenOf(policy, all);
       const known = accounts.get(account);
       const start = Math.min(...request.bins.map(({ series }) => series.start));
       const whole = known === undefined || known.fitKey !== fitKeyOf(policy) || start < known.next;
       if (!whole) tellAhead(known, request);
-      const models = whole ? fitAll(request, fit, served) : known;
+      const models = whole ? fitAll(request, fit, chosen) : known;
       if (!whole) for (const bins of request.bins) takeIn(models, bins);
       models.next = Math.max(...request.bins.map(({ series }) => binLabel(series, series.values.length)), models.next);
       // The map's order is the order of use.
@@ -222,7 +225,8 @@ function isDue(models: AccountModels, account: string, at: EpochSeconds, served:
   return served.urgent || at >= models.otherSince + share * TAKE_UP_WITHIN;
 }
 
-function fitAll(request: ForecastRequest, fit: FitForecaster, served: Served): AccountModels {
+function fitAll(request: ForecastRequest, fit: FitForecaster, chosen: Chosen): AccountModels {
+  const { served } = chosen;
   const models: AccountModels = {
     fitKey: fitKeyOf(request.policy),
     servedKey: served.key,
@@ -240,7 +244,7 @@ function fitAll(request: ForecastRequest, fit: FitForecaster, served: Served): A
     for (const value of series.values) evidence.push(plausible(value));
     try {
       const forecaster = fitWithout(fit, trimLeading(series), {
-        ...fitOptions(request, workload, component, served),
+        ...fitOptions(request, workload, component, chosen),
         ...(known === null ? {} : { inputs: () => known.inputs }),
       });
       if (forecaster.data === 'cold') {
@@ -293,7 +297,7 @@ function trimLeading(series: Series): Series {
 const knownCount = (series: Series): number =>
   series.values.reduce((count, value) => (Number.isNaN(value) ? count : count + 1), 0);
 
-function fitOptions(request: ForecastRequest, workloadName: string, component: Component, served: Served) {
+function fitOptions(request: ForecastRequest, workloadName: string, component: Component, { own, served }: Chosen) {
   const { policy } = request;
   const workload = policy.workloads.find((candidate) => candidate.name === workloadName);
   const lead = request.leadTimes[workloadName] ?? workload?.leadTime ?? 0;
@@ -311,7 +315,7 @@ function fitOptions(request: ForecastRequest, workloadName: string, component: C
     level: workload === undefined ? policy.level : levelOf(policy, workload, component),
     leadSteps,
     horizon: Math.max(Math.ceil(fine / policy.step), leadSteps + 1),
-    ...(policy.models === undefined ? {} : { models: policy.models }),
+    ...(own === undefined ? {} : { models: own }),
     ...(workload?.window === undefined ? {} : { scenarios: { steps: Math.ceil(fine / policy.step) } }),
     ...(served.globals.length === 0 ? {} : { globals: served.globals }),
     coarse,

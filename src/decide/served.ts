@@ -11,6 +11,8 @@ import type { Succession } from '../models/reign.js';
 /** What serves one account. */
 export interface Served {
   globals: readonly GlobalModel[];
+  /** Of each of them, what was trained: `booster`. Absent where nobody says. */
+  kinds?: readonly string[];
   /** Names the very artifacts: another key asks for another fit. */
   key: string;
   /** A person made the last change: it takes effect at once. What retraining promotes is spread over the accounts. */
@@ -119,9 +121,9 @@ export function createServedModels(
           states.find((one) => one.scope === scope && one.kind === kind && one.champion !== null);
         return of(own) ?? of(CELL_SCOPE) ?? [];
       });
-      const models = serving.flatMap(({ champion }) => {
+      const models = serving.flatMap(({ champion, kind }) => {
         const model = champion === null ? null : (loaded.get(champion.id) ?? null);
-        return champion === null || model === null ? [] : [{ id: champion.id, model }];
+        return champion === null || model === null ? [] : [{ id: champion.id, kind, model }];
       });
       const relevant = states.filter(({ scope }) => scope === own || scope === CELL_SCOPE);
       const last = relevant
@@ -132,6 +134,7 @@ export function createServedModels(
         );
       return {
         globals: models.map(({ model }) => model),
+        kinds: models.map(({ kind }) => kind),
         key: models.map(({ id }) => id).join(' '),
         urgent: last !== null && last.by !== RETRAIN,
       };

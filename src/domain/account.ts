@@ -1,7 +1,7 @@
 import { CronPattern } from 'croner';
 import { z } from 'zod';
 import { isHoliday } from './holidays.js';
-import { MODEL_NAMES } from './model-names.js';
+import { MODEL_NAMES, TRAINED_NAMES } from './model-names.js';
 import { dataSetsSchema, prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
 import { component, duration, labelsSchema, name, namespaceName, quantity, resources, time } from './values.js';
 
@@ -234,10 +234,13 @@ export const accountFileSchema = z
       .default([7200, 86_400, 604_800])
       .describe('How far ahead: up to 2h in steps, beyond that in hours'),
     models: z
-      .array(z.enum(MODEL_NAMES))
+      .array(z.enum([...MODEL_NAMES, ...TRAINED_NAMES]))
       .min(1)
       .optional()
-      .describe('Models of the forecast at the series’ own step, instead of the default ones'),
+      .describe(
+        'Models of the forecast at the series’ own step, instead of the default ones. Of trained models all that serve ' +
+          'join it (`headroom models list`), or, where any are named here, those alone',
+      ),
     level: levelSchema.default(0.99),
     settle: duration.default(15).describe('How long after the end of a bin its telemetry is waited for'),
     staleAfter: duration.default(900).describe('Telemetry older than this is stale: hold, never scale down on it'),

@@ -10,3 +10,9 @@ export const MODEL_NAMES = [
   'hour-of-week',
   'prophet',
 ] as const;
+
+/** Kinds of models that are trained on many series; an account file may name those that are to join its forecasts. */
+export const TRAINED_NAMES = ['booster', 'random-forest', 'neural-tcn', 'neural-gru'] as const;
+export type TrainedName = (typeof TRAINED_NAMES)[number];
+
+export const isTrainedName = (name: string): name is TrainedName => TRAINED_NAMES.some((one) => one === name);

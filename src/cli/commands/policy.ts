@@ -3,7 +3,7 @@ import { policyQuery, setPolicyUpdate } from '../../../workflows/messages.js';
 import { differences } from '../../domain/differences.js';
 import { printJson, withExamples, type RegisterCommand } from '../command.js';
 import { withSession } from '../session.js';
-import { readPolicyFile } from './start.js';
+import { readPolicyFile, refuseAbsent } from './start.js';
 
 export const register: RegisterCommand = (program, terminal) => {
   const policy = program.command('policy').description('an account’s policy: show it, set another');
@@ -33,6 +33,7 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--json', 'for machines')
       .action(async (name: string, options: { file: string; json?: boolean }) => {
         const wanted = await readPolicyFile(options.file);
+        await refuseAbsent(terminal, wanted);
         await withSession(terminal, async (session) => {
           const account = session.account(name);
           const before = await account.query(policyQuery);

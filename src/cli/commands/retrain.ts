@@ -92,7 +92,7 @@ export const register: RegisterCommand = (program, terminal) => {
 
   withExamples(
     common(command.command('start').description('begin, or go on with other settings: what is not repeated stays'))
-      .option('--kinds <list>', 'what to train (default: booster,neural-tcn; neural-gru too)', listOf)
+      .option('--kinds <list>', 'what to train (default: booster,neural-tcn; random-forest and neural-gru too)', listOf)
       .addOption(durationOption('--every <duration>', 'time between runs', period, 7 * DAY))
       .option('--days <n>', 'of history to train on', whole(1, 3650), 28)
       .addOption(durationOption('--hold-out <duration>', 'at the end of it, to compare on', period, 3 * DAY))

@@ -6,7 +6,7 @@ import type { AccountPolicy } from '../../domain/account.js';
 import { readAccountFile } from '../../domain/account-file.js';
 import { differences } from '../../domain/differences.js';
 import { HeadroomError } from '../../domain/errors.js';
-import { printJson, withExamples, CommandFailure, EXIT, type RegisterCommand } from '../command.js';
+import { printJson, withExamples, CommandFailure, EXIT, type RegisterCommand, type Terminal } from '../command.js';
 import { withSession, type Session } from '../session.js';
 import { ensureFleet } from './freeze.js';
 
@@ -26,6 +26,14 @@ export async function readPolicyFile(path: string): Promise<AccountPolicy> {
     });
   }
   return readAccountFile(text, path);
+}
+
+/** @throws CommandFailure (refused) where the account file names trained models that serve nobody. */
+export async function refuseAbsent({ env }: Terminal, policy: AccountPolicy): Promise<void> {
+  if (policy.models === undefined) return;
+  const { absentOf, openLibrary } = await import('../models.js');
+  const absent = await absentOf(openLibrary(env), policy.account, policy);
+  if (absent.length > 0) throw new CommandFailure(EXIT.refused, absent.join('\n'));
 }
 
 /** Where an account's activities go: the embedded worker's queue, or one queue a role. */
@@ -83,6 +91,7 @@ export const register: RegisterCommand = (program, terminal) => {
         if (policy.account !== name) {
           throw new CommandFailure(EXIT.usage, `${options.file} is for account "${policy.account}", not "${name}"`);
         }
+        await refuseAbsent(terminal, policy);
         const result = await withSession(terminal, (session) => startAccount(session, name, policy));
         if (options.json === true) printJson(terminal, { account: name, ...result });
         else {

@@ -1,4 +1,4 @@
-import { statusQuery, type AccountStatus } from '../../../workflows/messages.js';
+import { policyQuery, statusQuery, type AccountStatus } from '../../../workflows/messages.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import { printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { createTable } from '../table.js';
@@ -14,11 +14,12 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--json', 'for machines')
       .action(async (name: string, options: { json?: boolean }) => {
         const { status, classes, models } = await withSession(terminal, async (session) => {
-          const answer = await session.account(name).query(statusQuery);
+          const running = session.account(name);
+          const [answer, { policy }] = await Promise.all([running.query(statusQuery), running.query(policyQuery)]);
           const { modelsOf } = await import('../trained-status.js');
           const [kinds, trained] = await Promise.all([
             kindsOf(session, name, answer.now),
-            modelsOf(session, terminal.env, name),
+            modelsOf(session, terminal.env, name, policy),
           ]);
           return { status: answer, classes: kinds, models: trained };
         });
