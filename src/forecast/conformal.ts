@@ -11,13 +11,21 @@ const FARTHEST = 5;
 /** Share of the allowed misses that the upper levels are steered to. */
 const CAUTION = 0.95;
 
+/** Levels so far apart in logits learn from each other: 0.75 and 0.8 do, 0.9 and 0.95 hardly. */
+const NEAR = 0.4;
+
+const logit = (p: number): number => Math.log(p / (1 - p));
+
 /** Steps ahead at which corrections move half as fast as for the next step. */
 const SLOWER = 12;
 
 export interface Calibration {
   /** Correction in spreads. */
   offset(anchor: number, level: number): number;
-  learn(anchor: number, level: number, missed: boolean): void;
+  /** Whether a level was missed; one that says nothing is left out. All of them count once `settle` is called. */
+  judge(level: number, missed: boolean): void;
+  /** Moves the corrections of an anchor by what was judged. */
+  settle(anchor: number): void;
 }
 
 export function createCalibration(horizons: readonly number[], levels: readonly number[]): Calibration {
@@ -30,12 +38,33 @@ export function createCalibration(horizons: readonly number[], levels: readonly 
   // Far horizons move far more slowly: the answer to a move comes a horizon later, and until then every bin errs the same
   // way. A day ahead, moves as quick as those of the next hours swing, and cost more than they put right.
   const slowness = horizons.map((ahead) => 1 + (ahead / SLOWER) ** 1.5);
+  const L = levels.length;
+  // Levels close together learn from each other, by their distance in logits: each by itself wanders, and where two
+  // cross, what is stated of both is off.
+  const near = new Float64Array(L * L);
+  for (let level = 0; level < L; level++) {
+    const row = levels.map((p) => Math.exp(-0.5 * ((logit(p) - logit(levels[level] ?? 0.5)) / NEAR) ** 2));
+    const sum = row.reduce((all, one) => all + one, 0);
+    row.forEach((one, other) => (near[level * L + other] = one / sum));
+  }
+  const errors = new Float64Array(L);
   return {
-    offset: (anchor, level) => offsets[anchor * levels.length + level] ?? 0,
-    learn(anchor, level, missed) {
-      const at = anchor * levels.length + level;
-      const move = ((gains[level] ?? 0) / (slowness[anchor] ?? 1)) * ((missed ? 1 : 0) - (targets[level] ?? 0.5));
-      offsets[at] = Math.max(-FARTHEST, Math.min(FARTHEST, (offsets[at] ?? 0) + move));
+    offset: (anchor, level) => offsets[anchor * L + level] ?? 0,
+    judge(level, missed) {
+      errors[level] = (missed ? 1 : 0) - (targets[level] ?? 0.5);
+    },
+    settle(anchor) {
+      const slow = slowness[anchor] ?? 1;
+      for (let level = 0; level < L; level++) {
+        let error = 0;
+        for (let other = 0; other < L; other++) error += (near[level * L + other] ?? 0) * (errors[other] ?? 0);
+        const at = anchor * L + level;
+        offsets[at] = Math.max(
+          -FARTHEST,
+          Math.min(FARTHEST, (offsets[at] ?? 0) + ((gains[level] ?? 0) / slow) * error),
+        );
+      }
+      errors.fill(0);
     },
   };
 }

@@ -40,6 +40,8 @@ const FAR = 50;
 /** No quantile goes beyond this many times the (slowly forgotten) peak; a young series has not seen its peak yet. */
 const FARTHEST = 3;
 const FARTHEST_YOUNG = 10;
+/** How far below zero, in spreads, a correction may fall that is not seen there. */
+const BELOW_ZERO = 0.1;
 /** A spread so many times the usual one is a change of regime, and a correction by it would be no correction. */
 const WIDEST = 4;
 
@@ -292,7 +294,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       // Rounding must not make a constant series miss its own value.
       own[l] = Math.min(value, most) * (1 + 1e-9);
     }
-    straighten(own, stated, middleLevel);
+    straighten(own, stated, [low, high]);
   };
   /** What is stated: while a wild value waits for the next ones to say what it was, both ways that it may go. */
   const state = (target: EpochSeconds, ahead: number): void => {
@@ -300,7 +302,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const suspected = shocks.suspected(ahead);
     if (suspected === null) return;
     statesBoth(levels, suspected, (level) => readLevel(levels, stated, level), own);
-    straighten(own, stated, middleLevel);
+    straighten(own, stated, [low, high]);
   };
 
   const told = new Float64Array(L);
@@ -326,7 +328,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     // Each level's correction is judged by its own value, not by what a neighbour raised it to: otherwise two
     // corrections that crossed would drive each other away for ever.
     const ownAt = ring.subarray(statedAt, statedAt + L);
-    straighten(ownAt, told, middleLevel);
+    straighten(ownAt, told, [low, high]);
     if (!settled || isWild) return { ahead, stated: told, settled };
     // Gains are in units of the usual spread, so that the bins that cost most count most; but a series that wakes up
     // after weeks of nothing must not carry a gain of thousands of spreads along.
@@ -375,12 +377,16 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     for (let l = 0; l < L; l++) {
       const said = ownAt[l] ?? 0;
       const missed = value > said;
-      // A value that equals what was said (a constant, an idle series) is neither above nor below, and a quantile at
-      // zero can't be lowered: learning from them would wind the correction up for the day things change.
-      const tied = value <= said && said - value <= 1e-6 * said;
-      if (tied || (!missed && said <= 0) || (censored && !missed)) continue;
-      calibration.learn(anchor, l, missed);
+      // A value that equals what was said (a constant, an idle series) is neither above nor below. What is said of zero
+      // can't be lowered, but its correction falls a little further, and no more, so that a rare miss does not raise it
+      // above zero at once, nor many days of nothing wind it up for the day things change.
+      const zero = !missed && said <= 0;
+      const tied = !missed && !zero && said - value <= 1e-6 * said;
+      const asked = (ring[rawAt + l] ?? 0) + calibration.offset(anchor, l) * spread;
+      if (tied || (zero && asked <= -BELOW_ZERO * spread) || (censored && !missed)) continue;
+      calibration.judge(l, missed);
     }
+    calibration.settle(anchor);
     return { ahead, stated: told, settled };
   };
 

@@ -1,11 +1,29 @@
 /**
- * Makes quantiles non-decreasing in the level, outward from the median: an upper level is never below a lower one, and
- * the median stays what it is.
+ * Makes quantiles non-decreasing in the level. Where some of the middle levels have crossed, all of them become their
+ * mean (pool adjacent violators; Barlow, Bartholomew, Bremner and Brunk 1972): to raise the upper one to the lower one
+ * alone would leave it too high on average. Beyond them a level only moves outward, and is never less cautious than it was.
+ * @param middle the lowest and the highest of the middle levels, as indices.
  */
-export function straighten(from: Float64Array | Float32Array, to: Float64Array, median: number): void {
-  to[median] = from[median] ?? 0;
-  for (let l = median + 1; l < to.length; l++) to[l] = Math.max(from[l] ?? 0, to[l - 1] ?? 0);
-  for (let l = median - 1; l >= 0; l--) to[l] = Math.min(from[l] ?? 0, to[l + 1] ?? 0);
+export function straighten(
+  from: Float64Array | Float32Array,
+  to: Float64Array,
+  [low, high]: readonly [low: number, high: number],
+): void {
+  for (let l = 0; l < to.length; l++) to[l] = from[l] ?? 0;
+  for (let l = low + 1; l <= high; l++) {
+    if ((to[l] ?? 0) >= (to[l - 1] ?? 0)) continue;
+    let begin = l;
+    let sum = to[l] ?? 0;
+    let mean = sum;
+    while (begin > low && (to[begin - 1] ?? 0) > mean) {
+      begin--;
+      sum += to[begin] ?? 0;
+      mean = sum / (l - begin + 1);
+    }
+    to.fill(mean, begin, l + 1);
+  }
+  for (let l = high + 1; l < to.length; l++) to[l] = Math.max(to[l] ?? 0, to[l - 1] ?? 0);
+  for (let l = low - 1; l >= 0; l--) to[l] = Math.min(to[l] ?? 0, to[l + 1] ?? 0);
 }
 
 /** Reads between learnt levels, linear in the logit, where the tails of most series are close to straight. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCalibration } from '../../src/forecast/conformal.js';
+import { straighten } from '../../src/forecast/levels.js';
 import { createHistory } from '../../src/forecast/history.js';
 import { solveRidge } from '../../src/forecast/ridge.js';
 import { createSketchBank } from '../../src/forecast/sketch.js';
@@ -151,7 +152,8 @@ describe('conformal calibration', () => {
       const x = Math.sin((k + 1) * 12.9898) * 43_758.5453;
       const missed = x - Math.floor(x) > 0.6 + calibration.offset(0, 1);
       if (missed) misses++;
-      calibration.learn(0, 1, missed);
+      calibration.judge(1, missed);
+      calibration.settle(0);
     }
     expect(misses / bins).toBeGreaterThan(0.006);
     expect(misses / bins).toBeLessThan(0.0125);
@@ -159,17 +161,64 @@ describe('conformal calibration', () => {
 
   it('keeps anchors and levels apart, and moves far ones less', () => {
     const calibration = createCalibration([1, 24], LEVELS);
-    calibration.learn(0, 3, true);
-    calibration.learn(1, 3, true);
-    expect(calibration.offset(0, 2)).toBe(0);
+    for (const anchor of [0, 1]) {
+      calibration.judge(3, true);
+      calibration.settle(anchor);
+    }
+    expect(calibration.offset(0, 0)).toBeLessThan(1e-3 * calibration.offset(0, 3));
     expect(calibration.offset(1, 3)).toBeGreaterThan(0);
     expect(calibration.offset(1, 3)).toBeLessThan(calibration.offset(0, 3));
   });
 
   it('is bounded: a year of misses does not wind it up', () => {
     const calibration = createCalibration([1], LEVELS);
-    for (let k = 0; k < 100_000; k++) calibration.learn(0, 3, true);
+    for (let k = 0; k < 100_000; k++) {
+      calibration.judge(3, true);
+      calibration.settle(0);
+    }
     expect(calibration.offset(0, 3)).toBeLessThanOrEqual(5);
+  });
+
+  it('neighbours learn from each other: 0.75 and 0.8 stay together, 0.5 and 0.99 do not notice', () => {
+    const calibration = createCalibration([1], [0.5, 0.75, 0.8, 0.99]);
+    calibration.judge(2, true);
+    calibration.settle(0);
+    const [middle = 0, near = 0, own = 0, far = 0] = [0, 1, 2, 3].map((level) => calibration.offset(0, level));
+    expect(near).toBeGreaterThan(0.5 * own);
+    expect(middle).toBeLessThan(0.05 * own);
+    expect(far).toBeLessThan(1e-6);
+    // What was judged counts once.
+    calibration.settle(0);
+    expect(calibration.offset(0, 2)).toBe(own);
+  });
+});
+
+describe('levels that have crossed', () => {
+  const straight = (values: number[]): number[] => {
+    const to = new Float64Array(values.length);
+    straighten(Float64Array.from(values), to, [1, 3]);
+    return [...to];
+  };
+
+  it.each([
+    { name: 'in order they stay', from: [1, 2, 3, 4, 5], to: [1, 2, 3, 4, 5] },
+    { name: 'two of the middle become their mean', from: [1, 4, 2, 5, 6], to: [1, 3, 3, 5, 6] },
+    { name: 'three of the middle, too', from: [0, 6, 3, 0, 9], to: [0, 3, 3, 3, 9] },
+    { name: 'an upper one is never lowered by its neighbour', from: [0, 1, 2, 8, 6], to: [0, 1, 2, 8, 8] },
+    { name: 'a lower one never raised', from: [3, 2, 3, 4, 5], to: [2, 2, 3, 4, 5] },
+  ])('$name', ({ from, to }) => {
+    expect(straight(from)).toEqual(to);
+  });
+
+  it('are in order, whatever they were, and those in the middle keep their sum', () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: -9, max: 9, noNaN: true }), { minLength: 5, maxLength: 5 }), (from) => {
+        const to = straight(from);
+        for (let l = 1; l < to.length; l++) expect(to[l]).toBeGreaterThanOrEqual((to[l - 1] ?? 0) - 1e-12);
+        const sum = (values: number[]): number => values.slice(1, 4).reduce((all, one) => all + one, 0);
+        expect(sum(to)).toBeCloseTo(sum(from), 9);
+      }),
+    );
   });
 });
 

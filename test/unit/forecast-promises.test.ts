@@ -174,3 +174,22 @@ describe('bad input is forecast sanely, or refused with its reason', () => {
     for (const row of rows) expect(spread(row)).toBeLessThan(40);
   });
 });
+
+describe('what is zero most of the time', () => {
+  // What a user loses: a batch of one in seven bins is paid for in all of them.
+  it('is said to be zero at the levels at which it is', () => {
+    const sparse = (k: number): number => (noise(k, 8) < 0.7 ? 0 : 3 + 2 * noise(k, 9));
+    const fitted = fitForecaster(seriesOf(1440, sparse), { ...OPTIONS, levels: [0.5, 0.8, 0.95], horizon: 1 });
+    let nothing = 0;
+    let covered = 0;
+    const bins = 1000;
+    for (let k = 1440; k < 1440 + bins; k++) {
+      const [low = Number.NaN, high = Number.NaN] = fitted.forecast(1, [0.8, 0.95]).quantiles[0] ?? [];
+      if (low === 0) nothing++;
+      if (sparse(k) <= high) covered++;
+      fitted.observe(START + k * STEP, sparse(k), false);
+    }
+    expect(nothing / bins).toBeGreaterThan(0.8);
+    expect(covered / bins).toBeGreaterThan(0.92);
+  });
+});
