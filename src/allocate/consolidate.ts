@@ -1,4 +1,5 @@
-import { poolLoad, totalOf, type Numbers } from './numbers.js';
+import { createLoads, type Loads } from './loads.js';
+import { totalOf, type Numbers } from './numbers.js';
 import type { Prepared, PreparedPool, PreparedWorkload } from './prepare.js';
 import { nodeRange } from './rounding.js';
 
@@ -11,39 +12,68 @@ export function consolidate(prepared: Prepared, numbers: Numbers, block: number)
     .filter((pool) => pool.variable && pool.policy.pricePerHour > 0)
     .sort((a, b) => b.policy.pricePerHour - a.policy.pricePerHour || a.index - b.index);
   if (prepared.pools.length < 2) return;
+  if (variable.length === 0) return;
+  const loads = createLoads(prepared, numbers, block);
   for (const pool of variable) {
     const nodes = numbers.nodes[block]?.[pool.index] ?? 0;
     if (nodes <= nodeRange(prepared, numbers, pool, block).low) continue;
-    const before = prepared.workloads.map((workload) => [...(numbers.replicas[workload.index]?.[block] ?? [])]);
-    if (moveOff(prepared, numbers, block, pool, nodes - 1)) {
+    const moves: Moved[] = [];
+    if (moveOff(prepared, numbers, block, pool, nodes - 1, loads, moves)) {
       numbers.nodes[block]?.splice(pool.index, 1, nodes - 1);
     } else {
-      for (const workload of prepared.workloads) {
-        numbers.replicas[workload.index]?.splice(block, 1, before[workload.index] ?? []);
-      }
+      for (const { workload, from, to } of moves.reverse()) shift(numbers, block, workload, to, from, loads);
     }
   }
 }
 
+interface Moved {
+  workload: PreparedWorkload;
+  from: number;
+  to: number;
+}
+
+function shift(
+  numbers: Numbers,
+  block: number,
+  workload: PreparedWorkload,
+  from: number,
+  to: number,
+  loads: Loads,
+): void {
+  const counts = numbers.replicas[workload.index]?.[block];
+  if (counts === undefined) return;
+  counts[from] = (counts[from] ?? 0) - 1;
+  counts[to] = (counts[to] ?? 0) + 1;
+  loads.move(workload, from, -1);
+  loads.move(workload, to, 1);
+}
+
 /** Moves replicas off a pool until its load fits so many nodes; false where that does not work out. */
-function moveOff(prepared: Prepared, numbers: Numbers, block: number, from: PreparedPool, nodes: number): boolean {
-  const fits = (pool: PreparedPool, most: number): boolean =>
-    poolLoad(prepared, numbers, block, pool.index) <= most + 1e-9;
-  while (!fits(from, nodes)) {
-    const moved = prepared.workloads.some((workload) =>
-      workload.pools.some((to) => {
+function moveOff(
+  prepared: Prepared,
+  numbers: Numbers,
+  block: number,
+  from: PreparedPool,
+  nodes: number,
+  loads: Loads,
+  moves: Moved[],
+): boolean {
+  const fits = (pool: number, most: number): boolean => loads.of(pool) <= most + 1e-9;
+  while (!fits(from.index, nodes)) {
+    const moved = prepared.workloads.some((workload) => {
+      if ((numbers.replicas[workload.index]?.[block]?.[from.index] ?? 0) === 0) return false;
+      return workload.pools.some((to) => {
         const pool = prepared.pools[to];
-        const counts = numbers.replicas[workload.index]?.[block];
-        if (pool === undefined || counts === undefined || to === from.index) return false;
-        if ((counts[from.index] ?? 0) === 0 || !mayTake(prepared, numbers, workload, block, pool)) return false;
-        counts[from.index] = (counts[from.index] ?? 0) - 1;
-        counts[to] = (counts[to] ?? 0) + 1;
-        if (fits(pool, numbers.nodes[block]?.[to] ?? 0)) return true;
-        counts[from.index] = (counts[from.index] ?? 0) + 1;
-        counts[to] = (counts[to] ?? 0) - 1;
+        if (pool === undefined || to === from.index || !mayTake(prepared, numbers, workload, block, pool)) return false;
+        shift(numbers, block, workload, from.index, to, loads);
+        if (fits(to, numbers.nodes[block]?.[to] ?? 0)) {
+          moves.push({ workload, from: from.index, to });
+          return true;
+        }
+        shift(numbers, block, workload, to, from.index, loads);
         return false;
-      }),
-    );
+      });
+    });
     if (!moved) return false;
   }
   return true;

@@ -7,7 +7,6 @@ import {
   type PreparedNeed,
   type PreparedWorkload,
 } from './prepare.js';
-import { nodeShare } from './sizes.js';
 import { runsWithin } from './tasks.js';
 
 /** A plan in whole numbers. */
@@ -148,7 +147,5 @@ export function objectiveOf(prepared: Prepared, numbers: Numbers): number {
 }
 
 /** A replica's share of a node of a pool. */
-export const shareOf = (prepared: Prepared, workload: PreparedWorkload, option: number, pool: number): number =>
-  nodeShare(workload.options[option]?.request ?? {}, prepared.pools[pool]?.policy ?? NO_POOL);
-
-const NO_POOL = { node: {} };
+export const shareOf = (workload: PreparedWorkload, option: number, pool: number): number =>
+  workload.options[option]?.part[pool] ?? 0;

@@ -4,7 +4,8 @@ import { leastAvailable } from './constraints/disruption.js';
 import { grantOf } from './constraints/grant.js';
 import { quotasOf, type PreparedQuota } from './constraints/quota.js';
 import { changesBetween } from './constraints/step-limits.js';
-import { billOf, poolLoad, shareOf, totalOf, unservedCost, type Numbers } from './numbers.js';
+import { createLoads, type Loads } from './loads.js';
+import { billOf, shareOf, totalOf, unservedCost, type Numbers } from './numbers.js';
 import { replicaBill, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
 
 /** What the relaxation says, in fractions. */
@@ -152,36 +153,41 @@ interface Move {
 
 function repair(prepared: Prepared, numbers: Numbers, block: number, floors: readonly number[]): void {
   const quotas = quotasOf(prepared);
+  const granted = COMPONENTS.flatMap((component) => {
+    const most = grantOf(prepared, component);
+    return most === null ? [] : [{ component, most }];
+  });
+  const loads = createLoads(prepared, numbers, block);
+  const ranges = prepared.pools.map((pool) => nodeRange(prepared, numbers, pool, block));
+  const room = (pool: number): number => (ranges[pool]?.high ?? 0) - loads.of(pool);
   // Every turn moves or drops one replica, and a moved one is never moved back: this ends.
   for (;;) {
-    setNodes(prepared, numbers, block);
-    const crowded = prepared.pools.find((pool) => room(prepared, numbers, block, pool) < -1e-9);
-    const overGrant = COMPONENTS.find((component) => {
-      const most = grantOf(prepared, component);
-      return most !== null && asked(prepared, numbers, block, component) > most * (1 + 1e-9);
-    });
+    setNodes(prepared, numbers, block, ranges, loads);
+    const crowded = prepared.pools.find((pool) => room(pool.index) < -1e-9);
+    const overGrant = granted.some(
+      ({ component, most }) => asked(prepared, numbers, block, component) > most * (1 + 1e-9),
+    );
     const overQuota = quotas.find(
       (quota) => counted(prepared, numbers, block, quota) > quota.bound * (1 + 1e-9) + 1e-12,
     );
-    const overBudget =
-      prepared.budget !== null && billOf(prepared, numbers, block) > prepared.budget * (1 + 1e-9) + 1e-12;
-    if (crowded === undefined && overGrant === undefined && overQuota === undefined && !overBudget) return;
+    const bill = prepared.budget === null ? 0 : billOf(prepared, numbers, block);
+    const overBudget = prepared.budget !== null && bill > prepared.budget * (1 + 1e-9) + 1e-12;
+    if (crowded === undefined && !overGrant && overQuota === undefined && !overBudget) return;
     // Where a quota alone is overrun, only what it counts can help.
-    const within = crowded === undefined && overGrant === undefined && !overBudget ? overQuota : undefined;
-    const candidates = prepared.workloads.flatMap((workload) =>
-      within !== undefined && within.count(workload, numbers.option[workload.index] ?? 0) === 0
-        ? []
-        : movesOf(prepared, numbers, block, workload, crowded?.index ?? null, floors[workload.index] ?? 0),
-    );
-    const best = candidates.reduce<Move | null>(
-      (top, move) => (top === null || move.price < top.price ? move : top),
-      null,
-    );
+    const within = crowded === undefined && !overGrant && !overBudget ? overQuota : undefined;
+    let best: Move | null = null;
+    for (const workload of prepared.workloads) {
+      if (within !== undefined && within.count(workload, numbers.option[workload.index] ?? 0) === 0) continue;
+      const place = { block, crowded: crowded?.index ?? null, floor: floors[workload.index] ?? 0, room, bill };
+      for (const move of movesOf(prepared, numbers, workload, place)) {
+        if (best === null || move.price < best.price) best = move;
+      }
+    }
     if (best === null) {
       // Nothing is left to drop: what remains over is the pools' own minimum.
       for (const pool of prepared.pools) {
         if (!pool.variable) continue;
-        const least = Math.ceil(poolLoad(prepared, numbers, block, pool.index) - CLOSE);
+        const least = Math.ceil(loads.of(pool.index) - CLOSE);
         numbers.nodes[block]?.splice(pool.index, 1, Math.min(numbers.nodes[block]?.[pool.index] ?? 0, least));
       }
       return;
@@ -189,13 +195,16 @@ function repair(prepared: Prepared, numbers: Numbers, block: number, floors: rea
     const counts = numbers.replicas[best.workload.index]?.[block];
     if (counts === undefined) return;
     counts[best.from] = (counts[best.from] ?? 0) - 1;
-    if (best.to !== null) counts[best.to] = (counts[best.to] ?? 0) + 1;
-    else trimSpot(prepared, counts);
+    loads.move(best.workload, best.from, -1);
+    if (best.to !== null) {
+      counts[best.to] = (counts[best.to] ?? 0) + 1;
+      loads.move(best.workload, best.to, 1);
+    } else trimSpot(prepared, best.workload, counts, loads);
   }
 }
 
 /** A replica that was dropped elsewhere may leave too much on spot: what is too much there goes with it. */
-function trimSpot(prepared: Prepared, counts: number[]): void {
+function trimSpot(prepared: Prepared, workload: PreparedWorkload, counts: number[], loads: Loads): void {
   const share = prepared.input.policy.spotMaxShare;
   for (const pool of prepared.pools) {
     if (pool.policy.capacityType !== 'spot') continue;
@@ -204,23 +213,27 @@ function trimSpot(prepared: Prepared, counts: number[]): void {
       const spot = counts.reduce((sum, count, index) => sum + (isSpot(prepared, index) ? count : 0), 0);
       if (spot <= share * total + CLOSE) return;
       counts[pool.index] = (counts[pool.index] ?? 0) - 1;
+      loads.move(workload, pool.index, -1);
     }
   }
 }
 
 const isSpot = (prepared: Prepared, pool: number): boolean => prepared.pools[pool]?.policy.capacityType === 'spot';
 
-function setNodes(prepared: Prepared, numbers: Numbers, block: number): void {
+function setNodes(
+  prepared: Prepared,
+  numbers: Numbers,
+  block: number,
+  ranges: readonly { low: number; high: number }[],
+  loads: Loads,
+): void {
   for (const pool of prepared.pools) {
-    if (!pool.variable) continue;
-    const { low, high } = nodeRange(prepared, numbers, pool, block);
-    const least = Math.ceil(poolLoad(prepared, numbers, block, pool.index) - CLOSE);
-    numbers.nodes[block]?.splice(pool.index, 1, Math.min(high, Math.max(low, least)));
+    const range = ranges[pool.index];
+    if (!pool.variable || range === undefined) continue;
+    const least = Math.ceil(loads.of(pool.index) - CLOSE);
+    numbers.nodes[block]?.splice(pool.index, 1, Math.min(range.high, Math.max(range.low, least)));
   }
 }
-
-const room = (prepared: Prepared, numbers: Numbers, block: number, pool: PreparedPool): number =>
-  nodeRange(prepared, numbers, pool, block).high - poolLoad(prepared, numbers, block, pool.index);
 
 function asked(prepared: Prepared, numbers: Numbers, block: number, component: (typeof COMPONENTS)[number]): number {
   return prepared.workloads.reduce((sum, workload) => {
@@ -236,27 +249,35 @@ const counted = (prepared: Prepared, numbers: Numbers, block: number, quota: Pre
     0,
   );
 
+/** Where a replica is taken from, and what is there. */
+interface Place {
+  block: number;
+  /** The pool that has too much on it; null where something else is too much. */
+  crowded: number | null;
+  /** Replicas below which the workload gives only when no other can. */
+  floor: number;
+  /** Nodes' worth that a pool still takes. */
+  room: (pool: number) => number;
+  /** Money per hour of the block, where there is a budget. */
+  bill: number;
+}
+
 /** What may be done with one replica of a workload, with what it costs by the share of a node that it frees. */
-function movesOf(
-  prepared: Prepared,
-  numbers: Numbers,
-  block: number,
-  workload: PreparedWorkload,
-  crowded: number | null,
-  floor: number,
-): Move[] {
+function movesOf(prepared: Prepared, numbers: Numbers, workload: PreparedWorkload, place: Place): Move[] {
+  const { block, crowded, floor } = place;
   const counts = numbers.replicas[workload.index]?.[block] ?? [];
   const option = numbers.option[workload.index] ?? 0;
   const size = workload.options[option];
+  if (size === undefined || (crowded !== null && (counts[crowded] ?? 0) === 0)) return [];
   const total = totalOf(numbers, workload.index, block);
-  if (size === undefined || total === 0) return [];
+  if (total === 0) return [];
+  const lost =
+    unservedCost(prepared, numbers, workload, block, total - 1) -
+    unservedCost(prepared, numbers, workload, block, total);
   const moves: Move[] = [];
   for (const from of workload.pools) {
     if ((counts[from] ?? 0) === 0 || (crowded !== null && from !== crowded)) continue;
-    const freed = Math.max(1e-6, shareOf(prepared, workload, option, from));
-    const lost =
-      unservedCost(prepared, numbers, workload, block, total - 1) -
-      unservedCost(prepared, numbers, workload, block, total);
+    const freed = Math.max(1e-6, shareOf(workload, option, from));
     // Below its floor a workload gives only when no other has anything above its own.
     const last = total - 1 < floor ? LAST_RESORT * (1 + lost) : lost;
     moves.push({ workload, from, to: null, price: last / freed });
@@ -265,10 +286,10 @@ function movesOf(
       const pool = prepared.pools[to];
       if (to === from || pool === undefined || (size.price[to] ?? null) === null) continue;
       if (pool.policy.capacityType === 'spot' && prepared.input.policy.spotMaxShare < 1) continue;
-      const share = shareOf(prepared, workload, option, to);
-      if (room(prepared, numbers, block, pool) < share - 1e-9) continue;
+      const share = shareOf(workload, option, to);
+      if (place.room(to) < share - 1e-9) continue;
       const bill = pool.variable ? share * pool.policy.pricePerHour : replicaBill(size, pool);
-      if (prepared.budget !== null && billOf(prepared, numbers, block) + bill > prepared.budget) continue;
+      if (prepared.budget !== null && place.bill + bill > prepared.budget) continue;
       moves.push({ workload, from, to, price: bill / freed });
     }
   }

@@ -7,6 +7,8 @@ export interface SizeOption {
   request: Resources;
   /** Money per hour of one replica, by index of the problem's pools; null where it fits no node of that pool. */
   price: (number | null)[];
+  /** Part of a node that one replica takes, by index of the problem's pools; above 1 where it does not fit. */
+  part: number[];
   /** What runs now. */
   current: boolean;
 }
@@ -46,6 +48,7 @@ export function sizeOptions(
     .map((request) => ({
       request,
       price: pools.map((pool) => replicaPrice(request, pool)),
+      part: pools.map((pool) => nodeShare(request, pool)),
       current: components.every((component) => request[component] === now[component]),
     }));
 }

@@ -1,6 +1,7 @@
 import { COMPONENT_UNITS, formatQuantity, type Component } from '../../domain/component.js';
-import { isoTime } from '../../domain/time.js';
-import type { Entry } from '../model.js';
+import { isoTime, type EpochSeconds } from '../../domain/time.js';
+import type { Entry, Group } from '../model.js';
+import type { PreparedNeed, PreparedWorkload } from '../prepare.js';
 import { runsWithin } from '../tasks.js';
 import type { Constraint } from './constraint.js';
 
@@ -48,16 +49,24 @@ export const demand: Constraint = {
             });
             entries.push({ column: shortfall, value: 1 });
           }
-          const words = `demand of ${workload.policy.name}: ${amountWords(need.component, target)} at level ${need.level} at ${isoTime(span.from)}`;
           const bound = target / size;
-          builder.row(entries, {
-            lower: { bound, group: builder.group({ id: `demand/${key}`, constraint: 'demand', words }) },
-          });
+          const group = builder.group(demandGroup(workload, need, block, span.from));
+          builder.row(entries, { lower: { bound, group } });
         }
       }
     }
   },
 };
+
+/** Words only where somebody asks: there are thousands of these. */
+const demandGroup = (workload: PreparedWorkload, need: PreparedNeed, block: number, from: EpochSeconds): Group => ({
+  id: `demand/${workload.policy.name}/${need.component}/${block}`,
+  constraint: 'demand',
+  get words() {
+    const amount = amountWords(need.component, need.target[block] ?? 0);
+    return `demand of ${workload.policy.name}: ${amount} at level ${need.level} at ${isoTime(from)}`;
+  },
+});
 
 /** `1.25 cores of cpu`, `16Gi of memory`. */
 export function amountWords(component: Component, amount: number): string {
