@@ -3,7 +3,7 @@ import { joinBlocks } from './blocks.js';
 import { buildModel, type BuiltModel } from './build.js';
 import { chooseSizes, sizesToConsider } from './choose.js';
 import { findConflict, firstBreach } from './conflict.js';
-import { contentId } from './identity.js';
+import { contentId, inputId } from './identity.js';
 import { relaxed } from './model.js';
 import { billOf, objectiveOf } from './numbers.js';
 import { prepare, type Prepared } from './prepare.js';
@@ -106,7 +106,7 @@ function allocate(
   const reasons = reasonsOf(prepared, numbers, prices);
   const decision = decide(prepared, numbers, reasons, conflict, broken);
   const decided: Plan = {
-    id: contentId({ ...input, basis: undefined }),
+    id: inputId(input),
     account: input.account,
     at: input.at,
     snapshotId: input.snapshotId,

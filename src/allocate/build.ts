@@ -22,6 +22,8 @@ export interface Build {
   replicas(workload: number, block: number): readonly ReplicaColumn[];
   /** Σ of those with coefficient `factor`. */
   total(workload: number, block: number, factor?: number): Entry[];
+  /** The same, put into the row that is being made. */
+  putTotal(workload: number, block: number, factor?: number): void;
   /** The nodes column of a variable pool; null for a fixed one. */
   nodes(pool: number, block: number): number | null;
   /** Start columns of a movable task's run, one for each of its possible starts. */
@@ -34,6 +36,8 @@ export interface Build {
   sizes(workload: PreparedWorkload): number;
   /** The demand rows as they were added, for what whole numbers imply of them. */
   demandRows: { workload: number; block: number; bound: number; entries: Entry[]; shortfall: number }[];
+  /** Of demand that one row stands for: Σ replicas + Σ missing ≥ count, by `workload/block`; see demand.ts. */
+  folded: Map<string, { count: number; missing: readonly number[] }>;
   /** Objective of an amount of money: costs are scaled to about 1. */
   cost(money: number): number;
   /** Demand that is a limit here and may not go unserved, as `workload/component/block`; null: shortfall is priced. */
@@ -83,7 +87,10 @@ export function buildModel(prepared: Prepared, options: BuildOptions): BuiltMode
   const workloads = prepared.workloads.filter((one) => one.exists);
   const unit = Math.max(...workloads.map((one) => one.replicaPrice), 1e-12);
   const cost = (money: number): number => money / unit;
-  const replicaColumns = new Map<string, ReplicaColumn[]>();
+  /** By block and workload. */
+  const replicaColumns: ReplicaColumn[][] = [];
+  const many = prepared.workloads.length;
+  const none: ReplicaColumn[] = [];
   const nodeColumns = new Map<string, number>();
   const unfit = new Set<number>();
   const pool = (index: number): PreparedPool => {
@@ -111,7 +118,7 @@ export function buildModel(prepared: Prepared, options: BuildOptions): BuiltMode
         const column = builder.column({ cost: cost(money), integer: true });
         columns.push({ column, option, pool: workload.pools[0] ?? 0 });
       }
-      replicaColumns.set(`${workload.index}/${block}`, columns);
+      replicaColumns[block * many + workload.index] = columns;
     }
     for (const one of prepared.pools) {
       if (!one.variable) continue;
@@ -132,9 +139,12 @@ export function buildModel(prepared: Prepared, options: BuildOptions): BuiltMode
     builder,
     blocks,
     workloads,
-    replicas: (workload, block) => replicaColumns.get(`${workload}/${block}`) ?? [],
+    replicas: (workload, block) => replicaColumns[block * many + workload] ?? none,
     total: (workload, block, factor = 1) =>
-      (replicaColumns.get(`${workload}/${block}`) ?? []).map(({ column }) => ({ column, value: factor })),
+      (replicaColumns[block * many + workload] ?? none).map(({ column }) => ({ column, value: factor })),
+    putTotal(workload, block, factor = 1) {
+      for (const { column } of replicaColumns[block * many + workload] ?? none) builder.put(column, factor);
+    },
     nodes: (index, block) => nodeColumns.get(`${index}/${block}`) ?? null,
     starts: (run) => starts[run] ?? [],
     before(block) {
@@ -145,6 +155,7 @@ export function buildModel(prepared: Prepared, options: BuildOptions): BuiltMode
     unfit,
     sizes: (workload) => options.sizes[workload.index]?.[0] ?? 0,
     demandRows: [],
+    folded: new Map(),
     cost,
     hard: options.hard ?? null,
     gives: (rank) => GIVING_ORDER[rank],

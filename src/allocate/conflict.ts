@@ -2,7 +2,7 @@ import type { Conflict } from '../domain/plan.js';
 import { isoTime } from '../domain/time.js';
 import { buildModel } from './build.js';
 import { amountWords } from './constraints/demand.js';
-import { restrictedTo } from './model.js';
+import { elastic, restrictedTo, type LinearModel } from './model.js';
 import { shortfallOf, taskLoad, totalOf, type Numbers } from './numbers.js';
 import type { Prepared } from './prepare.js';
 import { nodeRange, replicaRange } from './rounding.js';
@@ -33,13 +33,10 @@ export function findConflict(prepared: Prepared, numbers: Numbers, solver: Solve
     for (const integer of integers <= MOST_INTEGERS ? [false, true] : [false]) {
       const impossible = (kept: readonly string[]): boolean =>
         solver.solve(restrictedTo(model, new Set(kept)), { ...WORK, integer }).status === 'infeasible';
-      if (!impossible(groups.map((group) => group.id))) continue;
-      const found = new Set(
-        irreducible(
-          groups.map((group) => group.id),
-          impossible,
-        ),
-      );
+      const all = groups.map((group) => group.id);
+      if (!impossible(all)) continue;
+      const suspects = integer ? all : suspected(model, all, solver);
+      const found = new Set(irreducible(impossible(suspects) ? suspects : all, impossible));
       const set = groups.filter((group) => found.has(group.id)).map(({ constraint, words }) => ({ constraint, words }));
       return { set, gaveUp: gaveUpWords(prepared, numbers) };
     }
@@ -48,6 +45,20 @@ export function findConflict(prepared: Prepared, numbers: Numbers, solver: Solve
   // Whole numbers were not found, and that there are none was not proven: it is said all the same.
   const words = `${breach.words}, with whole replicas on whole nodes`;
   return { set: [{ constraint: breach.constraint, words }], gaveUp: gaveUpWords(prepared, numbers) };
+}
+
+/** Limits that a proof of the contradiction uses, in the order of `all`; all of them where there is no such proof. */
+function suspected(model: LinearModel, all: readonly string[], solver: Solver): readonly string[] {
+  const kept = new Set(all);
+  const solution = solver.solve(elastic(restrictedTo(model, kept)), WORK);
+  if (solution.status !== 'optimal') return all;
+  const used = new Set<string>();
+  for (const [row, dual] of solution.rowDuals.entries()) {
+    if (Math.abs(dual) < 1e-9) continue;
+    const group = (dual > 0 ? model.lowerGroup[row] : model.upperGroup[row]) ?? null;
+    if (group !== null && kept.has(group)) used.add(group);
+  }
+  return all.filter((id) => used.has(id));
 }
 
 /** The first block in which whole numbers stay under a limit that fractions could keep. */

@@ -44,7 +44,9 @@ export interface ModelBuilder {
   readonly model: LinearModel;
   /** Adds a variable ≥ 0 (unless `upper` bounds it too). @returns its index. */
   column(spec: { cost: number; upper?: number; integer?: boolean }): number;
-  /** Adds lower ≤ Σ entries ≤ upper. @returns its index. */
+  /** Adds one entry to the row that {@link row} ends: no array of entries is made for the many rows of a large plan. */
+  put(column: number, value: number): void;
+  /** Adds lower ≤ Σ entries ≤ upper, with what was put before. @returns its index. */
   row(entries: readonly Entry[], sides: { lower?: Side; upper?: Side }): number;
   group(group: Group): string;
 }
@@ -74,6 +76,11 @@ export function createModelBuilder(): ModelBuilder {
       model.upper.push(upper ?? Number.POSITIVE_INFINITY);
       model.integer.push(integer ?? false);
       return model.cost.length - 1;
+    },
+    put(column, value) {
+      if (value === 0) return;
+      model.indices.push(column);
+      model.values.push(value);
     },
     row(entries, { lower, upper }) {
       for (const entry of entries) {
@@ -145,4 +152,19 @@ export function restrictedTo(model: LinearModel, kept: ReadonlySet<string>): Lin
     rowLower: side(model.rowLower, model.lowerGroup, Number.NEGATIVE_INFINITY),
     rowUpper: side(model.rowUpper, model.upperGroup, Number.POSITIVE_INFINITY),
   };
+}
+
+/**
+ * The same model in which every side that belongs to a group gives at the same price: where the limits contradict each
+ * other, those with a dual in its solution do so by themselves (Farkas), which is a far smaller set to look through.
+ */
+export function elastic(model: LinearModel): LinearModel {
+  const price = (groups: readonly (string | null)[]): (number | null)[] =>
+    groups.map((group) => (group === null ? null : 1));
+  return relaxed({
+    ...model,
+    cost: model.cost.map(() => 0),
+    lowerGives: price(model.lowerGroup),
+    upperGives: price(model.upperGroup),
+  });
 }

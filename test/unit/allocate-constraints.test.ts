@@ -276,7 +276,7 @@ const ROWS: Row[] = [
     user: 'is told a gap that is near',
     input: () => {
       const policy = policyOf({
-        workloads: Array.from({ length: 8 }, (_, index) => ({
+        workloads: Array.from({ length: 7 }, (_, index) => ({
           name: `w${index}`,
           components: { cpu: { request: 1 } },
           replicas: { min: 0, max: 9 },

@@ -20,11 +20,11 @@ export const churn: Constraint = {
       for (const workload of build.workloads) {
         if (workload.startPrice === 0) continue;
         const started = builder.column({ cost: build.cost(workload.startPrice) });
-        const rest = before === 'now' ? [] : build.total(workload.index, before);
         const bound = (before === 'now' ? -workload.running : 0) - FREE;
-        builder.row([{ column: started, value: 1 }, ...build.total(workload.index, block, -1), ...rest], {
-          lower: { bound },
-        });
+        builder.put(started, 1);
+        build.putTotal(workload.index, block, -1);
+        if (before !== 'now') build.putTotal(workload.index, before);
+        builder.row([], { lower: { bound } });
       }
       for (const pool of prepared.pools) {
         const column = build.nodes(pool.index, block);

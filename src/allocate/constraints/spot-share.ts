@@ -23,11 +23,14 @@ export const spotShare: Constraint = {
       });
       for (const block of build.blocks) {
         const columns = build.replicas(workload.index, block);
-        for (const size of new Set(columns.map(({ option }) => option))) {
-          const entries = columns
-            .filter(({ option }) => option === size)
-            .map(({ column, pool }) => ({ column, value: (spot.has(pool) ? 1 : 0) - share }));
-          builder.row(entries, { upper: { bound: 0, group, gives: build.gives('spot-share') } });
+        const sizes = columns.every(({ option }) => option === columns[0]?.option)
+          ? [columns[0]?.option]
+          : new Set(columns.map(({ option }) => option));
+        for (const size of sizes) {
+          for (const { column, option, pool } of columns) {
+            if (option === size) builder.put(column, (spot.has(pool) ? 1 : 0) - share);
+          }
+          builder.row([], { upper: { bound: 0, group, gives: build.gives('spot-share') } });
         }
       }
     }

@@ -23,7 +23,7 @@ export const wholeNumbers: Constraint = {
     const { builder, prepared } = build;
     if (build.hard !== null) return;
     /** The tightest Σ replicas + missing ≥ count, by workload and block. */
-    const tight = new Map<string, { count: number; missing: number }>();
+    const tight = new Map<string, { count: number; missing: readonly number[] }>(build.folded);
     for (const one of build.demandRows) {
       const workload = prepared.workloads[one.workload];
       if (workload === undefined) continue;
@@ -33,13 +33,13 @@ export const wholeNumbers: Constraint = {
       builder.row([...entries, { column: missing, value: 1 }], { lower: { bound: count } });
       const key = `${one.workload}/${one.block}`;
       const plain = one.entries.every(({ value }) => value === 1);
-      if (plain && count > (tight.get(key)?.count ?? 0)) tight.set(key, { count, missing });
+      if (plain && count > (tight.get(key)?.count ?? 0)) tight.set(key, { count, missing: [missing] });
     }
     for (const pools of alike(prepared)) addNodeCuts(build, pools, tight);
   },
 };
 
-type Tight = ReadonlyMap<string, { count: number; missing: number }>;
+type Tight = ReadonlyMap<string, { count: number; missing: readonly number[] }>;
 
 /** Variable pools whose nodes may be counted together: each alone, all of one node, and those of them off spot. */
 function alike(prepared: Prepared): PreparedPool[][] {
@@ -85,7 +85,7 @@ function addNodeCuts(build: Build, pools: readonly PreparedPool[], tight: Tight)
         const asked = columns.map(({ option }) => workload.options[option]?.request[component] ?? 0);
         const share = Math.min(...asked) / offered;
         load += share * Math.ceil(part * known.count - 1e-9);
-        missing.push({ column: known.missing, value: share });
+        for (const column of known.missing) missing.push({ column, value: share });
       }
       const fraction = load - Math.floor(load);
       const clear = fraction > CLEAR;
