@@ -172,7 +172,8 @@ function walk(
       if (ahead.length === STEPS && !ahead.some((one) => Number.isNaN(one))) {
         const actual = ahead.reduce((sum, one) => sum + one, 0);
         const { dependence } = fitted;
-        const drawn = samplePaths([{ forecast, dependence }], { paths: PATHS, seed: 1 });
+        const ways = fitted.ways?.(STEPS, LEVELS) ?? null;
+        const drawn = samplePaths([{ forecast, dependence, ways }], { paths: PATHS, seed: 1 });
         count(sums.own, actual, quantilesOf(pathTotals(drawn), ASKED));
         const together = ASKED.map((level) =>
           forecast.quantiles.reduce((sum, row) => sum + atLevel(LEVELS, row, level), 0),

@@ -12,7 +12,8 @@ import { readLevel, straighten } from './levels.js';
 import type { Model, ModelEntry } from './models/model.js';
 import { createScaleBank, type Scale } from './scales.js';
 import { createStateTracker, STATES } from './state.js';
-import { createShocks, statesBoth, type Shift } from './shocks.js';
+import { createShocks, movedAt, statesBoth, type Shift } from './shocks.js';
+import type { Ways } from './ways.js';
 import { createSketchBank } from './sketch.js';
 import { createWeightBank } from './weights.js';
 
@@ -100,6 +101,8 @@ export interface Ensemble {
     estimate?: number,
   ): number;
   forecast(horizon: number, levels: readonly number[]): QuantileForecast;
+  /** The two ways that a suspected shock may go, bin by bin; null where none is suspected. */
+  ways(horizon: number, levels: readonly number[]): Ways | null;
   /**
    * Announces the values of the next bins, for the global models to answer for all of them in one batch (nothing else
    * looks at them), and wakes those models up.
@@ -496,6 +499,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       for (const model of models) model.fit?.(clean);
       if (known > 0) refresh();
     },
+    ways,
     forecast(horizon, asked) {
       const gap = Math.round((lastBin - lastKnown) / step);
       const quantiles: number[][] = [];
@@ -507,6 +511,24 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       return { origin: lastBin, step, levels: [...asked], quantiles, weights: modelWeights() };
     },
   };
+
+  function ways(horizon: number, asked: readonly number[]): Ways | null {
+    if (shocks.suspected(horizon) === null) return null;
+    const gap = Math.round((lastBin - lastKnown) / step);
+    if (asking) bank.ask(horizon);
+    const both: Ways = { shares: [], expected: [], moved: [] };
+    for (let ahead = 1; ahead <= horizon; ahead++) {
+      combine(lastBin + ahead * step, ahead + gap);
+      const read = (level: number): number => readLevel(levels, stated, level);
+      const suspected = shocks.suspected(ahead + gap);
+      both.shares.push(suspected?.share ?? 0);
+      both.expected.push(asked.map(read));
+      both.moved.push(
+        asked.map((level) => Math.max(0, suspected === null ? read(level) : movedAt(suspected, read, level))),
+      );
+    }
+    return both;
+  }
 
   /** As it would have been at today's level, spikes left out. */
   function withoutShocks(window: Series): Series {

@@ -206,6 +206,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
       }
       return fine.forecast(wanted, asked);
     },
+    ways: (wanted, asked) => fine.ways(Math.min(wanted, horizon), asked),
     forecastAll(asked) {
       const resolutions: QuantileForecast[] = [fine.forecast(options.horizon, asked)];
       for (const { step: coarseStep, horizon: seconds } of options.coarse ?? []) {

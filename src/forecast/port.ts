@@ -4,6 +4,7 @@ import type { Dependence } from './scenarios/dependence.js';
 import type { Drift } from './drift.js';
 import type { FeatureInputs } from './feature-inputs.js';
 import type { GlobalModel } from './global.js';
+import type { Ways } from './ways.js';
 
 /** What a fit may assume about its series. */
 export interface FitOptions {
@@ -43,6 +44,11 @@ export interface FittedForecaster {
   observe(label: number, value: number, censored: boolean): void;
   /** At the series' own step, for the next `horizon` bins (≤ the fitted one). */
   forecast(horizon: number, levels: readonly number[]): QuantileForecast;
+  /**
+   * What lies behind a forecast at a suspected shock, for whoever draws paths; null where none is suspected, absent of a
+   * forecaster that suspects nothing.
+   */
+  ways?(horizon: number, levels: readonly number[]): Ways | null;
   /** The fine resolution first, then the coarse ones. */
   forecastAll(levels: readonly number[]): QuantileForecast[];
   gate(): GateState;

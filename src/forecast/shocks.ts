@@ -265,19 +265,25 @@ export function createShocks(step: number): Shocks {
   };
 }
 
+/** A quantile of demand where all of it is moved, from the quantiles of what is expected. */
+export function movedAt({ delta, least, most }: Suspicion, read: (level: number) => number, level: number): number {
+  const by = level < 0.5 ? least + 2 * level * (delta - least) : delta + (2 * level - 1) * (most - delta);
+  return read(level) + by;
+}
+
 /**
  * The quantiles of "as expected, or with `share` all of it moved by `delta`", into `out`.
  * @param read a quantile of what is expected, at any level in (0, 1).
  */
 export function statesBoth(
   levels: readonly number[],
-  { delta, share, least, most }: Suspicion,
+  suspicion: Suspicion,
   read: (level: number) => number,
   out: Float64Array,
 ): void {
+  const { delta, share } = suspicion;
   const expected = (inner: number): number => read(Math.max(1e-4, Math.min(1 - 1e-4, inner)));
-  const moved = (inner: number): number =>
-    expected(inner) + (inner < 0.5 ? least + 2 * inner * (delta - least) : delta + (2 * inner - 1) * (most - delta));
+  const moved = (inner: number): number => movedAt(suspicion, expected, inner);
   // The lower of the two first: far apart as they are, levels up to its share are its own.
   const [lower, upper, first] = delta < 0 ? [moved, expected, share] : [expected, moved, 1 - share];
   levels.forEach((level, l) => {

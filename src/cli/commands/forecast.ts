@@ -217,7 +217,8 @@ const DRAWN = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
 function jointly(fitted: FittedForecaster, steps: number, levels: readonly number[]): Joint {
   const drawn = [...new Set([...DRAWN, ...levels])].sort((a, b) => a - b);
   const dependence = fitted.dependence ?? null;
-  const paths = samplePaths([{ forecast: fitted.forecast(steps, drawn), dependence }], { paths: PATHS, seed: 1 });
+  const series = { forecast: fitted.forecast(steps, drawn), dependence, ways: fitted.ways?.(steps, drawn) ?? null };
+  const paths = samplePaths([series], { paths: PATHS, seed: 1 });
   return {
     covering: levels.map((level) => coveringCapacity(paths, level)),
     mean: quantilesOf(

@@ -5,6 +5,7 @@ import { isoTime, type EpochSeconds } from '../../domain/time.js';
 import type { Dependence } from './dependence.js';
 import { shuffled } from './draws.js';
 import { createReader, scoresOf } from './marginal.js';
+import type { Ways } from '../ways.js';
 import { createTemplate } from './template.js';
 
 /*
@@ -18,6 +19,8 @@ export interface PathSeries {
   forecast: QuantileForecast;
   /** Null where nothing was learnt yet: a cautious guess stands in. */
   dependence: Dependence | null;
+  /** Where a shock is suspected: each path goes one of two ways, and stays on it. */
+  ways?: Ways | null;
 }
 
 export interface Scenarios {
@@ -105,13 +108,22 @@ export function visitPaths(
   const column = new Float64Array(paths);
   const bent = new Float64Array(paths);
   const out = new Float32Array(steps * paths);
-  series.forEach(({ forecast, dependence }, s) => {
+  /**
+   * Which way each path goes, one draw for all bins and all series: what is suspected of several at once goes the same way.
+   * Evenly spaced, so that as many paths are moved as the share says.
+   */
+  let turns: Float64Array | null = null;
+  const turned = new Float64Array(paths);
+  series.forEach(({ forecast, dependence, ways = null }, s) => {
     const scores = scoresOf(forecast.levels);
     if (dependence === null) bent.set(even.scores);
     else dependence.shape.bend(scores, even.scores, even.shares, bent);
     const read = createReader(scores, bent);
     for (let t = 0; t < steps; t++) {
-      read(forecast.quantiles[t] ?? [], column);
+      read((ways === null ? forecast.quantiles[t] : ways.expected[t]) ?? [], column);
+      if (ways !== null) read(ways.moved[t] ?? [], turned);
+      const share = ways?.shares[t] ?? 0;
+      if (share > 0) turns ??= Float64Array.from(shuffled(paths, seed + 1), (place) => (place + 0.5) / paths);
       const ranked = template.ranked(s, t);
       let from = 0;
       for (let rank = 0; rank < rows; rank++) {
@@ -119,7 +131,10 @@ export function visitPaths(
         const count = counts[row] ?? 0;
         const to = t * paths + (starts[row] ?? 0);
         // Paths of one row stay in one order in every column: within a row, all is high together or low together.
-        for (let k = 0; k < count; k++) out[to + k] = column[from + k] ?? 0;
+        for (let k = 0; k < count; k++) {
+          const isMoved = turns !== null && (turns[to - t * paths + k] ?? 1) < share;
+          out[to + k] = (isMoved ? turned[from + k] : column[from + k]) ?? 0;
+        }
         from += count;
       }
     }
