@@ -81,8 +81,10 @@ export interface FleetInput {
 
 /** Plain data, so that it can be carried between cycles (a record of the store; tens of KiB). */
 export interface FleetBasis {
-  /** Pool names and number of blocks. */
+  /** Names of pools and components. */
   shape: string;
+  /** When each of its blocks begins: prices are carried over by the clock. */
+  starts: readonly number[];
   /** As {@link FleetPlan.prices}. */
   prices: readonly number[];
 }
@@ -154,7 +156,7 @@ export interface FleetPlan {
 }
 
 export interface FleetOptions {
-  /** Stop where the gap is at most this; default 0.005. */
+  /** Stop where the gap is at most this; default 0.01. */
   gap?: number;
   /** Rounds of pricing and refinement at most; default 12. A limit on work, never on time. */
   rounds?: number;

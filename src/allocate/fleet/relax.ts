@@ -1,0 +1,108 @@
+import type { Highs } from 'highs';
+import { answerPrices, poolBound, type Prices } from './answers.js';
+import { groupParts, refine, tightness, type Cluster } from './clusters.js';
+import { solveMaster, type MasterSolution } from './master.js';
+import type { Fleet } from './prepare.js';
+
+/*
+ * The relaxation (fractions of nodes) between two bounds: the master over clusters, whose solutions all members can have,
+ * from above; the Lagrangian at its prices, from below. Clusters are split where their members disagree until they meet.
+ */
+
+export interface Relaxed {
+  /** The last master's solution; its shares stand in `clusters`. */
+  master: MasterSolution;
+  clusters: Cluster[];
+  /** The prices of `lowerBound`. */
+  prices: Prices;
+  lowerBound: number;
+  upperBound: number;
+  rounds: number;
+  pivots: number;
+}
+
+const ITERATIONS = 500_000;
+
+export interface RelaxOptions {
+  rounds: number;
+  /** Relative distance of the bounds to stop at. */
+  gap: number;
+  /** Prices to begin with; null: a cold start. */
+  prices: Prices | null;
+}
+
+/** @returns null where HiGHS solved no master at all. */
+export function relax(highs: Highs, fleet: Fleet, { rounds, gap, prices: start }: RelaxOptions): Relaxed | null {
+  const all = Array.from({ length: fleet.blocks }, (_, t) => t);
+  let clusters = start === null ? coldClusters(fleet) : warmClusters(fleet, start);
+  let best: Relaxed | null = null;
+  let pivots = 0;
+  for (let round = 1; round <= rounds; round++) {
+    const master = solveMaster(highs, fleet, clusters, { blocks: all, before: fleet.now, iterationLimit: ITERATIONS });
+    if (master === null) return best;
+    pivots += master.pivots;
+    const answers = answerPrices(fleet, master.prices);
+    const bound = answers.total + poolBound(fleet, master.prices);
+    const better: boolean = best === null || bound > best.lowerBound;
+    best = {
+      master,
+      clusters,
+      prices: better || best === null ? master.prices : best.prices,
+      lowerBound: better || best === null ? bound : best.lowerBound,
+      upperBound: master.objective,
+      rounds: round,
+      pivots,
+    };
+    const apart = gap * Math.abs(best.upperBound);
+    if (best.upperBound - best.lowerBound <= apart || round === rounds) return best;
+    const next = refine(fleet, clusters, master.prices, answers, apart / 2);
+    if (!next.split) return best;
+    clusters = next.clusters;
+  }
+  return best;
+}
+
+/** Without prices: parts that may use the same pools and ask most for the same component. */
+function coldClusters(fleet: Fleet): Cluster[] {
+  const { parts, pools, blocks } = fleet;
+  const C = fleet.components.length;
+  const keys = new Int32Array(parts.count);
+  const kinds = new Map<string, number>();
+  for (let e = 0; e < parts.count; e++) {
+    const { spotShare, budgeted, guaranteed } = parts;
+    const allowed = parts.allowed.subarray(e * pools, (e + 1) * pools).join('');
+    const kind = `${allowed}${spotShare[e] === 0 ? 'n' : ''}${budgeted[e]}${guaranteed[e]}`;
+    const number = kinds.get(kind) ?? kinds.size;
+    kinds.set(kind, number);
+    keys[e] = number;
+  }
+  return groupParts(fleet, (e, t) => {
+    let most = 0;
+    let which = 0;
+    for (let c = 0; c < C; c++) {
+      const load = parts.load[(e * blocks + t) * C + c] ?? 0;
+      if (load > most) {
+        most = load;
+        which = c;
+      }
+    }
+    const tight = parts.budgeted[e] === 1 ? tightness(fleet, e, t, 0.3) : 0;
+    return ((keys[e] ?? 0) * C + which) * 256 + tight;
+  });
+}
+
+/** By how parts answer the last prices, and how near the next best pool is: those who are undecided are kept apart. */
+function warmClusters(fleet: Fleet, prices: Prices): Cluster[] {
+  const answers = answerPrices(fleet, prices);
+  const { blocks, parts, pools } = fleet;
+  return groupParts(fleet, (e, t) => {
+    const at = e * blocks + t;
+    const way = answers.way[at] ?? 0;
+    const margin = answers.margin[at] ?? 0;
+    const near = margin < 0.01 ? 0 : margin < 0.03 ? 1 : margin < 0.1 ? 2 : 3;
+    const weight = fleet.input.accounts[parts.account[e] ?? 0]?.weight ?? 0;
+    const own = way >= pools ? `${weight}` : '';
+    const tight = parts.budgeted[e] === 1 ? tightness(fleet, e, t, 0.1) : 0;
+    return `${way}/${near}/${parts.guaranteed[e]}/${own}/${tight}`;
+  });
+}

@@ -1,0 +1,163 @@
+import type { Highs } from 'highs';
+import { HeadroomError } from '../../domain/errors.js';
+import { loadHighs } from '../solver.js';
+import { groupParts, type Cluster } from './clusters.js';
+import { findConflicts } from './conflicts.js';
+import { fitShares } from './fit.js';
+import { grantsOf } from './grants.js';
+import { solveMaster } from './master.js';
+import { prepareFleet, type Fleet } from './prepare.js';
+import type { FleetBasis, FleetInput, FleetOptions, FleetPlan, FleetSolver } from './problem.js';
+import { relax } from './relax.js';
+import { objectiveOf, type Placement } from './sums.js';
+import { validateFleet } from './validate.js';
+import { wholeNodes } from './whole-nodes.js';
+
+const DEFAULTS = { gap: 0.01, rounds: 12 };
+/** So few parts × blocks are solved by branch and bound as one, each part for itself. */
+const SMALL = 240;
+const SMALL_NODES = 300;
+
+/** A fleet solver with a HiGHS of its own; docs/allocate.md has the method and what it measured. */
+export async function createFleetSolver(): Promise<FleetSolver> {
+  const highs = await loadHighs();
+  return { solve: (input, options = {}) => solveFleet(highs, input, { ...DEFAULTS, ...options }) };
+}
+
+function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOptions>): FleetPlan {
+  validateFleet(input);
+  const fleet = prepareFleet(input);
+  const { blocks, pools, money } = fleet;
+  const C = fleet.components.length;
+  const shape = shapeOf(input, fleet);
+  const warm = startingPrices(fleet, input.basis, shape);
+  const relaxed = relax(highs, fleet, { rounds: options.rounds, gap: options.gap / 3, prices: warm });
+  if (relaxed === null) {
+    throw new HeadroomError({
+      kind: 'unavailable',
+      component: 'allocate/fleet',
+      action: 'dividing the fleet',
+      problem: 'the linear program was not solved within its work limit',
+      remedy: 'report the input: every fleet has a plan, if only one that serves nobody',
+    });
+  }
+  const whole = wholeNodes(highs, fleet, relaxed);
+  let { nodes } = whole;
+  let { lowerBound } = relaxed;
+  let pivots = relaxed.pivots + whole.pivots;
+  let placement = placementOf(fleet, relaxed.clusters);
+  fitShares(fleet, nodes, placement);
+  let objective = objectiveOf(fleet, nodes, placement).total;
+  if (fleet.parts.count * blocks <= SMALL && objective - lowerBound > options.gap * objective) {
+    const single = groupParts(fleet, (part) => part);
+    const all = Array.from({ length: blocks }, (_, t) => t);
+    const exact = solveMaster(highs, fleet, single, {
+      blocks: all,
+      before: fleet.now,
+      whole: true,
+      iterationLimit: 200_000,
+      nodeLimit: SMALL_NODES,
+      relativeGap: 1e-4,
+    });
+    if (exact !== null) {
+      pivots += exact.pivots;
+      lowerBound = Math.max(lowerBound, exact.bound);
+      const exactNodes = Int32Array.from(exact.nodes, Math.round);
+      const placed = placementOf(fleet, single);
+      fitShares(fleet, exactNodes, placed);
+      const cost = objectiveOf(fleet, exactNodes, placed).total;
+      if (cost < objective) {
+        nodes = exactNodes;
+        placement = placed;
+        objective = cost;
+      }
+    }
+  }
+  lowerBound = Math.min(lowerBound, objective);
+  const sums = objectiveOf(fleet, nodes, placement);
+  const prices = new Float64Array(pools * C * blocks);
+  for (let t = 0; t < blocks; t++) {
+    for (let p = 0; p < pools; p++) {
+      for (let c = 0; c < C; c++) {
+        prices[(p * C + c) * blocks + t] =
+          ((relaxed.prices[(t * pools + p) * C + c] ?? 0) * money) / (fleet.unit[c] ?? 1);
+      }
+    }
+  }
+  const conflicts = findConflicts(highs, fleet, nodes, placement);
+  const gap = objective > 0 ? (objective - lowerBound) / objective : 0;
+  return {
+    status: conflicts.length > 0 ? 'least-bad' : gap <= options.gap ? 'proven' : 'work-limit',
+    pools: input.pools.map((pool) => pool.name),
+    accounts: input.accounts.map((account) => account.name),
+    blocks: input.blocks,
+    components: fleet.components,
+    nodes,
+    placed: placedByAccount(fleet, placement),
+    grants: grantsOf(fleet, nodes, placement),
+    costPerHour: sums.costPerHour.map((cost) => cost * money),
+    shortfall: sums.shortfall,
+    prices,
+    objective: objective * money,
+    lowerBound: lowerBound * money,
+    gap,
+    conflicts,
+    notes: fleet.notes,
+    work: { rounds: relaxed.rounds, pivots, clusters: relaxed.clusters.length, warm: warm !== null },
+    basis: { shape, starts: input.blocks.map((block) => block.from), prices: [...prices] },
+  };
+}
+
+const shapeOf = (input: FleetInput, fleet: Fleet): string =>
+  JSON.stringify([input.pools.map((pool) => pool.name), fleet.components]);
+
+/** The last cycle's prices, by the clock: a block begins with what held at its time, or with the last known. */
+function startingPrices(fleet: Fleet, basis: FleetBasis | undefined, shape: string): Float64Array | null {
+  const { blocks, pools, money, unit } = fleet;
+  const C = fleet.components.length;
+  if (basis?.shape !== shape || basis.prices.length !== pools * C * basis.starts.length) return null;
+  if (!basis.prices.every((price) => Number.isFinite(price) && price >= 0)) return null;
+  const prices = new Float64Array(blocks * pools * C);
+  for (let t = 0; t < blocks; t++) {
+    const block = fleet.input.blocks[t];
+    const middle = block === undefined ? 0 : (block.from + block.to) / 2;
+    let then = 0;
+    basis.starts.forEach((start, index) => {
+      if (start <= middle) then = index;
+    });
+    for (let p = 0; p < pools; p++) {
+      for (let c = 0; c < C; c++) {
+        prices[(t * pools + p) * C + c] =
+          ((basis.prices[(p * C + c) * basis.starts.length + then] ?? 0) * (unit[c] ?? 1)) / money;
+      }
+    }
+  }
+  return prices;
+}
+
+/** Each part is placed as its cluster is. */
+function placementOf(fleet: Fleet, clusters: readonly Cluster[]): Placement {
+  const { blocks, pools, parts } = fleet;
+  const shares = new Float64Array(parts.count * blocks * pools);
+  for (const cluster of clusters) {
+    for (const e of cluster.members) {
+      for (let p = 0; p < pools; p++) shares[(e * blocks + cluster.block) * pools + p] = cluster.shares[p] ?? 0;
+    }
+  }
+  return shares;
+}
+
+function placedByAccount(fleet: Fleet, placement: Placement): FleetPlan['placed'] {
+  const { blocks, pools, parts, input } = fleet;
+  const size = input.accounts.length * pools * blocks;
+  const placed = { guaranteed: new Float64Array(size), extra: new Float64Array(size) };
+  for (let e = 0; e < parts.count; e++) {
+    const into = parts.guaranteed[e] === 1 ? placed.guaranteed : placed.extra;
+    const a = parts.account[e] ?? 0;
+    for (let p = 0; p < pools; p++) {
+      for (let t = 0; t < blocks; t++)
+        into[(a * pools + p) * blocks + t] = placement[(e * blocks + t) * pools + p] ?? 0;
+    }
+  }
+  return placed;
+}
