@@ -7,6 +7,7 @@ import { binStart, type EpochSeconds } from '../src/domain/time.js';
 import type { Dependencies } from './dependencies.js';
 import { createDataSets, type DataSets } from './data-sets.js';
 import { translated } from './failures.js';
+import { createFleetWord } from './grants.js';
 import { createPreparations } from './prepare.js';
 import type { Policies } from './policies.js';
 import type { Activities, OptimizeResult } from './types.js';
@@ -21,6 +22,7 @@ export function createOptimize(
   summarize: (plan: Plan) => PlanSummary,
 ): Pick<Activities, 'optimize'> {
   const preparations = createPreparations(deps);
+  const fleetWord = createFleetWord(deps.store);
   const prefetch = deps.behavior === undefined ? null : createDataSets(deps.behavior);
 
   /** A plan does not wait for answers that cannot be had: the last ones go on for as long as they are valid. */
@@ -43,9 +45,10 @@ export function createOptimize(
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
         const since = binStart(input.at - RECENT_SECONDS, policy.step);
-        const [forecast, recent] = await Promise.all([
+        const [forecast, recent, { grant, state }] = await Promise.all([
           input.forecastId === null ? null : deps.store.getRecord('forecast', input.forecastId),
           deps.store.readSnapshot(input.snapshotId, signal, since),
+          fleetWord(policy, input.state, input.at),
         ]);
         const told = await dataSetsFor(prefetch, input.account, policy, input.at, signal);
         const request: AllocationRequest = {
@@ -55,21 +58,27 @@ export function createOptimize(
           snapshotId: input.snapshotId,
           at: input.at,
           forecast: forecast === null ? null : (forecast.body as AccountForecast),
-          state: input.state,
+          state,
           overrides: input.overrides,
           events: input.events,
           leadTimes: input.leadTimes,
           raiseOnly: input.raiseOnly,
           recent: recent.series,
           ...(told.needs.length === 0 ? {} : { dataSets: told.needs }),
+          ...(grant === null ? {} : { grant }),
           ...(input.surprises === undefined ? {} : { surprises: input.surprises }),
         };
         const plan = await deps.decider.allocate(request);
         if (told.problem !== null) {
           plan.verdict.detail += `; nobody is told which data sets will be read: ${told.problem}`;
         }
+        if (grant?.source === 'guaranteed') plan.verdict.detail += `; ${grant.words}`;
         await deps.store.putRecord({ kind: 'plan', id: plan.id, account: input.account, at: input.at, body: plan });
-        return { plan: summarize(plan), ...(await answersTo({ ...request, plan }, input.contingencies, signal)) };
+        return {
+          plan: summarize(plan),
+          ...(grant === null ? {} : { grant }),
+          ...(await answersTo({ ...request, plan }, input.contingencies, signal)),
+        };
       }),
   };
 }

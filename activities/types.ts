@@ -3,6 +3,7 @@ import type { ClusterState, FieldOwner, FieldTarget, Mutation, MutationResult } 
 import type { Component } from '../src/domain/component.js';
 import type { ContingencyDigest, LastingSurprise, Symptom } from '../src/domain/contingency.js';
 import type { AnnouncedEvent, Freeze, Override } from '../src/domain/control.js';
+import type { GrantInForce } from '../src/domain/grant.js';
 import type { MissingForecast } from '../src/domain/forecast.js';
 import type { ChangeOrder, ChangeOutcome, CheckResult, Contingency, PlanSummary } from '../src/domain/plan.js';
 import type { EpochSeconds, TimeScale } from '../src/domain/time.js';
@@ -123,6 +124,8 @@ export interface OptimizeResult {
   contingencies?: ContingencyDigest;
   /** Why none could be prepared, where they were due. */
   unprepared?: string;
+  /** What of a fleet's word bound the plan; absent where no fleet has a say. */
+  grant?: GrantInForce;
 }
 
 export interface LearnInput extends PolicyRef {

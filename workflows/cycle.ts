@@ -10,6 +10,7 @@ import {
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ForecastResult, ObserveResult } from '../activities/types.js';
 import { addsTo, fieldName, orderChange, raises } from '../src/domain/change.js';
+import type { GrantInForce } from '../src/domain/grant.js';
 import type { HoldReason, PlanSummary } from '../src/domain/plan.js';
 import { isoTime } from '../src/domain/time.js';
 import type { AccountRun } from './account.js';
@@ -140,7 +141,10 @@ async function optimize(
   const { surprises = [] } = state;
   state.phase = 'optimizing';
   try {
-    const { plan, contingencies, unprepared } = await compute(state.queues, `cycle ${state.cycle}: optimize`).optimize({
+    const { plan, contingencies, unprepared, grant } = await compute(
+      state.queues,
+      `cycle ${state.cycle}: optimize`,
+    ).optimize({
       account: state.account,
       policyId: state.policyId,
       at: run.now(),
@@ -157,12 +161,22 @@ async function optimize(
         : { surprises: surprises.map(({ what, pools, workloads }) => ({ what, pools, workloads })) }),
     });
     if (contingencies !== undefined) state.contingencies = contingencies;
+    noteGrant(run, grant ?? null);
     if (unprepared !== undefined) note(state, run.now(), `no answers prepared: ${unprepared}`);
     return plan;
   } catch (error) {
     hold(run, 'failed', `optimize: ${reasonOf(error)}`);
     return null;
   }
+}
+
+/** A fleet that falls silent, or speaks again, is a thing that happened. */
+function noteGrant(run: AccountRun, grant: GrantInForce | null): void {
+  const { state } = run;
+  const before = state.grant?.source ?? null;
+  if (grant?.source === 'guaranteed' && before !== 'guaranteed') note(state, run.now(), grant.words);
+  if (grant?.source === 'fleet' && before === 'guaranteed') note(state, run.now(), 'the fleet grants again');
+  state.grant = grant;
 }
 
 /** Scores what was in force against what came; its failure costs a score, never a cycle. */

@@ -76,6 +76,11 @@ export function showDetails(state: AccountState, next: EpochSeconds | null): voi
   if (state.freeze !== null) {
     lines.push(`**Frozen** by ${state.freeze.author} until ${isoTime(state.freeze.until)}: ${state.freeze.reason}`);
   }
+  if (state.grant !== undefined && state.grant !== null) {
+    const { source, until, words } = state.grant;
+    const end = until === null ? '' : ` until ${isoTime(until)}`;
+    lines.push(source === 'fleet' ? `**Grant** of the fleet${end}: ${words}` : `**Guaranteed share** ${words}`);
+  }
   for (const override of state.overrides) {
     lines.push(
       `**Override** ${override.id} by ${override.author} until ${isoTime(override.until)}: ${override.reason}`,

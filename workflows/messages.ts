@@ -3,6 +3,7 @@ import type { AccountPolicy } from '../src/domain/account.js';
 import type { AnnouncedEvent, Freeze, Override, Pause } from '../src/domain/control.js';
 import type { ChangeOrder, ChangeOutcome, NumberReason, PlanSummary } from '../src/domain/plan.js';
 import type { EpochSeconds, TimeScale } from '../src/domain/time.js';
+import type { FleetState } from './fleet-messages.js';
 import type { AccountState } from './state.js';
 
 /* Workflow ids say what they are; the Temporal UI takes the slash. */
@@ -43,6 +44,8 @@ export interface ChangeInput {
 export interface FleetInput {
   freeze: Freeze | null;
   scale: TimeScale;
+  /** Present after continue-as-new, where a fleet file was given. */
+  fleet?: FleetState;
 }
 
 // account: signals

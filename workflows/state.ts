@@ -3,6 +3,7 @@ import type { AccountPolicy } from '../src/domain/account.js';
 import type { ContingencyDigest, LastingSurprise } from '../src/domain/contingency.js';
 import type { FieldOwner, FieldTarget } from '../src/domain/cluster.js';
 import type { AnnouncedEvent, Freeze, Override, Pause } from '../src/domain/control.js';
+import type { GrantInForce } from '../src/domain/grant.js';
 import type { ChangeOutcome, ChangeResult, HoldReason, PlanSummary, Verdict } from '../src/domain/plan.js';
 import type { EpochSeconds } from '../src/domain/time.js';
 import type { AccountInput, Queues } from './messages.js';
@@ -67,6 +68,8 @@ export interface AccountState {
   plan: PlanSummary | null;
   /** The answers prepared last; absent or null where there are none. */
   contingencies?: ContingencyDigest | null;
+  /** What of a fleet's word bound the last plan; null or absent where no fleet has a say. */
+  grant?: GrantInForce | null;
   /** Surprises that were answered, and last; absent before the first. */
   surprises?: LastingSurprise[];
   /** Since when the condition of a trigger has held, by key; absent before the first. */

@@ -42,6 +42,8 @@ export interface AllocationInput {
   overrides: Override[];
   /** What the fleet grants the account at most, by component; absent where no fleet shares capacity out. */
   grant?: Resources;
+  /** Who says so: the fleet, or the account's own guaranteed share while the fleet is silent. */
+  grantFrom?: 'fleet' | 'guaranteed';
   /** Where earlier plans put movable tasks: an occurrence that has begun, or is about to, stays where it is. */
   placements?: TaskPlacement[];
   /** Data sets that actions are to be told of; absent where no action asked. */

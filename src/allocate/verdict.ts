@@ -1,9 +1,10 @@
 import type { FieldOwner, FieldTarget } from '../domain/cluster.js';
 import { raises } from '../domain/change.js';
-import { COMPONENTS } from '../domain/component.js';
+import { COMPONENTS, type Component } from '../domain/component.js';
 import { isoTime } from '../domain/time.js';
 import type { Conflict, DataSetNeed, NumberReason, PlannedField, Verdict } from '../domain/plan.js';
 import { firstShortfall } from './conflict.js';
+import { grantOf } from './constraints/grant.js';
 import { billOf, poolLoad, totalOf, type Numbers } from './numbers.js';
 import { dataSetReasons, preparedFields, startFields, toldWith } from './preparations.js';
 import { blackoutAt } from './blackout.js';
@@ -265,7 +266,19 @@ function roomFor(prepared: Prepared, numbers: Numbers, left: readonly PlannedFie
     const { high } = nodeRange(prepared, numbers, pool, 0);
     return poolLoad(prepared, merged, 0, pool.index) <= Math.max(high, 0) + 1e-9;
   });
-  return fits && (prepared.budget === null || billOf(prepared, merged, 0) <= prepared.budget * (1 + 1e-9));
+  const granted = COMPONENTS.every((component) => {
+    const most = grantOf(prepared, component);
+    return most === null || askedFor(prepared, merged, component) <= most * (1 + 1e-9);
+  });
+  return fits && granted && (prepared.budget === null || billOf(prepared, merged, 0) <= prepared.budget * (1 + 1e-9));
+}
+
+/** Requests of the first block, all workloads together. */
+function askedFor(prepared: Prepared, numbers: Numbers, component: Component): number {
+  return prepared.workloads.reduce((sum, workload) => {
+    const request = workload.options[numbers.option[workload.index] ?? 0]?.request[component] ?? 0;
+    return sum + request * totalOf(numbers, workload.index, 0);
+  }, 0);
 }
 
 /**

@@ -21,6 +21,7 @@ const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   nudge: () => import('./commands/nudge.js'),
   freeze: () => import('./commands/freeze.js'),
   unfreeze: () => import('./commands/freeze.js'),
+  fleet: () => import('./commands/fleet.js'),
   override: () => import('./commands/override.js'),
   migrate: () => import('./commands/migrate.js'),
   migrations: () => import('./commands/migrations.js'),

@@ -1,11 +1,14 @@
 import { once } from 'node:events';
 import { createActivities } from '../../activities/index.js';
+import { createFleetActivities } from '../../activities/fleet/index.js';
 import { createFederation } from '../../activities/federate.js';
 import { createMigration } from '../../activities/migrate.js';
 import { createRetraining } from '../../activities/retrain.js';
 import { cellQueue } from '../../workflows/federate-messages.js';
 import { summarizePlan } from '../allocate/index.js';
+import { createProvisioners } from '../cluster/provisioners.js';
 import type { Cluster } from '../cluster/port.js';
+import { createFleetDecider } from '../decide/fleet.js';
 import { createDecisionPool } from '../decide/pool.js';
 import { HeadroomError } from '../domain/errors.js';
 import { trainLocallyInThread } from '../forecast/neural/trainer.js';
@@ -122,6 +125,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
   const fence = createFence(client, now);
   const sink = sinkOfEnvironment(options.sink, store, terminal.env, (line) => terminal.err(line));
   const recording = sink === null ? store : withInfluxSink(store, sink);
+  const fleetDecider = createFleetDecider();
   const worker = await createWorkers({
     connection,
     namespace: target.namespace,
@@ -134,6 +138,10 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       ...createFederation({ store: recording, models, trainLocally: trainLocallyInThread }),
       ...createMigration({
         ...{ store: recording, behavior: store, cluster: clusterOf, fence, accounts: createAccounts(client) },
+      }),
+      ...createFleetActivities({
+        ...{ store: recording, fence, decider: fleetDecider },
+        provisioners: createProvisioners(clusterOf, terminal.env),
       }),
       ...metrics.activities(
         createActivities(
@@ -189,6 +197,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     await presence.leave();
     await cluster?.close();
     await decider.close();
+    await fleetDecider.close();
     await endSink(sink);
     await closeStore();
     await connection.close();

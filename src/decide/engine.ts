@@ -78,6 +78,7 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
       overrides: request.overrides,
       placements: movedTasks(request.state),
       ...(request.dataSets === undefined ? {} : { dataSets: request.dataSets }),
+      ...(request.grant === undefined ? {} : { grant: request.grant.amounts, grantFrom: request.grant.source }),
       ...trustIn(request, covered),
       ...(basis === undefined ? {} : { basis }),
     });

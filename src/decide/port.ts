@@ -4,6 +4,7 @@ import type { Component } from '../domain/component.js';
 import type { ContingencySet } from '../domain/contingency.js';
 import type { AnnouncedEvent, Override } from '../domain/control.js';
 import type { AccountForecast } from '../domain/forecast.js';
+import type { GrantInForce } from '../domain/grant.js';
 import type { DataSetNeed, Plan } from '../domain/plan.js';
 import type { Series } from '../domain/series.js';
 import type { SystemLoad } from '../forecast/system-load.js';
@@ -56,6 +57,8 @@ export interface AllocationRequest {
   recent: KnownBins[];
   /** Data sets that actions of the policy are to be told of; absent where none asked. */
   dataSets?: DataSetNeed[];
+  /** What the fleet grants; absent where no fleet has a say. */
+  grant?: Pick<GrantInForce, 'source' | 'amounts'>;
   /** Surprises that last: pools that cannot be counted on to grow, and workloads that are not lowered meanwhile. */
   surprises?: { what: string; pools: string[]; workloads: string[] }[];
 }

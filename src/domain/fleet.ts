@@ -60,7 +60,7 @@ const sharedPoolSchema = z
     node: resources
       .refine((node) => Object.values(node).some((amount) => amount > 0), 'offers nothing: give it cpu, at least')
       .describe('What one node offers to workloads'),
-    size: z.enum(['fixed', 'variable']).default('variable').describe('Fixed: always at `max` nodes, never sized'),
+    size: z.enum(['fixed', 'variable']).default('variable').describe('Fixed: as many nodes as there are; never sized'),
     min: z.int().min(0).default(0),
     max: z.int().min(0).default(1000),
     warm: z.int().min(0).default(0).describe('Nodes to keep ready beyond what is planned to be used'),
@@ -78,12 +78,14 @@ const movingSchema = z.strictObject({
     .min(0)
     .max(1)
     .default(0.05)
-    .describe('Nodes are let go, or moved to another pool, where that saves at least this share of the fleet’s bill'),
+    .describe(
+      'Nodes are let go where that saves at least this share of the fleet’s bill, and an account moves to another pool where it saves this share of its own',
+    ),
   price: z
     .number()
     .min(0)
     .default(0)
-    .describe('Money that moving a whole account to a pool where it does not run is weighed with, where it has none'),
+    .describe('Money besides, that moving a whole account to a pool where it does not run costs'),
   mostUp: z.int().min(1).default(100).describe('Nodes that a pool gets in one cycle, at most'),
   mostDown: z.int().min(1).default(5).describe('Nodes that a pool gives up in one cycle, at most'),
 });
@@ -135,7 +137,7 @@ export const fleetFileSchema = z
       .describe('An account whose newest forecast is older has unknown demand: it keeps what it has'),
     forgetAfter: duration.default(86_400).describe('An account that has been silent for so long is no longer counted'),
     moving: movingSchema.prefault({}),
-    pools: z.array(sharedPoolSchema).min(1).max(200),
+    pools: z.array(sharedPoolSchema).min(1).max(100),
     accounts: z.array(memberSchema).max(10_000).default([]).describe('What is special about single accounts'),
     commitments: commitmentsSchema.optional(),
   })

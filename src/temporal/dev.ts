@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
+import { createFleetActivities } from '../../activities/fleet/index.js';
 import { createActivities } from '../../activities/index.js';
 import { createMigration } from '../../activities/migrate.js';
 import { createRetraining, type ClassifySeries } from '../../activities/retrain.js';
@@ -27,6 +28,8 @@ import { createStoreService } from '../telemetry/service.js';
 import { createAccounts } from './accounts.js';
 import { connectClient, connectWorker, type TemporalTarget } from './connection.js';
 import { createDrift } from './drift.js';
+import { createProvisioners } from '../cluster/provisioners.js';
+import { createFleetDecider } from '../decide/fleet.js';
 import { createFence } from './fence.js';
 import { createHistories } from './histories.js';
 import { announceWorker, sharingWords } from './neighbours.js';
@@ -186,6 +189,8 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       });
     };
     const fence = createFence(client, now);
+    const fleetDecider = createFleetDecider();
+    closers.push(() => fleetDecider.close());
     const activities = createActivities(
       {
         store,
@@ -215,6 +220,10 @@ export async function startDev(options: DevOptions): Promise<Dev> {
               ...{ store, models: options.models },
               ...(options.classify === undefined ? {} : { classify: options.classify }),
             })),
+        ...createFleetActivities({
+          ...{ store, fence, decider: fleetDecider },
+          provisioners: createProvisioners(clusterOf, options.env),
+        }),
         ...createMigration({ store, behavior: store, cluster: clusterOf, fence, accounts: createAccounts(client) }),
         ...(metrics?.activities(activities) ?? activities),
       },

@@ -17,7 +17,10 @@ export const grant: Constraint = {
       const group = builder.group({
         id: `grant/${component}`,
         constraint: 'grant',
-        words: `the fleet grants ${amountWords(component, most)}`,
+        words:
+          prepared.input.grantFrom === 'guaranteed'
+            ? `the fleet is silent, its own share is ${amountWords(component, most)}`
+            : `the fleet grants ${amountWords(component, most)}`,
       });
       for (const block of build.blocks) {
         const entries: Entry[] = [];

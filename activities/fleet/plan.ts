@@ -1,0 +1,158 @@
+import { COMPONENTS, COMPONENT_UNITS, type Resources } from '../../src/domain/component.js';
+import type { FleetPolicy } from '../../src/domain/fleet.js';
+import type { FleetPlanRecord, FleetPlanSummary, ObservedPool, Short } from '../../src/domain/fleet-plan.js';
+import type { EpochSeconds } from '../../src/domain/time.js';
+import { blockAfter } from '../../src/allocate/fleet-demand.js';
+import { poolOrders } from '../../src/allocate/fleet-orders.js';
+import type { FleetGrant, FleetInput, FleetPlan } from '../../src/allocate/fleet/problem.js';
+import type { GrantDrafts, PackedInput } from './work.js';
+
+/* From the solver's arrays to what is kept: the plan of the pools, and a grant for each account. */
+
+const MOST_SHORT = 20;
+const MOST_LINES = 50;
+
+export interface DecidedFleet {
+  record: FleetPlanRecord;
+  grants: GrantDrafts;
+}
+
+export function decidedFleet(
+  plan: FleetPlan,
+  { fleet, fleetId, planId, at }: { fleet: FleetPolicy; fleetId: string; planId: string; at: EpochSeconds },
+  packed: PackedInput,
+  input: FleetInput,
+  seen: readonly ObservedPool[],
+): DecidedFleet {
+  const blocks = plan.blocks.length;
+  const orders = poolOrders(
+    fleet,
+    fleet.pools.map((pool, index) => ({
+      pool,
+      seen: seen.find((one) => one.pool === pool.name) ?? { pool: pool.name, state: null, problem: 'nobody read it' },
+      nodes: plan.nodes.subarray(index * blocks, (index + 1) * blocks),
+      readyFrom: blockAfter(plan.blocks, at + pool.leadTime),
+    })),
+  );
+  const shorts = plan.grants.filter(({ short }) => Object.keys(short).length > 0);
+  const record: FleetPlanRecord = {
+    id: planId,
+    at,
+    fleetId,
+    status: plan.status,
+    costPerHour: plan.costPerHour[0] ?? 0,
+    currency: fleet.currency,
+    objective: plan.objective,
+    lowerBound: plan.lowerBound,
+    gap: plan.gap,
+    accounts: plan.accounts.length,
+    unknown: packed.unknown.length,
+    short: shorts.length,
+    shortest: shorts.slice(0, MOST_SHORT).map(shortOf),
+    leftOut: packed.leftOut.slice(0, MOST_LINES),
+    pools: orders.map((order, index) => ({
+      ...order,
+      capacityType: fleet.pools[index]?.capacityType ?? '',
+      pricePerHour: fleet.pools[index]?.pricePerHour ?? 0,
+      nodes: [...plan.nodes.subarray(index * blocks, (index + 1) * blocks)],
+      prices: pricesOf(plan, index),
+    })),
+    blocks: plan.blocks.map(({ from, to }, index) => ({ from, to, costPerHour: plan.costPerHour[index] ?? 0 })),
+    conflicts: plan.conflicts.map(({ set, gaveUp }) => ({ set: [...set], gaveUp })),
+    notes: [...packed.notes, ...plan.notes].slice(0, MOST_LINES),
+    work: { ...plan.work },
+    basis: { shape: plan.basis.shape, starts: [...plan.basis.starts], prices: [...plan.basis.prices] },
+  };
+  return { record, grants: plan.grants.map((grant, index) => draftOf(plan, input, grant, index, planId, at, packed)) };
+}
+
+function pricesOf(plan: FleetPlan, pool: number): Resources {
+  const found: Resources = {};
+  plan.components.forEach((component, index) => {
+    const price = plan.prices[(pool * plan.components.length + index) * plan.blocks.length] ?? 0;
+    if (price > 0) found[component] = Number(price.toPrecision(4));
+  });
+  return found;
+}
+
+/** `1.5 cores of cpu, 4294967296 bytes of memory`. */
+export const amountsText = (amounts: Resources): string =>
+  COMPONENTS.flatMap((component) => {
+    const amount = amounts[component];
+    return amount === undefined
+      ? []
+      : [`${Number(amount.toPrecision(4))} ${COMPONENT_UNITS[component]} of ${component}`];
+  }).join(', ');
+
+const shortOf = ({ account, short, bound }: FleetGrant): Short => ({
+  account,
+  missing: short,
+  words: bound ?? `gets less than it needs by ${amountsText(short)}`,
+});
+
+function draftOf(
+  plan: FleetPlan,
+  input: FleetInput,
+  { account, amount, short, bound }: FleetGrant,
+  index: number,
+  planId: string,
+  at: EpochSeconds,
+  packed: PackedInput,
+): GrantDrafts[number] {
+  const known = !packed.unknown.includes(account);
+  const asked = known ? askedOf(input, index) : null;
+  const pools: Record<string, Resources> = {};
+  const blocks = plan.blocks.length;
+  for (const [pool, name] of plan.pools.entries()) {
+    const place = (index * plan.pools.length + pool) * blocks;
+    const share = Math.max(plan.placed.guaranteed[place] ?? 0, plan.placed.extra[place] ?? 0);
+    if (share <= 0 || asked === null) continue;
+    const there: Resources = {};
+    for (const component of COMPONENTS) {
+      const value = asked[component];
+      if (value !== undefined) there[component] = Number((share * value).toPrecision(6));
+    }
+    pools[name] = there;
+  }
+  const lacks = Object.keys(short).length > 0;
+  const words = lacks
+    ? (bound ?? `less than it needs by ${amountsText(short)}`)
+    : known
+      ? (bound ?? 'all that it asked for')
+      : 'its demand is unknown: it keeps what it has';
+  return { account, planId, at, granted: amount, asked, pools, words };
+}
+
+/** The most of any block that the grant has to last for. */
+function askedOf(input: FleetInput, index: number): Resources {
+  const asked: Resources = {};
+  const demand = input.accounts[index]?.demand;
+  for (const component of COMPONENTS) {
+    const values = demand?.[component];
+    if (values === undefined) continue;
+    let most = 0;
+    for (let block = 0; block < (input.grantBlocks ?? 1); block++) most = Math.max(most, values[block] ?? 0);
+    if (Number.isFinite(most)) asked[component] = most;
+  }
+  return asked;
+}
+
+const MOST_HELD = 5;
+
+/** What of it the workflow is told. */
+export function summaryOf(record: FleetPlanRecord): FleetPlanSummary {
+  const { id, at, status, costPerHour, currency, gap, accounts, unknown, short } = record;
+  const conflict = record.conflicts[0];
+  return {
+    ...{ id, at, status, costPerHour, currency, gap, accounts, unknown, short },
+    conflict:
+      conflict === undefined
+        ? null
+        : `${conflict.set.map(({ words }) => words).join(' against ')}; gives up ${conflict.gaveUp}`.slice(0, 1000),
+    fields: record.pools.flatMap(({ cluster, fields }) => fields.map((field) => ({ ...field, cluster }))),
+    held: record.pools
+      .filter(({ now, planned, fields }) => fields.length === 0 && now !== null && planned !== now)
+      .slice(0, MOST_HELD)
+      .map(({ pool, words }) => `${pool}: ${words}`.slice(0, 200)),
+  };
+}

@@ -1,0 +1,36 @@
+import { gather } from '../../activities/fleet/gather.js';
+import { decidedFleet, type DecidedFleet } from '../../activities/fleet/plan.js';
+import { unpackInput } from '../../activities/fleet/work.js';
+import { createFleetSolver } from '../allocate/fleet/solver.js';
+import type { FleetPolicy } from '../domain/fleet.js';
+import type { FleetPlanRecord, ObservedPool } from '../domain/fleet-plan.js';
+import { FLEET_ACCOUNT } from '../domain/fleet-names.js';
+import type { EpochSeconds } from '../domain/time.js';
+import type { StoreClient } from './find-store.js';
+
+/** Nobody is asked how the pools stand: they are taken as the last plan saw them, else at their minimum. */
+async function lastSeen(store: StoreClient, fleet: FleetPolicy): Promise<ObservedPool[]> {
+  const [record] = await store.listRecords('fleet-plan', FLEET_ACCOUNT, { limit: 1 });
+  const last = record === undefined ? null : (record.body as FleetPlanRecord);
+  return fleet.pools.map(({ name, min }): ObservedPool => {
+    const before = last?.pools.find(({ pool }) => pool === name);
+    const nodes = before?.now ?? min;
+    return {
+      pool: name,
+      state: { pool: name, nodes, readyNodes: before?.ready ?? nodes, owner: null },
+      problem: null,
+    };
+  });
+}
+
+/** Solves once from what the store has; writes nothing and asks nobody else. */
+export async function fleetOnce(store: StoreClient, fleet: FleetPolicy, at: EpochSeconds): Promise<DecidedFleet> {
+  const seen = await lastSeen(store, fleet);
+  const packed = await gather(store, fleet, at, seen, AbortSignal.timeout(PATIENCE_MS));
+  const input = unpackInput(packed);
+  const solver = await createFleetSolver();
+  const plan = solver.solve(input);
+  return decidedFleet(plan, { fleet, fleetId: 'once', planId: 'fleet/once', at }, packed, input, seen);
+}
+
+const PATIENCE_MS = 120_000;

@@ -1,0 +1,93 @@
+import type { PoolState } from './cluster.js';
+import type { Component, Resources } from './component.js';
+import type { PlannedField } from './plan.js';
+import type { EpochSeconds } from './time.js';
+
+/* What the fleet's cycle says of itself: the whole in the store, a few KiB in the workflow. */
+
+/** A pool as it was read, or why it could not be. */
+export interface ObservedPool {
+  pool: string;
+  /** Null where it could not be read, or is not there: nothing is decided on it, and its nodes stay. */
+  state: PoolState | null;
+  /** Why, in words; null where it was read. */
+  problem: string | null;
+}
+
+/** What a plan wants of a pool, and what is asked for now. */
+export interface PoolOrder {
+  pool: string;
+  cluster: string;
+  /** Nodes asked for at present; null where that is not known. */
+  now: number | null;
+  ready: number | null;
+  /** Nodes that the plan has in its first block. */
+  planned: number;
+  /** Nodes to ask for now: what the plan needs until a node that is asked for now is ready, in steps of the file. */
+  order: number;
+  /** Why it is that, in words. */
+  words: string;
+  /** What to write; empty where nothing changes, or nobody may. */
+  fields: PlannedField[];
+}
+
+/** Demand that a plan cannot serve. */
+export interface Short {
+  account: string;
+  /** By component, the most of any block of the grant. */
+  missing: Resources;
+  words: string;
+}
+
+/** The fleet's plan as it is kept: no account's name but of those that get less than they need. */
+export interface FleetPlanRecord {
+  id: string;
+  at: EpochSeconds;
+  fleetId: string;
+  status: string;
+  /** Money per hour of the first block. */
+  costPerHour: number;
+  currency: string;
+  objective: number;
+  lowerBound: number;
+  gap: number;
+  /** Accounts that share the pools, those whose demand is unknown, and those that get less than they need. */
+  accounts: number;
+  unknown: number;
+  short: number;
+  shortest: Short[];
+  /** Accounts that are not counted, and why. */
+  leftOut: { account: string; why: string }[];
+  pools: (PoolOrder & {
+    capacityType: string;
+    pricePerHour: number;
+    /** By block. */
+    nodes: number[];
+    /** What one more unit would save in the first block, in money per hour. */
+    prices: Partial<Record<Component, number>>;
+  })[];
+  blocks: { from: EpochSeconds; to: EpochSeconds; costPerHour: number }[];
+  conflicts: { set: { constraint: string; words: string }[]; gaveUp: string }[];
+  notes: string[];
+  work: { rounds: number; pivots: number; clusters: number; warm: boolean };
+  /** The solver's own, for its next start. */
+  basis: { shape: string; starts: number[]; prices: number[] };
+}
+
+/** What of it travels through the history of the fleet's workflow. */
+export interface FleetPlanSummary {
+  id: string;
+  at: EpochSeconds;
+  status: string;
+  costPerHour: number;
+  currency: string;
+  gap: number;
+  accounts: number;
+  unknown: number;
+  short: number;
+  conflict: string | null;
+  /** Of pools whose nodes are to change. */
+  fields: (PlannedField & { cluster: string })[];
+  /** Pools whose nodes the plan would change and that stay, and why: at most a few. */
+  held: string[];
+}
