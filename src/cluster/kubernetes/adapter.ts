@@ -9,6 +9,8 @@ import { createWatches, type WatchesOptions } from './cache/watches.js';
 import { carrySizes } from './carry-sizes.js';
 import { isWorkload, locate } from './locate.js';
 import { stateOf } from './observe.js';
+import { createKubernetesMigrating } from './migrate/migrating.js';
+import { createRestObjects } from './migrate/rest.js';
 import { createReleaser } from './provision/releaser.js';
 import { withProvisioning } from './provision/observe.js';
 import { releaseMarks } from './release.js';
@@ -98,6 +100,7 @@ export function createKubernetesCluster(options: {
       );
     },
     release: (account, places, signal) => releaseMarks(api, account, places, signal),
+    migrating: createKubernetesMigrating({ api: createRestObjects(kubeConfig), transport, provision: api.provision }),
     close: () => {
       releaser.close();
       return watches.close();

@@ -24,6 +24,8 @@ export interface Write {
   without?: readonly string[];
   /** Whose name stands at the field afterwards. */
   writeAs: { manager: string; ours: boolean };
+  /** Given back to one who applied it, even where nothing else that it applied is left on the object. */
+  wasApplied?: boolean;
 }
 
 /** How often the mark is written again where the object's status moves meanwhile. */
@@ -107,7 +109,7 @@ function giveBack(api: ObjectApi, write: Write, signal: AbortSignal): Promise<Li
   const { ref, object, fields, writeAs } = write;
   const { manager } = writeAs;
   const own = appliedBy(object, manager, apiVersionOf(ref));
-  if (Object.keys(own).length > 0) {
+  if (Object.keys(own).length > 0 || write.wasApplied === true) {
     const intent = merged(merged(own, fields), { ...identity(ref), metadata: precondition(ref, object) });
     return api.apply(ref, intent, { manager, force: true }, signal);
   }

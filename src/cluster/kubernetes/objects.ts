@@ -68,7 +68,7 @@ const liveSchema = z.looseObject({
       .optional(),
   }),
 });
-const listSchema = z.object({ items: z.array(z.looseObject({})) });
+export const listSchema = z.object({ items: z.array(z.looseObject({})) });
 
 /** An object as it was read: all of it, with its metadata checked. */
 export type LiveObject = z.output<typeof liveSchema>;
@@ -147,9 +147,10 @@ export function createObjectApi(kubeConfig: KubeConfig, call: Caller): ObjectApi
 }
 
 export const apiVersionOf = ({ group, version }: Pick<ObjectKind, 'group' | 'version'>): string =>
-  `${group}/${version}`;
+  group === '' ? version : `${group}/${version}`;
 
-function live(answer: unknown, of: Pick<ObjectKind, 'plural' | 'group'>): LiveObject {
+/** @throws HeadroomError `unavailable` where the answer is no object. */
+export function live(answer: unknown, of: Pick<ObjectKind, 'plural' | 'group'>): LiveObject {
   const parsed = liveSchema.safeParse(answer);
   if (parsed.success) return parsed.data;
   throw unreadable(of, parsed.error);
