@@ -31,6 +31,10 @@ export interface Child {
   end(): Promise<void>;
 }
 
+/** As bin/headroom starts `headroom dev`: for the peer, too. */
+const SMALL = { MALLOC_ARENA_MAX: '2' };
+const SMALL_HEAPS = ['--max-semi-space-size=8', '--heap-growing-percent=40'];
+
 /** Starts a script of this folder with its options as JSON, and waits until its worker serves. */
 export async function startChild(
   script: string,
@@ -38,7 +42,8 @@ export async function startChild(
   settings: { seconds: number; execArgv?: string[]; say: (text: string) => void },
 ): Promise<Child> {
   const child = fork(fileURLToPath(new URL(`./${script}`, import.meta.url)), [JSON.stringify(options)], {
-    execArgv: settings.execArgv ?? [],
+    execArgv: [...SMALL_HEAPS, ...(settings.execArgv ?? [])],
+    env: { ...process.env, ...SMALL },
   });
   let ready: Extract<Report, { kind: 'ready' }> | null = null;
   const counts: ((count: { cycles: number; failures: number }) => void)[] = [];

@@ -1,27 +1,35 @@
+// Acklam's coefficients, the highest power first.
+const A = [
+  -39.69683028665376, 220.9460984245205, -275.9285104469687, 138.357751867269, -30.66479806614716, 2.506628277459239,
+] as const;
+const B = [
+  -54.47609879822406, 161.5858368580409, -155.6989798598866, 66.80131188771972, -13.28068155288572, 1,
+] as const;
+const C = [
+  -0.007784894002430293, -0.3223964580411365, -2.400758277161838, -2.549732539343734, 4.374664141464968,
+  2.938163982698783,
+] as const;
+const D = [0.007784695709041462, 0.3224671290700398, 2.445134137142996, 3.754408661907416, 1] as const;
+
+function horner(coefficients: readonly number[], x: number): number {
+  let sum = 0;
+  for (const k of coefficients) sum = sum * x + k;
+  return sum;
+}
+
 /**
  * The standard normal quantile (P. J. Acklam's rational approximation, relative error < 1.2e-9).
  * @param level in (0, 1).
  */
 export function probit(level: number): number {
-  const a = [
-    -39.69683028665376, 220.9460984245205, -275.9285104469687, 138.357751867269, -30.66479806614716, 2.506628277459239,
-  ];
-  const b = [-54.47609879822406, 161.5858368580409, -155.6989798598866, 66.80131188771972, -13.28068155288572];
-  const c = [
-    -0.007784894002430293, -0.3223964580411365, -2.400758277161838, -2.549732539343734, 4.374664141464968,
-    2.938163982698783,
-  ];
-  const d = [0.007784695709041462, 0.3224671290700398, 2.445134137142996, 3.754408661907416];
-  const horner = (coefficients: readonly number[], x: number): number =>
-    coefficients.reduce((sum, k) => sum * x + k, 0);
   if (level < 0.02425) {
     const q = Math.sqrt(-2 * Math.log(level));
-    return horner(c, q) / horner([...d, 1], q);
+    return horner(C, q) / horner(D, q);
   }
   if (level > 1 - 0.02425) return -probit(1 - level);
   const q = level - 0.5;
   const r = q * q;
-  return (horner(a, r) * q) / horner([...b, 1], r);
+  return (horner(A, r) * q) / horner(B, r);
 }
 
 /**
