@@ -3,61 +3,40 @@ import type { Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
 import { chooseAnchors } from './anchors.js';
 import type { Calendar } from './calendar.js';
+import { createCombination } from './combine.js';
 import { createCalibration } from './conformal.js';
-import type { GlobalModel } from './global.js';
 import type { FeatureInputs } from './feature-inputs.js';
 import { createGlobalBank } from './global-bank.js';
+import type { GlobalModel } from './global.js';
 import { createHistory } from './history.js';
+import { createLearner, type Scored } from './learn.js';
 import { readLevel, straighten } from './levels.js';
+import { layOut } from './members.js';
 import type { Model, ModelEntry } from './models/model.js';
 import { createScaleBank, type Scale } from './scales.js';
-import { createStateTracker, STATES } from './state.js';
 import { createShocks, movedAt, statesBoth, type Shift } from './shocks.js';
-import type { Ways } from './ways.js';
 import { createSketchBank } from './sketch.js';
+import { createStateTracker } from './state.js';
+import type { Ways } from './ways.js';
 import { createWeightBank } from './weights.js';
+
+export type { Scored };
+
+/*
+ * Models of one series, and global ones, as one forecast: who stands in it (members.ts), what they say together
+ * (combine.ts), and what is learnt when a bin comes (learn.ts).
+ */
 
 const DAY = 86_400;
 /** Levels that are always learnt, so that others can be read between them. */
 export const BASE_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999] as const;
 /** Sketch quantiles move slowly: read anew every so many bins. */
 const REFRESH = 4;
-/** No single bin moves a weight by more than this, in usual spreads: a peak is what a forecast is for, a mistake is not. */
-const LARGEST_GAIN = 16;
-/** An error counts as so many usual spreads at most. */
-const WILDEST = 24;
 /**
  * What a global model's own quantiles count beside all other members together, before anything is known of the series:
  * they have proven themselves on bins of many series that they had not seen (its card), the others on none.
  */
 const TRUST = 2;
-const DEGENERATE = 1000;
-/**
- * Spreads between a member and the ensemble at which half of its gain is its own loss, the rest being the gradient of
- * the ensemble's. The gradient alone finds the best combination, but a calibrated ensemble's is zero on average, and
- * would not tell a member that is hundreds of spreads away from one that is right.
- */
-const FAR = 50;
-/** No quantile goes beyond this many times the (slowly forgotten) peak; a young series has not seen its peak yet. */
-const FARTHEST = 3;
-const FARTHEST_YOUNG = 10;
-/** How far below zero, in spreads, a correction may fall that is not seen there. */
-const BELOW_ZERO = 0.1;
-/** A spread so many times the usual one is a change of regime, and a correction by it would be no correction. */
-const WIDEST = 4;
-
-/**
- * One way to forecast quantiles: a model's middle, with its residuals relative to a scale. A global model says quantiles
- * itself: they are taken as `stated`, and beside it their `own` width is a scale, on which its errors are learnt like
- * those of the others, so that one whose shape is off for this series is put right.
- */
-interface Member {
-  model: number;
-  scale: Scale | 'own' | 'stated';
-  /** First of its rows in the sketches. */
-  row: number;
-  states: number;
-}
 
 export interface EnsembleOptions {
   step: number;
@@ -73,15 +52,6 @@ export interface EnsembleOptions {
   inputs?: () => FeatureInputs | undefined;
   /** Horizons that must be learnt exactly, beside those chosen by default. */
   exactly: readonly number[];
-}
-
-/** What was stated for a bin, when it came: by the forecast made `ahead` steps before it. */
-export interface Scored {
-  ahead: number;
-  /** Stated quantiles at the ensemble's levels. */
-  stated: Float64Array;
-  /** False where the bin at the origin of that forecast was itself missing. */
-  settled: boolean;
 }
 
 /** One series at one resolution. */
@@ -117,9 +87,7 @@ export interface Ensemble {
 export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): Ensemble {
   const { step, calendar } = options;
   const levels = [...new Set([...BASE_LEVELS, ...options.levels])].sort((a, b) => a - b);
-  const L = levels.length;
   const anchors = chooseAnchors(options.horizon, options.exactly);
-  const A = anchors.length;
   const binsPerDay = DAY / step;
   const globals = options.globals ?? [];
   const G = globals.length;
@@ -133,65 +101,31 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     const scales = entry.byState === true ? options.scales : options.scales.filter((scale) => scale !== 'state');
     return model === null ? [] : [{ model, scales }];
   });
-  const models = entries.map(({ model }) => model);
-  // Global models come after the others.
-  const M = models.length + G;
-  const firstGlobal = models.length;
-  const names = [...models, ...globals].map(({ name }) => name);
-  // Each member's residual distributions: one an anchor, or one an anchor and state.
-  let rows = 0;
-  const standing = [
-    ...entries.map(({ scales }): readonly Member['scale'][] => scales),
-    ...globals.map((): readonly Member['scale'][] => ['own', 'stated']),
-  ];
-  const members = standing.flatMap((each, model) =>
-    each.map((scale): Member => {
-      const member = { model, scale, row: rows, states: scale === 'state' ? STATES : scale === 'stated' ? 0 : 1 };
-      rows += member.states * A;
-      return member;
-    }),
-  );
-  const rowOf = (member: Member, anchor: number, state: number): number =>
-    member.row + anchor * member.states + (member.states === STATES ? state : 0);
-  const Q = members.length;
-  const scales = createScaleBank({ models: firstGlobal, anchors, binsPerDay, calendar });
+  const members = layOut(entries, globals, levels, anchors);
+  const { models, low, high, middle: middleLevel } = members;
+  const Q = members.all.length;
+  const scales = createScaleBank({ models: models.length, anchors, binsPerDay, calendar });
   const halfLife = Math.max(200, Math.min(10 * binsPerDay, 3000));
-  const sketches = createSketchBank(rows, levels, { halfLife, prior: 20 });
-  const finished = members.map(({ states }) => states === 0);
+  const sketches = createSketchBank(members.rows, levels, { halfLife, prior: 20 });
+  const finished = members.all.map(({ states: one }) => one === 0);
   const trust = (TRUST * (Q - G)) / Math.max(1, G);
   const cellAheads = anchors.flatMap((ahead) => levels.map(() => ahead));
-  const weightBank = createWeightBank(cellAheads, Q, {
+  const weights = createWeightBank(cellAheads, Q, {
     halfLife: Math.max(100, Math.min(4 * binsPerDay, 1200)),
     finished,
     prior: finished.map((one) => (one ? trust : 1)),
   });
   const calibration = createCalibration(anchors, levels);
-  const low = levels.indexOf(0.1);
-  const high = levels.indexOf(0.9);
-  const middleLevel = levels.indexOf(0.5);
-
   const bank = createGlobalBank({
     ...{ globals, levels, anchors, step, calendar, history },
     ...(options.inputs === undefined ? {} : { inputs: options.inputs }),
   });
-  /** Global models are asked only once somebody has prepared for it: they cost more than all others together. */
-  let asking = false;
-  const globalStated = new Float64Array(G * L);
-
-  // What was forecast and not yet scored: a ring for each anchor, as long as the anchor.
-  const width = M + Q + (G + 2) * L + 2;
-  const rings = anchors.map((ahead) => new Float32Array(ahead * width).fill(Number.NaN));
-  const ringOrigins = anchors.map((ahead) => new Float64Array(ahead).fill(Number.NaN));
-  /** What {@link moved} was at each origin. */
-  const ringMoved = anchors.map((ahead) => new Float64Array(ahead));
-  const standard = new Float32Array(rows * L);
   const states = createStateTracker(binsPerDay);
-  const memberWeights = new Float32Array(A * L * Q);
   const shocks = createShocks(step);
-  /** By how much shifts of level have moved what was learnt, in all. */
-  let moved = 0;
-  const awake: boolean[] = members.map(() => false);
-  const weightRow = new Float64Array(Q);
+  const parts = { scales, sketches, weights, calibration, states, binsPerDay };
+  const combination = createCombination(members, { ...parts, bank });
+  const { stated, own } = combination;
+  const learner = createLearner(members, { ...parts, step, combination });
 
   let lastBin = start - step;
   let lastKnown = Number.NaN;
@@ -200,105 +134,8 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const peakKeep = 2 ** (-1 / Math.max(100, 7 * binsPerDay));
   let sinceRefresh = REFRESH;
 
-  const wakes = (model: number): boolean =>
-    model < firstGlobal
-      ? !Number.isNaN(models[model]?.predict(lastKnown + step, 1) ?? Number.NaN)
-      : asking && bank.read(model - firstGlobal, lastBin + step, globalStated, (model - firstGlobal) * L);
-  const refresh = (): void => {
-    for (let row = 0; row < rows; row++) sketches.quantiles(row, standard, row * L);
-    for (let q = 0; q < Q; q++) {
-      awake[q] = wakes(members[q]?.model ?? 0);
-    }
-    for (let cell = 0; cell < A * L; cell++) {
-      weightBank.weights(cell, awake, weightRow);
-      memberWeights.set(weightRow, cell * Q);
-    }
-  };
-
-  const scaleBetween = (
-    kind: Scale,
-    model: number,
-    lower: number,
-    upper: number,
-    share: number,
-    target: EpochSeconds,
-  ): number => {
-    const near = scales.scale(kind, model, lower, target);
-    return lower === upper ? near : near + share * (scales.scale(kind, model, upper, target) - near);
-  };
-
-  const usualSpread = new Float64Array(A);
-  /** The widest spread that corrections are taken in: what they were learnt in. */
-  const widest = (anchor: number): number => {
-    const usual = usualSpread[anchor] ?? 0;
-    return usual > 0 ? WIDEST * usual : Number.POSITIVE_INFINITY;
-  };
-
-  /** Quantiles before calibration, for a target `ahead` bins after the last known one, between two anchors. */
-  const point = new Float64Array(M);
-  const memberScale = new Float64Array(Q);
-  const raw = new Float64Array(L);
-  const own = new Float64Array(L);
-  const stated = new Float64Array(L);
-  const combine = (target: EpochSeconds, ahead: number): void => {
-    let upper = anchors.findIndex((anchor) => anchor >= ahead);
-    // Past the last anchor (data are missing) errors go on growing as those of a random walk.
-    const stretch = upper === -1 ? Math.sqrt(ahead / (anchors[A - 1] ?? 1)) : 1;
-    if (upper === -1) upper = A - 1;
-    const from = anchors[upper] ?? 1;
-    const lower = from > ahead && upper > 0 ? upper - 1 : upper;
-    const to = anchors[lower] ?? 1;
-    const share = lower === upper ? 1 : (ahead - to) / (from - to);
-    for (let m = 0; m < firstGlobal; m++) point[m] = models[m]?.predict(target, ahead) ?? Number.NaN;
-    for (let g = 0; g < G; g++) {
-      const says = asking && bank.read(g, target, globalStated, g * L);
-      point[firstGlobal + g] = says ? (globalStated[g * L + middleLevel] ?? Number.NaN) : Number.NaN;
-    }
-    raw.fill(0);
-    const current = states.current();
-    const sums = stated.fill(0);
-    for (let q = 0; q < Q; q++) {
-      const member = members[q];
-      const middle = point[member?.model ?? 0] ?? Number.NaN;
-      if (member === undefined || Number.isNaN(middle)) {
-        memberScale[q] = Number.NaN;
-        continue;
-      }
-      const said = (member.model - firstGlobal) * L;
-      const scale =
-        member.scale === 'stated' || member.scale === 'own'
-          ? scales.atLeast((globalStated[said + high] ?? 0) - (globalStated[said + low] ?? 0))
-          : stretch * scaleBetween(member.scale, member.model, lower, upper, share, target);
-      memberScale[q] = scale;
-      const nearRow = rowOf(member, lower, current) * L;
-      const farRow = rowOf(member, upper, current) * L;
-      for (let l = 0; l < L; l++) {
-        const zNear = standard[nearRow + l] ?? 0;
-        const zFar = standard[farRow + l] ?? 0;
-        const wNear = memberWeights[(lower * L + l) * Q + q] ?? 0;
-        const wFar = memberWeights[(upper * L + l) * Q + q] ?? 0;
-        const weight = wNear + share * (wFar - wNear);
-        const quantile =
-          member.states === 0 ? (globalStated[said + l] ?? 0) : middle + scale * (zNear + share * (zFar - zNear));
-        raw[l] = (raw[l] ?? 0) + weight * Math.max(0, quantile);
-        sums[l] = (sums[l] ?? 0) + weight;
-      }
-    }
-    for (let l = 0; l < L; l++) raw[l] = (sums[l] ?? 0) > 0 ? (raw[l] ?? 0) / (sums[l] ?? 1) : 0;
-    raw.sort();
-    // Sketches that a change of regime has scattered can ask for a hundred times what was ever seen; nobody has that.
-    const most = peak * (known < 2 * binsPerDay ? FARTHEST_YOUNG : FARTHEST);
-    const spread = Math.min(raw[high] ?? 0, most) - Math.min(raw[low] ?? 0, most);
-    for (let l = 0; l < L; l++) {
-      // A correction was learnt in the spreads of its time.
-      const near = calibration.offset(lower, l) * Math.min(spread, widest(lower));
-      const far = calibration.offset(upper, l) * Math.min(spread, widest(upper));
-      const value = Math.max(0, (raw[l] ?? 0) + near + share * (far - near));
-      // Rounding must not make a constant series miss its own value.
-      own[l] = Math.min(value, most) * (1 + 1e-9);
-    }
-    straighten(own, stated, [low, high]);
-  };
+  const refresh = (): void => combination.refresh(lastBin + step, lastKnown + step);
+  const combine = (target: EpochSeconds, ahead: number): void => combination.combine(target, ahead, { peak, known });
   /** What is stated: while a wild value waits for the next ones to say what it was, both ways that it may go. */
   const state = (target: EpochSeconds, ahead: number): void => {
     combine(target, ahead);
@@ -306,116 +143,6 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     if (suspected === null) return;
     statesBoth(levels, suspected, (level) => readLevel(levels, stated, level), own);
     straighten(own, stated, [low, high]);
-  };
-
-  const told = new Float64Array(L);
-  const usualRate = 1 - 2 ** (-1 / Math.max(24, 2 * binsPerDay));
-  const learn = (
-    anchor: number,
-    label: EpochSeconds,
-    value: number,
-    censored: boolean,
-    isWild: boolean,
-  ): Scored | null => {
-    const ahead = anchors[anchor] ?? 1;
-    const ring = rings[anchor];
-    const origins = ringOrigins[anchor];
-    const index = Math.round(label / step);
-    const place = ((index % ahead) + ahead) % ahead;
-    if (ring === undefined || origins?.[place] !== index - ahead) return null;
-    const base = place * width;
-    const settled = ring[base] === 1;
-    const state = ring[base + 1] ?? 0;
-    const statedAt = base + 2 + M + Q + L;
-    const globalAt = statedAt + L;
-    // Each level's correction is judged by its own value, not by what a neighbour raised it to: otherwise two
-    // corrections that crossed would drive each other away for ever.
-    const ownAt = ring.subarray(statedAt, statedAt + L);
-    straighten(ownAt, told, [low, high]);
-    if (!settled || isWild) return { ahead, stated: told, settled };
-    // Gains are in units of the usual spread, so that the bins that cost most count most; but a series that wakes up
-    // after weeks of nothing must not carry a gain of thousands of spreads along.
-    const rawAt = base + 2 + M + Q;
-    // A shift of level since then is nothing that members are to be judged by, or to learn as a residual: what they said
-    // moves with it. What was stated does not, and its misses count.
-    const since = moved - (ringMoved[anchor]?.[place] ?? 0);
-    const off = Math.abs(value - since - (ring[rawAt + middleLevel] ?? 0));
-    const spread = (ring[rawAt + high] ?? 0) - (ring[rawAt + low] ?? 0);
-    const usual = usualSpread[anchor] ?? 0;
-    usualSpread[anchor] = usual === 0 ? spread : usual + usualRate * (spread - usual);
-    const unit = Math.max(usualSpread[anchor] ?? 0, off / WILDEST, 1e-12);
-    for (let q = 0; q < Q; q++) {
-      const member = members[q];
-      const middle = (ring[base + 2 + (member?.model ?? 0)] ?? Number.NaN) + since;
-      const scale = ring[base + 2 + M + q] ?? Number.NaN;
-      if (member === undefined || Number.isNaN(middle) || Number.isNaN(scale)) continue;
-      const row = rowOf(member, anchor, state) * L;
-      for (let l = 0; l < L; l++) {
-        const quantile =
-          member.states === 0
-            ? Math.max(0, (ring[globalAt + (member.model - firstGlobal) * L + l] ?? 0) + since)
-            : Math.max(0, middle + scale * (standard[row + l] ?? 0));
-        // A bound that the ensemble already covers says nothing of where demand was.
-        const ensemble = Math.max(0, (ring[base + 2 + M + Q + l] ?? 0) + since);
-        const below = value <= ensemble;
-        if (censored && below) continue;
-        const slope = (below ? 1 : 0) - (levels[l] ?? 0.5);
-        const level = levels[l] ?? 0.5;
-        const linear = slope * (ensemble - quantile);
-        const real = slope * (ensemble - value) - (value <= quantile ? 1 - level : level) * Math.abs(value - quantile);
-        const far = Math.abs(ensemble - quantile) / unit;
-        const gain = (linear + (far * (real - linear)) / (FAR + far)) / unit;
-        weightBank.score(anchor * L + l, q, Math.max(-LARGEST_GAIN, Math.min(LARGEST_GAIN, gain)));
-      }
-      if (member.states === 0) continue;
-      const residual = value - middle;
-      // Where a residual is thousands of scales, the scale was wrong, and says nothing of the shape.
-      if (Math.abs(residual) > DEGENERATE * scale) continue;
-      if (!censored || residual > 0) sketches.add(rowOf(member, anchor, state), residual / scale, censored);
-    }
-    for (let m = 0; m < firstGlobal; m++) {
-      const residual = value - since - (ring[base + 2 + m] ?? Number.NaN);
-      if (!Number.isNaN(residual) && (!censored || residual > 0)) scales.learn(m, anchor, label, residual);
-    }
-    for (let l = 0; l < L; l++) {
-      const said = ownAt[l] ?? 0;
-      const missed = value > said;
-      // A value that equals what was said (a constant, an idle series) is neither above nor below. What is said of zero
-      // can't be lowered, but its correction falls a little further, and no more, so that a rare miss does not raise it
-      // above zero at once, nor many days of nothing wind it up for the day things change.
-      const zero = !missed && said <= 0;
-      const tied = !missed && !zero && said - value <= 1e-6 * said;
-      const asked = (ring[rawAt + l] ?? 0) + calibration.offset(anchor, l) * spread;
-      if (tied || (zero && asked <= -BELOW_ZERO * spread) || (censored && !missed)) continue;
-      calibration.judge(l, missed);
-    }
-    calibration.settle(anchor);
-    return { ahead, stated: told, settled };
-  };
-
-  const remember = (label: EpochSeconds): void => {
-    const index = Math.round(label / step);
-    const gap = Math.round((label - lastKnown) / step);
-    for (let a = 0; a < A; a++) {
-      const ahead = anchors[a] ?? 1;
-      const ring = rings[a];
-      const origins = ringOrigins[a];
-      if (ring === undefined || origins === undefined) continue;
-      const place = ((index % ahead) + ahead) % ahead;
-      const base = place * width;
-      state(label + ahead * step, ahead + gap);
-      origins[place] = index;
-      const then = ringMoved[a];
-      if (then !== undefined) then[place] = moved;
-      ring[base] = gap === 0 ? 1 : 0;
-      ring[base + 1] = states.current();
-      ring.set(point, base + 2);
-      ring.set(memberScale, base + 2 + M);
-      ring.set(raw, base + 2 + M + Q);
-      ring.set(globalStated, base + 2 + M + Q + 2 * L);
-      // What is kept in float32 must not fall below what was stated.
-      for (let l = 0; l < L; l++) ring[base + 2 + M + Q + L + l] = (own[l] ?? 0) * (1 + 2e-7);
-    }
   };
 
   const take = (label: EpochSeconds, value: number): void => {
@@ -432,7 +159,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   };
   /** A new level: what was learnt of the old one goes along. */
   const move = ({ delta, keeps }: Shift): void => {
-    moved += delta;
+    learner.move(delta);
     history.move(delta, keeps ?? Number.POSITIVE_INFINITY);
     states.move(delta);
     for (const model of models) model.move?.(delta);
@@ -462,8 +189,8 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
           return expected;
         };
         const isWild = !censored && (shocks.isWild(value) || shocks.goesBack(label, value, expect));
-        for (let a = 0; a < A; a++) {
-          const scored = learn(a, label, value, censored, isWild);
+        for (let a = 0; a < anchors.length; a++) {
+          const scored = learner.learn(a, { label, value, censored, isWild });
           if (scored !== null) onScored?.(scored);
         }
         if (isWild) {
@@ -481,17 +208,17 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
           take(label, taken);
         }
       }
-      if (asking) bank.moveTo(label);
+      if (combination.asksGlobals) bank.moveTo(label);
       if (sinceRefresh >= REFRESH) {
         refresh();
         sinceRefresh = 0;
       }
-      if (known > 0) remember(label);
+      if (known > 0) learner.remember(label, Math.round((label - lastKnown) / step), state);
       return taken;
     },
     prepare(values) {
       if (G === 0) return;
-      asking = true;
+      combination.wakeGlobals();
       bank.prepare(lastBin + step, values);
     },
     fit(window) {
@@ -503,19 +230,19 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     forecast(horizon, asked) {
       const gap = Math.round((lastBin - lastKnown) / step);
       const quantiles: number[][] = [];
-      if (asking) bank.ask(horizon);
+      if (combination.asksGlobals) bank.ask(horizon);
       for (let ahead = 1; ahead <= horizon; ahead++) {
         state(lastBin + ahead * step, ahead + gap);
         quantiles.push(asked.map((level) => readLevel(levels, stated, level)));
       }
-      return { origin: lastBin, step, levels: [...asked], quantiles, weights: modelWeights() };
+      return { origin: lastBin, step, levels: [...asked], quantiles, weights: combination.modelWeights() };
     },
   };
 
   function ways(horizon: number, asked: readonly number[]): Ways | null {
     if (shocks.suspected(horizon) === null) return null;
     const gap = Math.round((lastBin - lastKnown) / step);
-    if (asking) bank.ask(horizon);
+    if (combination.asksGlobals) bank.ask(horizon);
     const both: Ways = { shares: [], expected: [], moved: [] };
     for (let ahead = 1; ahead <= horizon; ahead++) {
       combine(lastBin + ahead * step, ahead + gap);
@@ -543,20 +270,5 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
     for (let k = 0; k < values.length; k++) values[k] = Math.max(0, values[k] ?? Number.NaN);
     for (const label of spikes) values[indexOf(label)] = Number.NaN;
     return { ...window, values };
-  }
-
-  /** Of each model, over all horizons and levels. */
-  function modelWeights(): Record<string, number> {
-    const sums = new Float64Array(M);
-    let total = 0;
-    for (let cell = 0; cell < A * L; cell++) {
-      for (let q = 0; q < Q; q++) {
-        const weight = memberWeights[cell * Q + q] ?? 0;
-        const model = members[q]?.model ?? 0;
-        sums[model] = (sums[model] ?? 0) + weight;
-        total += weight;
-      }
-    }
-    return Object.fromEntries(names.map((name, m) => [name, (sums[m] ?? 0) / total]));
   }
 }
