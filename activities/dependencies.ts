@@ -4,6 +4,7 @@ import type { Freeze } from '../src/domain/control.js';
 import type { BehaviorSource } from '../src/telemetry/events/port.js';
 import type { Store, UsageSource } from '../src/telemetry/port.js';
 import type { TellDrift } from './drift.js';
+import type { Lookout } from './lookout.js';
 
 /** The freeze over all accounts, wherever it is kept. */
 export interface Fence {
@@ -30,6 +31,8 @@ export interface Dependencies {
   fence: Fence;
   decider: Decider;
   histories: Histories;
+  /** Looks at the clusters between cycles; without it triggers are seen by cycles alone. */
+  lookout?: Lookout;
   /** Where models are retrained. */
   drift?: TellDrift;
 }

@@ -9,6 +9,7 @@ import { freshnessOf } from '../src/telemetry/freshness.js';
 import type { UsageQuery, UsageWindow } from '../src/telemetry/port.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
+import { watchFor } from './lookout.js';
 import { observeRequest, type Policies } from './policies.js';
 import { createTriggers } from './triggers.js';
 import type { Activities, SeriesFreshness } from './types.js';
@@ -113,8 +114,13 @@ export function createObserve(
           // Nothing of late: has there ever been anything? That is what tells stale from missing.
           freshness = describeFreshness(await deps.store.readSnapshot(snapshot.id, signal), policy, input.at);
         }
-        const watched =
-          input.contingencies === undefined ? null : await triggers.of(input.account, input.contingencies.id);
+        const { contingencies } = input;
+        const watched = contingencies === undefined ? null : await triggers.of(input.account, contingencies.id);
+        watchFor(deps.lookout, policy, observeRequest(policy), {
+          triggers: watched,
+          answered: contingencies?.answered ?? [],
+          at: input.at,
+        });
         return {
           snapshotId: snapshot.id,
           freshness,

@@ -16,7 +16,7 @@ type Light = Pick<Activities, 'recordContingency' | 'recordOutcome' | 'exportHis
 type Compute = Pick<Activities, 'forecast' | 'optimize' | 'learn'>;
 type AtCluster = Pick<
   Activities,
-  'observe' | 'revalidate' | 'apply' | 'awaitReady' | 'verify' | 'rollback' | 'confirm' | 'release'
+  'observe' | 'answer' | 'revalidate' | 'apply' | 'awaitReady' | 'verify' | 'rollback' | 'confirm' | 'release'
 >;
 
 export const light = (queues: Queues, summary: string): Light =>

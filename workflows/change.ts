@@ -117,6 +117,7 @@ export async function change(input: ChangeInput): Promise<ChangeOutcome> {
       ...(leftOut.length === 0 ? {} : { leftOut }),
       checks: progress.checks,
       restored,
+      ...(order.firedBy === undefined ? {} : { firedBy: order.firedBy }),
     };
     show(`${done.result}: ${done.detail}`);
     try {

@@ -4,7 +4,7 @@ import type { ChangeOutcome } from '../src/domain/plan.js';
 import { policyProblems } from '../src/domain/policy-rules.js';
 import { isoTime, type EpochSeconds } from '../src/domain/time.js';
 import type { AccountRun } from './account.js';
-import { startChange } from './cycle.js';
+import { startChange } from './decide.js';
 import {
   announceSignal,
   approveUpdate,
@@ -12,6 +12,7 @@ import {
   changeEndedSignal,
   changeWorkflowId,
   clearOverrideSignal,
+  contingencySignal,
   haltSignal,
   nudgeSignal,
   overrideSignal,
@@ -25,6 +26,7 @@ import {
   whyQuery,
 } from './messages.js';
 import { note, type AccountState, type Original } from './state.js';
+import { answerSpotted } from './surprise.js';
 
 /** Refuses an update before it enters the history, with words for the operator. */
 const refuse = (message: string): never => {
@@ -55,6 +57,7 @@ export function registerHandlers(run: AccountRun): void {
       return;
     }
     state.overrides.push(override);
+    state.contingencies = null;
     note(state, run.now(), `override ${override.id} by ${override.author} until ${isoTime(override.until)}`);
     run.woken = `override by ${override.author}`;
   });
@@ -62,6 +65,7 @@ export function registerHandlers(run: AccountRun): void {
     const before = state.overrides.length;
     state.overrides = state.overrides.filter((override) => override.id !== id);
     if (state.overrides.length === before) return;
+    state.contingencies = null;
     note(state, run.now(), `override ${id} cleared by ${author}`);
     run.woken = `override cleared by ${author}`;
   });
@@ -81,6 +85,8 @@ export function registerHandlers(run: AccountRun): void {
   setHandler(changeEndedSignal, (outcome) => {
     if (state.change?.changeId === outcome.changeId) endChange(run, outcome);
   });
+  // At once, whatever the cycle is doing: an answer waits for no forecast and no plan.
+  setHandler(contingencySignal, (symptom) => answerSpotted(run, symptom));
   setHandler(attentionSignal, ({ changeId, detail }) => {
     state.attention = `change ${changeId}: ${detail}`;
     note(state, run.now(), `needs attention: ${detail}`);
@@ -142,6 +148,8 @@ export function registerHandlers(run: AccountRun): void {
       state.policyId = `${state.account}@${state.revision}-${state.policyId.split('-').at(-1)}`;
       run.policyUnsent = true;
       state.approval = null;
+      // Answers are solved for a policy and its overrides: others are prepared with the next plan.
+      state.contingencies = null;
       note(state, run.now(), `policy set to revision ${state.revision} by ${author}`);
       run.woken = 'policy changed';
       return { revision: state.revision };

@@ -1,5 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { AccountPolicy } from '../src/domain/account.js';
+import type { Symptom } from '../src/domain/contingency.js';
 import type { AnnouncedEvent, Freeze, Override, Pause } from '../src/domain/control.js';
 import type { ChangeOrder, ChangeOutcome, NumberReason, PlanSummary } from '../src/domain/plan.js';
 import type { EpochSeconds, TimeScale } from '../src/domain/time.js';
@@ -59,6 +60,9 @@ export const stopSignal = defineSignal<[{ restore: boolean; author: string }]>('
 /** From the account's change workflow. */
 export const changeEndedSignal = defineSignal<[ChangeOutcome]>('change-ended');
 export const attentionSignal = defineSignal<[{ changeId: string; detail: string }]>('attention');
+
+/** From whoever watches the cluster between cycles: the trigger of a prepared answer holds. */
+export const contingencySignal = defineSignal<[Symptom]>('contingency');
 
 // account: updates
 export const approveUpdate = defineUpdate<{ changeId: string }, [{ planId?: string; author: string }]>('approve');

@@ -107,6 +107,9 @@ export interface Original {
 
 export const LOG_LENGTH = 12;
 
+/** The answers prepared last; null where there are none. */
+export const preparedIn = (state: AccountState): ContingencyDigest | null => state.contingencies ?? null;
+
 export function createState(input: AccountInput, now: EpochSeconds, runId: string): AccountState {
   return {
     schema: STATE_SCHEMA,
@@ -190,6 +193,11 @@ export function expire(state: AccountState, now: EpochSeconds): void {
     state.approval = null;
   }
   if (state.cooling !== null && state.cooling.until <= now) state.cooling = null;
+  if (state.surprises !== undefined && state.surprises.some(({ until }) => until <= now)) {
+    const [lasting, ended] = split(state.surprises, ({ until }) => until > now);
+    for (const { key } of ended) note(state, now, `${key} is over: plans may take back what was raised for it`);
+    state.surprises = lasting;
+  }
 }
 
 function split<T>(items: readonly T[], keep: (item: T) => boolean): [T[], T[]] {

@@ -24,6 +24,7 @@ import { createAccounts } from '../temporal/accounts.js';
 import { createDrift } from '../temporal/drift.js';
 import { createFence } from '../temporal/fence.js';
 import { createHistories } from '../temporal/histories.js';
+import { createLookout } from '../temporal/lookout.js';
 import { homeFolder, removeRuntimeFile, writeRuntimeFile } from '../temporal/home.js';
 import { announceWorker, sharingWords } from '../temporal/neighbours.js';
 import { ensureSearchAttributes, makeVersionCurrent } from '../temporal/namespace.js';
@@ -122,6 +123,8 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       remedy: `run a worker with --roles cluster --cluster ${name}`,
     });
   };
+  const lookout =
+    cluster === null ? null : createLookout({ client, cluster: clusterOf, now, say: (line) => terminal.err(line) });
   const fence = createFence(client, now);
   const sink = sinkOfEnvironment(options.sink, store, terminal.env, (line) => terminal.err(line));
   const recording = sink === null ? store : withInfluxSink(store, sink);
@@ -151,6 +154,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
             source: sourceOver(recording),
             cluster: clusterOf,
             fence,
+            ...(lookout === null ? {} : { lookout }),
             decider: metrics.decider(decider),
             histories: createHistories(client),
             drift: createDrift(client, models),
@@ -195,6 +199,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
     await exposed.close();
     if (owned !== null) await removeRuntimeFile(home);
     await presence.leave();
+    await lookout?.close();
     await cluster?.close();
     await decider.close();
     await fleetDecider.close();

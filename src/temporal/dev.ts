@@ -32,6 +32,7 @@ import { createProvisioners } from '../cluster/provisioners.js';
 import { createFleetDecider } from '../decide/fleet.js';
 import { createFence } from './fence.js';
 import { createHistories } from './histories.js';
+import { createLookout } from './lookout.js';
 import { announceWorker, sharingWords } from './neighbours.js';
 import { newToken, readRuntimeFile, removeRuntimeFile, writeRuntimeFile } from './home.js';
 import { ensureSearchAttributes, makeVersionCurrent, setRetention } from './namespace.js';
@@ -191,6 +192,8 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     const fence = createFence(client, now);
     const fleetDecider = createFleetDecider();
     closers.push(() => fleetDecider.close());
+    const lookout = createLookout({ client, cluster: clusterOf, now, say });
+    closers.push(() => lookout.close());
     const activities = createActivities(
       {
         store,
@@ -198,6 +201,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
         source: store,
         cluster: clusterOf,
         fence,
+        lookout,
         decider: metrics?.decider(decider) ?? decider,
         histories: createHistories(client),
         ...(options.models === undefined ? {} : { drift: createDrift(client, options.models) }),

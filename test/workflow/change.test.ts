@@ -2,7 +2,6 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Activities } from '../../activities/types.js';
 import { orderChange } from '../../src/domain/change.js';
 import type { FieldTarget, MutationResult } from '../../src/domain/cluster.js';
 import type { ChangeOutcome, PlannedField } from '../../src/domain/plan.js';
@@ -18,7 +17,7 @@ import {
   type ChangeInput,
 } from '../../workflows/messages.js';
 import { withWorker } from './environment.js';
-import { countOf, createFakes, field, policyOf, type Fakes } from './fakes.js';
+import { countOf, createFakes, field, forwarded, policyOf, type Fakes } from './fakes.js';
 
 /*
  * One server serves the whole file: every change ends within its test, so that nothing keeps the next from skipping
@@ -31,23 +30,7 @@ let fakes: Fakes = createFakes();
 let closing: () => void = () => undefined;
 let running: Promise<void> = Promise.resolve();
 
-const ACTIVITIES: Activities = {
-  observe: (input) => fakes.observe(input),
-  forecast: (input) => fakes.forecast(input),
-  optimize: (input) => fakes.optimize(input),
-  learn: (input) => fakes.learn(input),
-  answer: (input) => fakes.answer(input),
-  recordContingency: (input) => fakes.recordContingency(input),
-  revalidate: (input) => fakes.revalidate(input),
-  apply: (input) => fakes.apply(input),
-  awaitReady: (input) => fakes.awaitReady(input),
-  verify: (input) => fakes.verify(input),
-  rollback: (input) => fakes.rollback(input),
-  confirm: (input) => fakes.confirm(input),
-  release: (input) => fakes.release(input),
-  recordOutcome: (input) => fakes.recordOutcome(input),
-  exportHistory: (input) => fakes.exportHistory(input),
-};
+const ACTIVITIES = forwarded(() => fakes);
 
 beforeAll(
   () =>

@@ -3,6 +3,7 @@ import type { Activities, AnswerInput, AnswerResult, ApplyInput, ApplyResult } f
 import type { AccountPolicy } from '../../src/domain/account.js';
 import { readAccountFile } from '../../src/domain/account-file.js';
 import type { ClusterState, FieldTarget } from '../../src/domain/cluster.js';
+import type { ContingencyDigest, Symptom } from '../../src/domain/contingency.js';
 import type { ChangeOutcome, PlannedField, PlanSummary, Verdict } from '../../src/domain/plan.js';
 
 export function policyOf(lines = ''): AccountPolicy {
@@ -53,6 +54,10 @@ export interface Fakes extends Activities {
   /** What each plan says, given the number of plans before it. */
   plans: (count: number) => PlanScript;
   /** Throws once for each entry, in order, before doing anything. */
+  /** Triggers that a look at the cluster finds; only where there are answers. */
+  symptoms: Symptom[];
+  /** Answers that are there after the first plan; null: none are prepared. */
+  digest: ContingencyDigest | null;
   /** What a prepared answer comes to, given what fired it. */
   answers: (input: AnswerInput) => AnswerResult;
   failNext: Partial<Record<keyof Activities, string[]>>;
@@ -83,6 +88,8 @@ export function createFakes(): Fakes {
     values: new Map([['web.replicas', 2]]),
     outcomes: [],
     plans: () => steady,
+    symptoms: [],
+    digest: null,
     answers: ({ key }) => {
       throw ApplicationFailure.create({ type: 'not-found', message: `no answer to ${key}`, nonRetryable: true });
     },
@@ -105,6 +112,7 @@ export function createFakes(): Fakes {
           : null,
         ...(input.policy === undefined ? {} : { lastChange: 0 }),
         ...(input.overdueChange === undefined ? {} : { changeRuns: false }),
+        ...(input.contingencies === undefined ? {} : { symptoms: fakes.symptoms }),
       };
     },
     async forecast(input) {
@@ -128,7 +136,9 @@ export function createFakes(): Fakes {
         conflict: null,
         reasons: [],
       };
-      return { plan };
+      const { digest } = fakes;
+      const prepares = digest !== null && input.contingencies === null;
+      return { plan, ...(prepares ? { contingencies: digest } : {}) };
     },
     async learn(input) {
       record('learn', input);
@@ -202,6 +212,53 @@ export function createFakes(): Fakes {
   };
   return fakes;
 }
+
+/** Answers to these, valid for good. */
+export const digestOf = (...armed: { key: string; for?: number }[]): ContingencyDigest => ({
+  id: 'answers-p-1',
+  preparedAt: 0,
+  validUntil: Number.MAX_SAFE_INTEGER,
+  armed: armed.map(({ key, for: lasting = 0 }) => ({ key, for: lasting })),
+});
+
+/** The answer to what fired it: these fields. */
+export const answerOf = ({ key, setId, what, at }: AnswerInput, fields: PlannedField[]): AnswerResult => ({
+  plan: {
+    id: `${setId}/${key}@${Math.round(at)}`,
+    at,
+    verdict:
+      fields.length === 0
+        ? { kind: 'hold', reason: 'steady', detail: 'what is there is what the answer wants' }
+        : { kind: 'act', source: 'contingency', detail: `${what}: the prepared answer` },
+    fields,
+    costPerHour: 3,
+    currency: 'EUR',
+    conflict: null,
+    reasons: [],
+    firedBy: { key, setId, what },
+  },
+  pools: [],
+  workloads: ['web'],
+});
+
+/** The activities of whichever fakes are the present ones: a worker serves many tests. */
+export const forwarded = (present: () => Fakes): Activities => ({
+  observe: (input) => present().observe(input),
+  forecast: (input) => present().forecast(input),
+  optimize: (input) => present().optimize(input),
+  learn: (input) => present().learn(input),
+  answer: (input) => present().answer(input),
+  recordContingency: (input) => present().recordContingency(input),
+  revalidate: (input) => present().revalidate(input),
+  apply: (input) => present().apply(input),
+  awaitReady: (input) => present().awaitReady(input),
+  verify: (input) => present().verify(input),
+  rollback: (input) => present().rollback(input),
+  confirm: (input) => present().confirm(input),
+  release: (input) => present().release(input),
+  recordOutcome: (input) => present().recordOutcome(input),
+  exportHistory: (input) => present().exportHistory(input),
+});
 
 export const countOf = (fakes: Fakes, name: keyof Activities): number =>
   fakes.calls.filter((call) => call.name === name).length;

@@ -43,7 +43,9 @@ export const register: RegisterCommand = (program, terminal) => {
               formatDuration(Math.round(change.endedAt - change.startedAt)),
               change.result,
               change.back.map(({ field, before }) => `${field} (was ${before})`).join('\n'),
-              change.detail,
+              change.firedBy === undefined
+                ? change.detail
+                : `answers ${change.firedBy.key} (${change.firedBy.what}): ${change.detail}`,
             ]);
           }
           terminal.out(table.toString());

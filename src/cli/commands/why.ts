@@ -28,10 +28,22 @@ export const register: RegisterCommand = (program, terminal) => {
           }
           const currency = summary?.currency ?? '';
           if (options.json === true) {
-            printJson(terminal, { account: name, planId: why.planId, verdict: why.verdict, currency, reasons });
+            const firedBy = summary?.firedBy === undefined ? {} : { firedBy: summary.firedBy };
+            printJson(terminal, {
+              account: name,
+              planId: why.planId,
+              verdict: why.verdict,
+              ...firedBy,
+              currency,
+              reasons,
+            });
             return;
           }
           terminal.out(`${terminal.color.bold(name)}  ${why.verdict}`);
+          if (summary?.firedBy !== undefined) {
+            const { key, what, setId } = summary.firedBy;
+            terminal.out(`the answer to ${key}, prepared in ${setId}; it fired on: ${what}`);
+          }
           if (summary?.conflict !== undefined && summary.conflict !== null) {
             terminal.out(
               terminal.color.red(`cannot all be met: ${summary.conflict.set.map(({ words }) => words).join(' / ')}`),
