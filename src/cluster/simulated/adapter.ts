@@ -9,6 +9,7 @@ import type { RequestEntry } from './moving.js';
 import type { SimulatedTarget } from './engine.js';
 import type { Fault } from './faults.js';
 import type { EngineHost } from './host.js';
+import { noAction, type PreparationRecord } from './preparations.js';
 import { samplesSince, timelineOf, type Sampled, type Timeline, type TimelineQuery } from './samples.js';
 
 /** What can be done with a simulated cluster besides: read its clock and its truth, and break it. */
@@ -23,6 +24,8 @@ export interface Simulation extends Cluster, Clocked, Sampled {
   inject(fault: Fault): Promise<void>;
   timeline(query: TimelineQuery): Promise<Timeline>;
   readonly migrating: Migrating;
+  /** What was done for an account's workloads before capacity was needed: Jobs and hooks, with the data sets they were told of. */
+  preparations(account: string): Promise<readonly PreparationRecord[]>;
   /** Where the requests of a migration were led, tick by tick, and which met no ready replica. */
   requestLog(id: string): Promise<readonly RequestEntry[]>;
 }
@@ -31,9 +34,10 @@ const COMPONENT = 'cluster/simulated';
 
 const unknownField = (what: string): MutationResult => ({
   kind: 'refused',
-  detail: `${what}: a simulated cluster has replicas, floors, targets, requests and nodes`,
+  detail: `${what}: a simulated cluster has replicas, floors, targets, requests, nodes and a book of preparations`,
 });
-const isSimulated = (target: FieldTarget): target is SimulatedTarget => isCapacity(target) || target.field === 'target';
+const isSimulated = (target: FieldTarget): target is SimulatedTarget =>
+  isCapacity(target) || target.field === 'target' || target.field === 'prepared';
 
 /** The port over an engine in this process, with the faults of its API: down, slow, an answer that gets lost. */
 export function createSimulatedCluster(host: EngineHost, options: { wallClock?: () => number } = {}): Simulation {
@@ -75,9 +79,11 @@ export function createSimulatedCluster(host: EngineHost, options: { wallClock?: 
   return {
     name: host.name,
     observe: (request, signal) => call(`observing ${request.account}`, signal, () => host.engine().observe(request)),
-    apply: (mutation, _target, signal) => {
+    apply: (mutation, place, signal) => {
       const { target } = mutation;
       const what = describeTarget(mutation.account, target);
+      const unknown = noAction(target, place);
+      if (unknown !== null) return Promise.resolve({ kind: 'refused', detail: unknown });
       if (!isSimulated(target)) return Promise.resolve(unknownField(what));
       return write(`writing ${what}`, signal, { kind: 'apply', mutation: { ...mutation, target } });
     },
@@ -114,6 +120,7 @@ export function createSimulatedCluster(host: EngineHost, options: { wallClock?: 
         call(`${step.kind} of ${request.id}`, signal, () => host.move({ kind: 'move', request, write: step })),
       look: (request, signal) => call(`looking at ${request.id}`, signal, () => host.engine().lookMove(request)),
     },
+    preparations: (account) => Promise.resolve(host.engine().preparations(account)),
     requestLog: (id) => Promise.resolve(host.engine().requestLog(id)),
     timeline: (query) => Promise.resolve(timelineOf(host.engine(), query)),
     close: () => {

@@ -5,6 +5,7 @@ import type { ClusterState, MutationResult } from '../../domain/cluster.js';
 import { describeTarget } from '../fence.js';
 import type { MoveLook, MoveResult, Survey } from '../migrating.js';
 import type { Simulation } from './adapter.js';
+import { noAction, type PreparationRecord } from './preparations.js';
 import type { SampleWindow, Timeline } from './samples.js';
 import { errorSchema, timeScaleSchema } from './wire.js';
 
@@ -33,6 +34,7 @@ const stateSchema = z.object({
         })
         .nullable(),
       owners: z.object({ replicas: owner, request: owner, floor: owner, target: owner.optional() }),
+      prepared: z.record(z.string(), z.number()).exactOptional(),
     }),
   ),
   pools: z.array(z.object({ pool: z.string(), nodes: z.number(), readyNodes: z.number(), owner })),
@@ -45,6 +47,13 @@ const resultSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('not-found'), detail: z.string() }),
   z.object({ kind: z.literal('refused'), detail: z.string() }),
 ]) satisfies z.ZodType<MutationResult>;
+
+const preparationsSchema = z.array(
+  z.object({
+    ...{ account: z.string(), workload: z.string(), action: z.string(), key: z.string() },
+    ...{ at: z.number(), needed: z.number(), dataSets: z.array(z.string()) },
+  }),
+) satisfies z.ZodType<PreparationRecord[]>;
 
 const samples = z.array(z.object({ at: z.number(), value: z.number(), censored: z.boolean().exactOptional() }));
 const windowSchema = z.object({
@@ -185,11 +194,14 @@ export async function connectSimulatedCluster(options: {
     name,
     observe: (body, signal) =>
       call({ action: `observing ${body.account}`, path: '/v1/observe', body, signal }, stateSchema),
-    apply: (body, _target, signal) =>
-      call(
+    apply: async (body, place, signal) => {
+      const unknown = noAction(body.target, place);
+      if (unknown !== null) return { kind: 'refused', detail: unknown };
+      return call(
         { action: `writing ${describeTarget(body.account, body.target)}`, path: '/v1/apply', body, signal },
         resultSchema,
-      ),
+      );
+    },
     release: () => Promise.resolve([]),
     restore: (body, _target, signal) =>
       call(
@@ -226,6 +238,14 @@ export async function connectSimulatedCluster(options: {
       look: (body, signal) =>
         call({ action: `looking at ${body.id}`, path: '/v1/migration/look', body, signal }, lookSchema),
     },
+    preparations: (account) =>
+      call(
+        {
+          action: `reading what was prepared for ${account}`,
+          path: `/v1/preparations?${new URLSearchParams({ account }).toString()}`,
+        },
+        preparationsSchema,
+      ),
     requestLog: (id) =>
       call(
         { action: `reading requests of ${id}`, path: `/v1/migration/log?${new URLSearchParams({ id }).toString()}` },

@@ -5,6 +5,7 @@ import type {
   Mutation,
   MutationResult,
   PoolState,
+  PreparationTarget,
   ScalingTarget,
   WorkloadState,
 } from '../../domain/cluster.js';
@@ -18,6 +19,7 @@ import { createMeter, type Part } from './meter.js';
 import type { EngineModel, Field } from './model.js';
 import { createMoves, type RequestEntry } from './moving.js';
 import { createNodes } from './nodes.js';
+import { createPreparations, type PreparationRecord } from './preparations.js';
 import {
   createPoolRecord,
   createWorkloadRecord,
@@ -36,7 +38,7 @@ export interface Written {
 }
 
 /** What a simulated cluster has. */
-export type SimulatedTarget = CapacityTarget | ScalingTarget;
+export type SimulatedTarget = CapacityTarget | ScalingTarget | Extract<PreparationTarget, { field: 'prepared' }>;
 export type CapacityMutation = Mutation & { target: SimulatedTarget };
 
 export interface Restore {
@@ -69,6 +71,8 @@ export interface Engine {
   observe(request: ObserveRequest): ClusterState;
   apply(mutation: CapacityMutation): Written;
   restore(restore: Restore): Written;
+  /** What was done for an account's workloads before capacity was needed, oldest first. */
+  preparations(account: string): PreparationRecord[];
   /** A workload that moves to another pool. */
   survey(request: MoveRequest): Survey;
   move(request: MoveRequest, write: MoveWrite): MoveResult;
@@ -97,6 +101,7 @@ export function createEngine(model: EngineModel): Engine {
     running.set(key, createWorkload(workload, nodes, draws, faults));
     records.set(key, createWorkloadRecord(workload.components.length));
   }
+  const preparations = createPreparations();
   const moves = createMoves(model, { nodes, draws, faults }, running, () => clock);
   const poolRecords = new Map(model.pools.map(({ name }) => [name, createPoolRecord()]));
   /** Faults that are spent: how often a counted one struck. */
@@ -191,6 +196,10 @@ export function createEngine(model: EngineModel): Engine {
     if (run === undefined) {
       return { kind: 'none', detail: `cluster ${model.name} has no workload ${account}/${target.workload}` };
     }
+    if (target.field === 'prepared') {
+      const field = preparations.field(account, target.workload, target.action);
+      return { kind: 'field', field, run, reportedOwner: field.owner };
+    }
     if (target.field === 'request') {
       const field = run.requests.get(target.component);
       return field === undefined
@@ -251,6 +260,7 @@ export function createEngine(model: EngineModel): Engine {
     if (
       target.field === 'nodes' ||
       target.field === 'target' ||
+      target.field === 'prepared' ||
       found.run === null ||
       sameValue(found.field.value, target.value)
     )
@@ -293,6 +303,7 @@ export function createEngine(model: EngineModel): Engine {
         floor: run.floor?.owner ?? null,
         ...(run.target === null ? {} : { target: run.target.owner }),
       },
+      prepared: preparations.of(account, workload),
     };
   };
 
@@ -326,6 +337,11 @@ export function createEngine(model: EngineModel): Engine {
       if (refused !== null) return answer({ kind: 'refused', detail: refused });
       poison(found, target, account);
       write(found, target, HEADROOM, mutation.key);
+      if (target.field === 'prepared') {
+        const { workload, action, value: needed } = target;
+        const dataSets = mutation.dataSets ?? [];
+        preparations.note({ account, workload, action, key: mutation.key, at: clock, needed, dataSets });
+      }
       return answer({ kind: 'applied', value: target.value });
     },
     restore({ key, changeKeys, account, target, owner }) {
@@ -337,8 +353,10 @@ export function createEngine(model: EngineModel): Engine {
       const refused = refusal(target, found.run);
       if (refused !== null) return answer({ kind: 'refused', detail: refused });
       write(found, target, owner, key);
+      if (target.field === 'prepared') preparations.undo(account, target.workload, target.action, changeKeys);
       return answer({ kind: 'applied', value: target.value });
     },
+    preparations: (account) => preparations.records(account),
     survey: (request) => moves.survey(request),
     move: (request, step) => moves.write(request, step),
     lookMove: (request) => moves.look(request),

@@ -108,6 +108,9 @@ export function createSimulationHttp(options: { simulation: Simulation; token: s
     const { since } = parse(z.strictObject({ since: time }), context.req.query(), context.req.path);
     return context.json(await simulation.samplesSince(since, signalOf(context)));
   });
+  app.get('/v1/preparations', async (context) =>
+    context.json(await simulation.preparations(context.req.query('account') ?? '')),
+  );
   app.get('/v1/timeline', async (context) =>
     context.json(await simulation.timeline(parse(timelineSchema, numeric(context.req.query()), context.req.path))),
   );

@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import type { CapacityTarget, ScalingTarget } from '../../domain/cluster.js';
 import { COMPONENTS } from '../../domain/component.js';
 import type { HeadroomError } from '../../domain/errors.js';
 import type { TimeScale } from '../../domain/time.js';
 import type { MoveRequest, MoveWrite } from '../migrating.js';
 import type { WorkloadTarget } from '../port.js';
-import type { CapacityMutation, Restore } from './engine.js';
+import type { CapacityMutation, Restore, SimulatedTarget } from './engine.js';
 import { faultSchema } from './faults.js';
 
 /* What travels between the simulated cluster's process and its callers, and into its journal. */
@@ -20,7 +19,8 @@ const targetSchema = z.discriminatedUnion('field', [
   z.strictObject({ field: z.literal('request'), workload, component: z.enum(COMPONENTS), value }),
   z.strictObject({ field: z.literal('nodes'), pool: z.string(), value }),
   z.strictObject({ field: z.literal('target'), workload, value }),
-]) satisfies z.ZodType<CapacityTarget | ScalingTarget>;
+  z.strictObject({ field: z.literal('prepared'), workload, action: z.string(), value }),
+]) satisfies z.ZodType<SimulatedTarget>;
 
 export const mutationSchema = z.strictObject({
   key: z.string().min(1),
@@ -28,6 +28,8 @@ export const mutationSchema = z.strictObject({
   target: targetSchema,
   expect: z.strictObject({ value, owner }),
   reason: z.string(),
+  planId: z.string().exactOptional(),
+  dataSets: z.array(z.string()).exactOptional(),
 }) satisfies z.ZodType<CapacityMutation>;
 
 export const restoreSchema = z.strictObject({
