@@ -3,7 +3,7 @@ import type { ClusterState } from '../src/domain/cluster.js';
 import { grantInForce, grantSchema, sharesPool, type GrantInForce } from '../src/domain/grant.js';
 import type { EpochSeconds } from '../src/domain/time.js';
 import type { Store } from '../src/telemetry/port.js';
-import { newestFleet, type FleetRecord } from './fleet/policies.js';
+import { newestFleet } from './fleet/policies.js';
 
 /*
  * What the fleet's word means for one account's plan: the grant that binds it, and the pools that it leaves to the fleet.
@@ -19,24 +19,12 @@ export interface FleetWord {
 
 type GrantStore = Pick<Store, 'listRecords'>;
 
-/** Of the fleet's own record: it changes with a file, and every account asks for it. */
-const KNOWN_MS = 2_000;
-
 /** The owner in whose name the pools stand that the fleet sizes. */
 export const FLEET_OWNER = 'fleet';
 
 export function createFleetWord(store: GrantStore) {
-  let known: { at: number; fleet: FleetRecord | null } | null = null;
-
-  const fleetNow = async (): Promise<FleetRecord | null> => {
-    if (known !== null && performance.now() - known.at < KNOWN_MS) return known.fleet;
-    const fleet = await newestFleet(store);
-    known = { at: performance.now(), fleet };
-    return fleet;
-  };
-
   return async (policy: AccountPolicy, state: ClusterState, at: EpochSeconds): Promise<FleetWord> => {
-    const fleet = await fleetNow();
+    const fleet = await newestFleet(store);
     if (fleet === null || fleet.ended || fleet.policy.mode === 'observe') return { grant: null, state };
     const shared = fleet.policy.pools.filter((pool) => sharesPool(policy, pool));
     if (shared.length === 0) return { grant: null, state };

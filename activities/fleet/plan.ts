@@ -102,15 +102,18 @@ function draftOf(
   const known = !packed.unknown.includes(account);
   const asked = known ? askedOf(input, index) : null;
   const pools: Record<string, Resources> = {};
+  const guaranteed = input.accounts[index]?.guaranteed ?? {};
   const blocks = plan.blocks.length;
   for (const [pool, name] of plan.pools.entries()) {
     const place = (index * plan.pools.length + pool) * blocks;
-    const share = Math.max(plan.placed.guaranteed[place] ?? 0, plan.placed.extra[place] ?? 0);
-    if (share <= 0 || asked === null) continue;
+    const [own, beyond] = [plan.placed.guaranteed[place] ?? 0, plan.placed.extra[place] ?? 0];
+    if (own + beyond <= 0 || asked === null) continue;
     const there: Resources = {};
     for (const component of COMPONENTS) {
       const value = asked[component];
-      if (value !== undefined) there[component] = Number((share * value).toPrecision(6));
+      if (value === undefined) continue;
+      const first = Math.min(value, guaranteed[component] ?? 0);
+      there[component] = Number((own * first + beyond * (value - first)).toPrecision(6));
     }
     pools[name] = there;
   }

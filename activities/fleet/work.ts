@@ -54,10 +54,9 @@ const inputSchema = z.object({
 
 export type PackedInput = z.output<typeof inputSchema>;
 
-/** Six digits say what an account needs; of ten thousand accounts that is a record of some MiB. */
-const short = (value: number): number | null => (Number.isNaN(value) ? null : Number(value.toPrecision(6)));
-
-const packed = (values: ArrayLike<number>): (number | null)[] => Array.from(values, short);
+/** As it is: a digit less of some bytes would be a replica less. */
+const packed = (values: ArrayLike<number>): (number | null)[] =>
+  Array.from(values, (value) => (Number.isNaN(value) ? null : value));
 const unpacked = (values: readonly (number | null)[]): Float64Array =>
   Float64Array.from(values, (value) => value ?? Number.NaN);
 

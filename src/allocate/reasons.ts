@@ -1,8 +1,9 @@
 import type { NumberReason, TaskPlacement } from '../domain/plan.js';
-import { COMPONENT_UNITS, REQUESTABLE, type Component } from '../domain/component.js';
+import { COMPONENTS, COMPONENT_UNITS, REQUESTABLE, type Component } from '../domain/component.js';
 import { formatDuration, isoTime } from '../domain/time.js';
 import { sizeCost } from './choose.js';
 import { disruptionWords, leastAvailable } from './constraints/disruption.js';
+import { grantWords } from './constraints/grant.js';
 import { quotasOf } from './constraints/quota.js';
 import { amountWords } from './constraints/demand.js';
 import { budgetWords } from './constraints/budget.js';
@@ -173,6 +174,12 @@ function limiter(prepared: Prepared, workload: PreparedWorkload, prices: Readonl
         'nodes',
       ],
     );
+  }
+  for (const component of COMPONENTS) {
+    const words = grantWords(prepared, component);
+    if (words !== null && workload.options[workload.reference]?.request[component] !== undefined) {
+      named.push([`grant/${component}`, 'grant', words, COMPONENT_UNITS[component]]);
+    }
   }
   for (const { name, words, unit, count } of quotasOf(prepared)) {
     if (count(workload, workload.reference) > 0) named.push([`quota/${name}`, 'quota', words, unit]);

@@ -17,10 +17,7 @@ export const grant: Constraint = {
       const group = builder.group({
         id: `grant/${component}`,
         constraint: 'grant',
-        words:
-          prepared.input.grantFrom === 'guaranteed'
-            ? `the fleet is silent, its own share is ${amountWords(component, most)}`
-            : `the fleet grants ${amountWords(component, most)}`,
+        words: grantWords(prepared, component) ?? '',
       });
       for (const block of build.blocks) {
         const entries: Entry[] = [];
@@ -41,4 +38,13 @@ export function grantOf(prepared: Prepared, component: Component): number | null
   const granted = prepared.input.grant?.[component];
   if (granted === undefined) return null;
   return Math.max(granted, prepared.input.policy.guaranteedShare?.[component] ?? 0);
+}
+
+/** Who bounds it, and at how much; null where nobody does. */
+export function grantWords(prepared: Prepared, component: Component): string | null {
+  const most = grantOf(prepared, component);
+  if (most === null) return null;
+  return prepared.input.grantFrom === 'guaranteed'
+    ? `the fleet is silent, its own share is ${amountWords(component, most)}`
+    : `the fleet grants ${amountWords(component, most)}`;
 }

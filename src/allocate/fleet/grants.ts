@@ -60,17 +60,12 @@ export function grantsOf(fleet: Fleet, nodes: Int32Array, placement: Placement):
   components.forEach((component, c) => {
     let free = 0;
     for (let p = 0; p < pools; p++) free += spare[p * C + c] ?? 0;
-    let room = Number.POSITIVE_INFINITY;
-    for (let t = 0; t < last; t++) {
-      let now = 0;
-      for (let p = 0; p < pools; p++) now += (nodes[p * blocks + t] ?? 0) * (node[p * C + c] ?? 0);
-      room = Math.min(room, now);
-    }
-    // What all could ask for at once: each its highest block, or its guarantee.
+    let promised = 0;
     input.accounts.forEach((account, a) => {
-      room -= Math.max((account.guaranteed[component] ?? 0) / (unit[c] ?? 1), served[a * C + c] ?? 0);
+      const guaranteed = (account.guaranteed[component] ?? 0) / (unit[c] ?? 1);
+      promised += Math.max(0, guaranteed - (served[a * C + c] ?? 0));
     });
-    const factor = free > 0 ? Math.min(1, Math.max(0, room / free)) : 0;
+    const factor = free > 0 ? Math.max(0, 1 - promised / free) : 0;
     for (let p = 0; p < pools; p++) {
       let all = 0;
       input.accounts.forEach((account, a) => {
