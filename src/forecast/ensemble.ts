@@ -139,7 +139,7 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   /** What is stated: while a wild value waits for the next ones to say what it was, both ways that it may go. */
   const state = (target: EpochSeconds, ahead: number): void => {
     combine(target, ahead);
-    const suspected = shocks.suspected(ahead);
+    const suspected = shocks.suspected(ahead, lastBin);
     if (suspected === null) return;
     statesBoth(levels, suspected, (level) => readLevel(levels, stated, level), own);
     straighten(own, stated, [low, high]);
@@ -240,14 +240,14 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   };
 
   function ways(horizon: number, asked: readonly number[]): Ways | null {
-    if (shocks.suspected(horizon) === null) return null;
+    if (shocks.suspected(horizon, lastBin) === null) return null;
     const gap = Math.round((lastBin - lastKnown) / step);
     if (combination.asksGlobals) bank.ask(horizon);
     const both: Ways = { shares: [], expected: [], moved: [] };
     for (let ahead = 1; ahead <= horizon; ahead++) {
       combine(lastBin + ahead * step, ahead + gap);
       const read = (level: number): number => readLevel(levels, stated, level);
-      const suspected = shocks.suspected(ahead + gap);
+      const suspected = shocks.suspected(ahead + gap, lastBin);
       both.shares.push(suspected?.share ?? 0);
       both.expected.push(asked.map(read));
       both.moved.push(

@@ -30,6 +30,8 @@ const MOST = 0.9;
 const UNLIKELY = 0.005;
 /** For so long after a shift a value that fits the level before better than the new one is taken to be on its way back. */
 const YOUNG = DAY;
+/** Nothing is suspected of what was held back, once it is followed by nothing for so many times as long as confirms it. */
+const SILENCE = 2;
 /** Shifts and spikes are remembered as long as a fit looks back. */
 const MEMORY = 28 * DAY;
 
@@ -74,9 +76,11 @@ export interface Shocks {
   dismiss(): Held[];
   /**
    * How demand may move by `ahead` bins from now, and how likely that is: to where the values stand that are held back, or
-   * back from a new level to the one before.
+   * back from a new level to the one before. While data stop a suspicion ends: of a wild value after an hour or so, of a
+   * young level after a day.
+   * @param now label of the last bin by the clock, known or missing.
    */
-  suspected(ahead: number): Suspicion | null;
+  suspected(ahead: number, now: EpochSeconds): Suspicion | null;
   /** Shifts since `from`, and spikes or what may be some, for a fit that looks at the raw series. */
   since(from: EpochSeconds): { shifts: readonly Shift[]; spikes: readonly EpochSeconds[] };
 }
@@ -84,6 +88,7 @@ export interface Shocks {
 export function createShocks(step: number): Shocks {
   const fewest = Math.max(FEWEST, DAY / step);
   const confirm = Math.min(MOST_WILD, Math.max(FEWEST_WILD, Math.ceil(CONFIRM / step)));
+  const patience = SILENCE * confirm * step;
   const blockLength = Math.max(DAY, BLOCK * step);
   const lows = new Float64Array(BLOCKS).fill(Number.POSITIVE_INFINITY);
   const highs = new Float64Array(BLOCKS).fill(Number.NEGATIVE_INFINITY);
@@ -101,6 +106,8 @@ export function createShocks(step: number): Shocks {
   let shifts: Shift[] = [];
   let undoable: Shift[] = [];
   const spikes: EpochSeconds[] = [];
+  /** Stretches at a lower level that was left again for the one before. */
+  let outages: { from: EpochSeconds; to: EpochSeconds; isFirst: boolean }[] = [];
   /** Runs of wild values that came to one, to two … and those that were a new level. */
   const runs = new Uint32Array(confirm);
   let levels = 0;
@@ -123,6 +130,7 @@ export function createShocks(step: number): Shocks {
     while ((shifts[0]?.from ?? now) < now - MEMORY) shifts.shift();
     while ((spikes[0] ?? now) < now - MEMORY) spikes.shift();
     undoable = undoable.filter(({ from }) => from > now - BLOCKS * blockLength);
+    outages = outages.filter(({ to }) => to > now - MEMORY);
   };
   const middle = (): number => departures[departures.length >> 1] ?? 0;
   const see = (label: EpochSeconds, value: number): void => {
@@ -154,6 +162,10 @@ export function createShocks(step: number): Shocks {
       highs[k] = (highs[k] ?? 0) + delta;
     }
   };
+  const bridged = (): EpochSeconds[] =>
+    outages.flatMap(({ from, to, isFirst }) =>
+      isFirst ? Array.from({ length: Math.round((to - from) / step) }, (_, k) => from + k * step) : [],
+    );
   /** The way back to a level of before, where that is where the held values are: what was learnt there fits again exactly. */
   const wayBack = (from: EpochSeconds): Shift | null => {
     let back = 0;
@@ -163,9 +175,13 @@ export function createShocks(step: number): Shocks {
       if (!held.every(({ value }) => !isWild(value - away))) continue;
       const undone = undoable.splice(k);
       returns += undone.length;
-      // What fits see is what was: both levels, each in its time.
       shifts = shifts.filter((one) => !undone.includes(one));
-      return { from, delta: back, keeps: undone[0]?.from ?? from };
+      const began = undone[0]?.from ?? from;
+      const isOutage = back > 0 && !outages.some((one) => one.to > from - BLOCKS * blockLength);
+      if (back > 0) outages.push({ from: began, to: from, isFirst: isOutage });
+      // An outage that comes for the first time in a while is nothing to expect again tomorrow: it is bridged, as a spike is
+      // bounded. Else what fits see is what was: both levels, each in its time.
+      return isOutage ? { from, delta: back } : { from, delta: back, keeps: began };
     }
     return null;
   };
@@ -181,7 +197,11 @@ export function createShocks(step: number): Shocks {
     hold(label, value, expected) {
       forget(label);
       const side = Math.sign(value - expected);
-      if (held.length > 0 && Math.sign((held[0]?.value ?? 0) - (held[0]?.expected ?? 0)) !== side) {
+      const first = held[0];
+      const isOld = label - (held.at(-1)?.label ?? label) > patience;
+      // On the other side, or after a silence: another story, which has to last by itself.
+      if (isOld) streak = 0;
+      if (first !== undefined && (isOld || Math.sign(first.value - first.expected) !== side)) {
         spikes.push(...held.map((one) => one.label));
         held = [];
       }
@@ -232,8 +252,9 @@ export function createShocks(step: number): Shocks {
       for (const { label, value } of dismissed) see(label, value);
       return dismissed;
     },
-    suspected(ahead) {
+    suspected(ahead, now) {
       if (held.length > 0) {
+        if (now - (held.at(-1)?.label ?? now) > patience) return null;
         // One in three of the first wild values is taken to stay, one in two of the second ones and so on, until this series
         // has shown how it is.
         const run = held.length;
@@ -250,7 +271,7 @@ export function createShocks(step: number): Shocks {
         };
       }
       const last = undoable.at(-1);
-      if (last === undefined) return null;
+      if (last === undefined || now - latest > YOUNG) return null;
       // What has lasted for n bins lasts for h more in n of n + h cases where nothing else is known (Lindy's law); and one
       // new level in three is taken to be left at all.
       const lasted = (latest - last.from) / step + 1;
@@ -260,7 +281,7 @@ export function createShocks(step: number): Shocks {
     },
     since: (from) => ({
       shifts: shifts.filter((one) => one.from >= from),
-      spikes: [...spikes, ...held.map(({ label }) => label)].filter((one) => one >= from),
+      spikes: [...spikes, ...bridged(), ...held.map(({ label }) => label)].filter((one) => one >= from),
     }),
   };
 }

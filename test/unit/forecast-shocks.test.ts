@@ -50,7 +50,7 @@ describe('shocks', () => {
     expect(taken[0]).toBeLessThan(100);
     expect(taken[2]).toBe(1000);
     expect(shocks.isWild(1000)).toBe(false);
-    expect(shocks.suspected(1)).toBeNull();
+    expect(shocks.suspected(1, 0)).toBeNull();
   });
 
   it('six in a row are a new level; the way back is exactly as far', () => {
@@ -103,7 +103,7 @@ describe('shocks', () => {
   it('on a ramp the upper quantiles lie above the last value', () => {
     const { shocks, next } = following();
     hold(shocks, next, [40, 60, 80, 100]);
-    const { delta = 0, least = 0, most = 0 } = shocks.suspected(1) ?? {};
+    const { delta = 0, least = 0, most = 0 } = shocks.suspected(1, 0) ?? {};
     expect(usual(next + 3) + most).toBeGreaterThan(100);
     expect(least).toBeLessThan(delta);
   });
@@ -111,14 +111,14 @@ describe('shocks', () => {
   it('values on the other side begin anew: up and down again is no level', () => {
     const { shocks, next } = following();
     expect(hold(shocks, next, [100, 100, 100, -50, -50, -50])).toBeNull();
-    expect(shocks.suspected(1)?.delta).toBeLessThan(0);
+    expect(shocks.suspected(1, 0)?.delta).toBeLessThan(0);
   });
 
   it('a series of many spikes is believed less each time, one whose levels stay is believed more', () => {
     const { shocks, next } = following();
     const shareOfFirst = (at: number): number => {
       hold(shocks, at, [1e6]);
-      return shocks.suspected(1)?.share ?? 0;
+      return shocks.suspected(1, 0)?.share ?? 0;
     };
     const first = shareOfFirst(next);
     expect(first).toBeCloseTo(1 / 3, 9);
@@ -128,14 +128,14 @@ describe('shocks', () => {
     hold(shocks, next + 3, [1e6, 1e6, 1e6, 1e6, 1e6]);
     shocks.release();
     hold(shocks, next + 8, [3e6]);
-    expect(shocks.suspected(1)?.share).toBeGreaterThan(second);
+    expect(shocks.suspected(1, 0)?.share).toBeGreaterThan(second);
   });
 
   it('a new level may be left again: the further ahead the likelier, the longer it has lasted the less', () => {
     const { shocks, next } = following();
     hold(shocks, next, [100, 100, 100, 100, 100, 100]);
     shocks.release();
-    const share = (ahead: number): number => shocks.suspected(ahead)?.share ?? 0;
+    const share = (ahead: number): number => shocks.suspected(ahead, 0)?.share ?? 0;
     for (let k = 6; k < 12; k++) shocks.see((next + k) * STEP, 100);
     const near = share(12);
     const far = share(DAY);
@@ -143,6 +143,57 @@ describe('shocks', () => {
     for (let k = 12; k < DAY; k++) shocks.see((next + k) * STEP, 100);
     expect(share(DAY)).toBeLessThan(far);
     expect(share(12)).toBeLessThan(0.02);
+  });
+
+  it.each([
+    { what: 'at once', bins: 0, suspected: true },
+    { what: 'after an hour without data', bins: 12, suspected: true },
+    { what: 'after more than an hour without data', bins: 13, suspected: false },
+  ])('what a wild value means is open $what: $suspected', ({ bins, suspected }) => {
+    const { shocks, next } = following();
+    hold(shocks, next, [100, 100]);
+    expect(shocks.suspected(1 + bins, (next + 1 + bins) * STEP) !== null).toBe(suspected);
+  });
+
+  it('a young level is taken to be left for a day without data, and no longer', () => {
+    const { shocks, next } = following();
+    hold(shocks, next, [100, 100, 100, 100, 100, 100]);
+    for (const { label, value } of shocks.release()) shocks.see(label, value);
+    expect(shocks.suspected(DAY, (next + 5 + DAY) * STEP)).not.toBeNull();
+    expect(shocks.suspected(DAY, (next + 6 + DAY) * STEP)).toBeNull();
+  });
+
+  it('wild values before and after a silence are no level together', () => {
+    const { shocks, next } = following();
+    hold(shocks, next, [100, 100, 100]);
+    expect(hold(shocks, next + 30, [100, 100, 100, 100, 100])).toBeNull();
+    expect(shocks.since(0).spikes.slice(0, 3)).toEqual([0, 1, 2].map((k) => (next + k) * STEP));
+    expect(hold(shocks, next + 35, [100])).toMatchObject({ from: (next + 30) * STEP });
+  });
+
+  it('an outage is bridged the first time, and the second time within the week stands as it was seen', () => {
+    const { shocks, next } = following();
+    const outage = (at: number) => {
+      hold(
+        shocks,
+        at,
+        Array.from({ length: 6 }, () => -100),
+      );
+      for (const { label, value } of shocks.release()) shocks.see(label, value);
+      const back = hold(
+        shocks,
+        at + 6,
+        Array.from({ length: 6 }, (_, k) => usual(at + 6 + k)),
+        -110,
+      );
+      for (const { label, value } of shocks.release()) shocks.see(label, value);
+      return back;
+    };
+    const first = outage(next);
+    expect(first?.delta).toBeGreaterThan(50);
+    expect(first?.keeps).toBeUndefined();
+    expect(shocks.since(0)).toEqual({ shifts: [], spikes: [0, 1, 2, 3, 4, 5].map((k) => (next + k) * STEP) });
+    expect(shocks.isWild(-100)).toBe(false);
   });
 
   it('property: what states both is ordered, never negative, and within both', () => {
@@ -241,6 +292,26 @@ describe('a forecast after a shock', () => {
       const truth = value(N - 1 + ahead);
       expect(Math.abs(at(one, ahead, 0.5) - truth)).toBeLessThan(0.1 * truth);
     }
+  });
+
+  it('an outage of an hour is not expected again at that hour tomorrow', () => {
+    const value = (k: number): number =>
+      k >= N - DAY && k < N - DAY + 12 ? 0 : 200 + 50 * Math.sin((2 * Math.PI * k) / DAY);
+    const one = fitted(value);
+    for (const ahead of [3, 8, 12]) {
+      const truth = value(N - 1 + ahead);
+      expect(at(one, ahead, 0.05)).toBeGreaterThan(0.9 * truth);
+      expect(at(one, ahead, 0.99)).toBeLessThan(1.2 * truth);
+    }
+  });
+
+  it('a wild value before data stopped is doubted for an hour', () => {
+    const one = fitted((k) => (k === N - 1 ? 1000 : usual(k)));
+    const upper = (): number => at(one, 1, 0.99);
+    go(one, 12, () => Number.NaN);
+    expect(upper()).toBeGreaterThan(500);
+    go(one, 1, () => Number.NaN);
+    expect(upper()).toBeLessThan(100);
   });
 
   it('a plateau a little above all that was seen is left again, though the way down is through what it had seen', () => {
