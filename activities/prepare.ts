@@ -5,6 +5,7 @@ import {
   hasMoved,
   PREPARE_EVERY,
   type ContingencyDigest,
+  withEarlier,
   type ContingencySet,
 } from '../src/domain/contingency.js';
 import type { Dependencies } from './dependencies.js';
@@ -19,36 +20,40 @@ export interface Preparations {
   after(request: PrepareRequest, last: ContingencyDigest | null | undefined): Promise<ContingencyDigest | null>;
 }
 
-/** Accounts whose last basis is remembered; of others it is read again. */
-const KEPT = 20_000;
+type Last = Pick<ContingencySet, 'id' | 'basis' | 'watched'>;
+
+/** Accounts whose last set is remembered, as far as the next one asks; of others it is read again. */
+const KEPT = 5000;
 
 export function createPreparations(deps: Pick<Dependencies, 'store' | 'decider'>): Preparations {
-  const bases = new Map<string, { id: string; basis: Record<string, number> }>();
+  const known = new Map<string, Last>();
 
-  const basisOfLast = async (account: string, id: string): Promise<Record<string, number> | null> => {
-    const known = bases.get(account);
-    if (known?.id === id) return known.basis;
-    const record = await deps.store.getRecord('answers', id);
-    return record === null ? null : (record.body as ContingencySet).basis;
+  const lastOf = async (account: string, digest: ContingencyDigest | null): Promise<Last | null> => {
+    if (digest === null) return null;
+    const kept = known.get(account);
+    if (kept?.id === digest.id) return kept;
+    const record = await deps.store.getRecord('answers', digest.id);
+    if (record === null || record.account !== account) return null;
+    return remember(record.body as ContingencySet);
   };
 
-  const remember = ({ account, id, basis }: ContingencySet): void => {
-    bases.delete(account);
-    bases.set(account, { id, basis });
-    const oldest = bases.keys().next().value;
-    if (bases.size > KEPT && oldest !== undefined) bases.delete(oldest);
-  };
-
-  const isDue = async ({ account, plan, at }: PrepareRequest, last: ContingencyDigest | null): Promise<boolean> => {
-    if (last === null || at - last.preparedAt >= PREPARE_EVERY) return true;
-    const basis = await basisOfLast(account, last.id);
-    return basis === null || hasMoved(basis, basisOf(plan));
+  const remember = ({ account, id, basis, watched }: ContingencySet): Last => {
+    const last = { id, basis, watched };
+    known.delete(account);
+    known.set(account, last);
+    const oldest = known.keys().next().value;
+    if (known.size > KEPT && oldest !== undefined) known.delete(oldest);
+    return last;
   };
 
   return {
-    async after(request, last) {
-      if (last === undefined || !(await isDue(request, last))) return null;
-      const set = await deps.decider.prepare(request);
+    async after(request, digest) {
+      if (digest === undefined) return null;
+      const last = await lastOf(request.account, digest);
+      const young = digest !== null && request.at - digest.preparedAt < PREPARE_EVERY;
+      if (young && last !== null && !hasMoved(last.basis, basisOf(request.plan))) return null;
+      const made = await deps.decider.prepare(request);
+      const set = { ...made, watched: withEarlier(made.watched, last?.watched ?? []) };
       // On record before the plan is handed over: answers come before anything is touched.
       await deps.store.putRecord({
         kind: 'answers',

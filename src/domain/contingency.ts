@@ -160,3 +160,28 @@ export function basisOf(plan: { blocks: readonly PlanBlock[] }): Record<string, 
     ...Object.entries(first.nodes).map(([pool, nodes]) => [`${pool}.nodes`, nodes] as const),
   ]);
 }
+
+/** Bins before a set whose percentiles it still holds: as many as a trigger looks back. */
+const EARLIER_BINS = 6;
+
+/**
+ * What is watched from now on, with what had been stated for the bins just before: a forecast that misses time and again is
+ * prepared for anew each time, and has still missed.
+ */
+export function withEarlier(now: readonly WatchedSeries[], before: readonly WatchedSeries[]): WatchedSeries[] {
+  return now.map((series) => {
+    const earlier = before.find(
+      ({ workload, component, step }) =>
+        workload === series.workload && component === series.component && step === series.step,
+    );
+    const there = earlier === undefined ? 0 : Math.round((series.from - earlier.from) / series.step);
+    if (earlier === undefined || there <= 0 || there > earlier.above.length) return series;
+    const first = Math.max(0, there - EARLIER_BINS);
+    return {
+      ...series,
+      from: earlier.from + first * series.step,
+      above: [...earlier.above.slice(first, there), ...series.above],
+      far: [...earlier.far.slice(first, there), ...series.far],
+    };
+  });
+}

@@ -101,13 +101,11 @@ async function live(fakes: Fakes, policy: AccountPolicy, work: (world: World) =>
   };
   try {
     await work(world);
-  } catch (error) {
-    await handle.terminate('the test has failed');
-    throw error;
+  } finally {
+    // Its change ends with it: what is left under way would keep the next test from skipping time.
+    await handle.signal(stopSignal, { restore: false, author: 'test' });
+    await handle.result();
   }
-  // Its change ends with it: what is left under way would keep the next test from skipping time.
-  await handle.signal(stopSignal, { restore: false, author: 'test' });
-  await handle.result();
 }
 
 const prepared = (...armed: { key: string; for?: number }[]): Fakes => {

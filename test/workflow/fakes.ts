@@ -242,7 +242,7 @@ export const answerOf = ({ key, setId, what, at }: AnswerInput, fields: PlannedF
 });
 
 /** The activities of whichever fakes are the present ones: a worker serves many tests. */
-export const forwarded = (present: () => Fakes): Activities => ({
+export const forwarded = (present: () => Activities): Activities => ({
   observe: (input) => present().observe(input),
   forecast: (input) => present().forecast(input),
   optimize: (input) => present().optimize(input),

@@ -48,6 +48,8 @@ export interface PoolModel {
   /** Of one node; only spot has them. */
   interruptionsPerHour: number;
   owner: FieldOwner;
+  /** `asked`: nodes come and go only where somebody says so; by itself where absent. */
+  grows?: 'by-itself' | 'asked';
 }
 
 export interface EngineModel {

@@ -108,7 +108,8 @@ export function createNodes(models: readonly PoolModel[], draws: Draws, faults: 
         }
       }
       const open = candidates
-        .filter((pool) => pool.model.size === 'variable' && pool.nodes.length < pool.model.max)
+        .filter((pool) => pool.model.size === 'variable' && pool.model.grows !== 'asked')
+        .filter((pool) => pool.nodes.length < pool.model.max)
         .filter((pool) => fits(pool.model.node, request) && (ready || !stockedOut(pool, at)))
         .sort((a, b) => a.model.pricePerHour - b.model.pricePerHour);
       const pool = open[0];
@@ -159,6 +160,7 @@ export function createNodes(models: readonly PoolModel[], draws: Draws, faults: 
             at - node.idleSince >= IDLE_LIMIT
           ) {
             removeNode(pool, node);
+            if (pool.model.grows === 'asked') continue;
             pool.asked.value = pool.nodes.length;
             pool.asked.owner = NODE_AUTOSCALER;
           }

@@ -86,6 +86,8 @@ const poolSchema = z.strictObject({
   provision: delay(120),
   interruptionsPerHour: z.number().min(0).default(0),
   owner: owner.default(null),
+  /** With `asked`, nodes come only where somebody asks for them: no autoscaler adds or takes any by itself. */
+  grows: z.enum(['by-itself', 'asked']).default('by-itself'),
 });
 
 export const scenarioSchema = z.strictObject({

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import type { ClusterState } from '../../src/domain/cluster.js';
+import { withEarlier, type Trigger, type WatchedSeries } from '../../src/domain/contingency.js';
+import { symptomsOf, type Look } from '../../src/domain/symptoms.js';
+
+const T0 = 1_772_445_600;
+const STEP = 300;
+const web: WatchedSeries = {
+  ...{ workload: 'web', component: 'cpu', from: T0, step: STEP },
+  above: [10, 10, 10, 10, 10, 10, 10, 10],
+  far: [12, 12, 12, 12, 12, 12, 12, 12],
+};
+const usage = (values: number[], censored: number[] = [], start = T0): Look => ({
+  recent: [
+    {
+      workload: 'web',
+      component: 'cpu',
+      series: {
+        start,
+        step: STEP,
+        values: Float64Array.from(values),
+        censored: Uint8Array.from(values, (_, index) => censored[index] ?? 0),
+      },
+    },
+  ],
+});
+const pools = (...list: [string, number, number][]): Look => ({
+  state: {
+    at: T0,
+    workloads: [],
+    pools: list.map(([pool, nodes, readyNodes]) => ({ pool, nodes, readyNodes, owner: null })),
+  } satisfies ClusterState,
+});
+const pending = (look: Look, pods: number): Look => ({
+  state: {
+    at: T0,
+    pools: look.state?.pools ?? [],
+    workloads: [
+      {
+        ...{ workload: 'web', exists: true, replicas: 9, readyReplicas: 3, request: {}, autoscaler: null },
+        owners: { replicas: null, request: null, floor: null },
+        troubles: [{ reason: 'unschedulable', pods, words: 'no node fits' }],
+      },
+    ],
+  },
+});
+const demand: Trigger = { kind: 'demand', bins: 2 };
+const forecast: Trigger = { kind: 'forecast', misses: 3, of: 6 };
+const market: Trigger = { kind: 'spot-market', pools: ['a', 'b'], counted: 6, ready: 3 };
+const stuck: Trigger = { kind: 'pool-stuck', pool: 'a', counted: 5 };
+const telemetry: Trigger = { kind: 'telemetry', after: 900 };
+const freshness = (...kinds: ('fresh' | 'stale' | 'missing')[]): Look => ({
+  freshness: kinds.map((kind) => ({ workload: 'web', component: 'cpu', kind })),
+});
+
+describe('a trigger', () => {
+  it.each<[string, Trigger, Look, boolean]>([
+    ['demand below the percentile is none', demand, usage([9, 9]), false],
+    ['one bin above the 99th is chance', demand, usage([9, 11]), false],
+    ['two in a row are not', demand, usage([11, 11]), true],
+    ['one above the 99.9th is not', demand, usage([9, 13]), true],
+    ['what was above, and is not any more, is over', demand, usage([13, 9]), false],
+    ['throttled close to the 99th: demand is hidden', demand, usage([9, 9.8], [0, 1]), true],
+    ['throttled far below it: the level is low, no surprise', demand, usage([9, 7], [0, 1]), false],
+    ['a missing newest bin: the one before counts', demand, usage([13, Number.NaN]), true],
+    ['nothing known at all', demand, usage([Number.NaN, Number.NaN]), false],
+    ['bins before anything was stated say nothing', demand, usage([99, 99], [], T0 - 2 * STEP), false],
+    ['three misses of six', forecast, usage([11, 9, 11, 9, 9, 11]), true],
+    ['two misses', forecast, usage([11, 9, 9, 9, 9, 11]), false],
+    ['misses of long ago', forecast, usage([11, 11, 9, 9, 9, 9, 9, 11]), false],
+    ['half of a market', market, pools(['a', 3, 2], ['b', 3, 1]), true],
+    ['most of a market is left', market, pools(['a', 3, 3], ['b', 3, 1]), false],
+    ['a pool that is not shown is not lost', market, pools(['a', 3, 0]), false],
+    ['nodes asked for that are not ready', stuck, pools(['a', 5, 2]), true],
+    ['all that were asked for are ready', stuck, pools(['a', 5, 5]), false],
+    ['pods fit on no node, and fewer are there than counted', stuck, pending(pools(['a', 2, 2]), 4), true],
+    ['pods fit on no node, though all are there', stuck, pending(pools(['a', 5, 5]), 4), false],
+    ['fewer are there, and nobody waits', stuck, pools(['a', 2, 2]), false],
+    ['every series is old', telemetry, freshness('stale', 'missing'), true],
+    ['one series is fresh', telemetry, freshness('stale', 'fresh'), false],
+    ['nobody said', telemetry, {}, false],
+  ])('%s', (_name, trigger, look, holds) => {
+    const found = symptomsOf({ answers: [{ key: 'k', trigger, for: 0 }], watched: [web] }, look);
+    expect(found.map(({ key }) => key)).toEqual(holds ? ['k'] : []);
+  });
+
+  it('a forecast that is prepared for anew has still missed: what was stated before is kept for six bins', () => {
+    const next: WatchedSeries = { ...web, from: T0 + 2 * STEP, above: [20, 20], far: [25, 25] };
+    const [joined] = withEarlier([next], [web]);
+    expect(joined).toMatchObject({ from: T0, above: [10, 10, 20, 20], far: [12, 12, 25, 25] });
+    const misses = usage([11, 11, 21]);
+    const answers = [{ key: 'forecast', trigger: forecast, for: 0 }];
+    expect(symptomsOf({ answers, watched: [next] }, misses)).toEqual([]);
+    expect(symptomsOf({ answers, watched: joined === undefined ? [] : [joined] }, misses)).toHaveLength(1);
+    // What is older than the trigger looks back goes.
+    const late: WatchedSeries = { ...web, from: T0 + 8 * STEP };
+    expect(withEarlier([late], [web])[0]?.from).toBe(T0 + 2 * STEP);
+    expect(withEarlier([{ ...web, from: T0 + 99 * STEP }], [web])[0]?.above).toHaveLength(8);
+  });
+});
