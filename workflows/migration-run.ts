@@ -1,4 +1,4 @@
-import { ActivityFailure, CancellationScope, condition, setCurrentDetails } from '@temporalio/workflow';
+import { ActivityFailure, CancellationScope, isCancellation, setCurrentDetails } from '@temporalio/workflow';
 import type { MigrationRef } from '../activities/migrate-types.js';
 import {
   addDowntime,
@@ -27,6 +27,9 @@ export class Stop extends Error {
   }
 }
 
+/** Temporal’s own way to cancel, as its UI has it. */
+export const SERVERS_CANCEL = 'cancelled by the server’s own cancel';
+
 /** A migration in motion: its state, and what it may have written. */
 export interface MigrationRun {
   input: MigrationInput;
@@ -36,7 +39,8 @@ export interface MigrationRun {
   /** Kinds of writes that happened, or may have: an answer that never came may stand for one. */
   written: Set<MoveWrite['kind'] | 'retarget'>;
   cancelled: string | null;
-  /** Downtime of watches that ended. */
+  /** What waits now, and may be cut off. */
+  waiting: CancellationScope | null;
   now(): EpochSeconds;
   wall(seconds: number): number;
   show(): void;
@@ -52,7 +56,7 @@ export function createRun(input: MigrationInput): MigrationRun {
     ...{ cancellable: true, downtime: NO_DOWNTIME, checks: [], attention: null, startedAt: now() },
   };
   return {
-    ...{ input, order, state, survey: null, written: new Set(), cancelled: null, now },
+    ...{ input, order, state, survey: null, written: new Set(), cancelled: null, waiting: null, now },
     wall: (seconds) => wallMilliseconds(input.scale, seconds),
     show: () => setCurrentDetails(details(order, state)),
   };
@@ -107,8 +111,7 @@ export async function step(run: MigrationRun, name: string, work: () => Promise<
 
 export function throwIfCancelled(run: MigrationRun): void {
   if (run.cancelled !== null) throw new Stop('stopped', run.cancelled);
-  if (CancellationScope.current().consideredCancelled)
-    throw new Stop('stopped', 'cancelled by the server’s own cancel');
+  if (CancellationScope.current().consideredCancelled) throw new Stop('stopped', SERVERS_CANCEL);
 }
 
 /** Stops before the next write while anything was written only where the policy says so. */
@@ -143,20 +146,18 @@ const wordsOf = (write: MoveWrite): string =>
       ? `${write.kind} → ${write.weight}%`
       : write.kind;
 
-/** Runs work that only waits; a cancellation ends it at once. */
+/** Runs work that only waits; a cancellation ends it at once. @throws Stop where it was cancelled. */
 export async function unlessCancelled<T>(run: MigrationRun, work: () => Promise<T>): Promise<T> {
+  throwIfCancelled(run);
   const scope = new CancellationScope();
+  run.waiting = scope;
   try {
-    return await scope.run(() =>
-      Promise.race([
-        work(),
-        condition(() => run.cancelled !== null).then(() => {
-          throw new Stop('stopped', run.cancelled ?? 'cancelled');
-        }),
-      ]),
-    );
+    return await scope.run(work);
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    throw new Stop('stopped', run.cancelled ?? SERVERS_CANCEL);
   } finally {
-    scope.cancel();
+    run.waiting = null;
   }
 }
 

@@ -21,6 +21,7 @@ import {
   isFenced,
   reasonOf,
   refOf,
+  SERVERS_CANCEL,
   step,
   Stop,
   throwIfCancelled,
@@ -43,6 +44,7 @@ export async function migration(input: MigrationInput): Promise<MigrationOutcome
     cancelMigrationUpdate,
     ({ author, reason }) => {
       run.cancelled = `cancelled by ${author}${reason === '' ? '' : `: ${reason}`}`;
+      run.waiting?.cancel();
       return { phase: state.phase };
     },
     {
@@ -65,7 +67,7 @@ export async function migration(input: MigrationInput): Promise<MigrationOutcome
     ending = { result: 'moved', detail: moved, restored: true };
   } catch (error) {
     const stop = error instanceof Stop ? error : null;
-    const why = stop?.message ?? (isCancellation(error) ? 'cancelled by the server’s own cancel' : reasonOf(error));
+    const why = stop?.message ?? (isCancellation(error) ? SERVERS_CANCEL : reasonOf(error));
     if (run.written.size === 0) ending = { result: stop?.result ?? 'failed', detail: why, restored: true };
     else {
       const { restored, detail } = await CancellationScope.nonCancellable(() => goBack(run, why));
@@ -234,9 +236,12 @@ async function hold(run: MigrationRun, length: number, weight: number): Promise<
   let failedInRow = 0;
   let blind = true;
   let replicas = 0;
+  let left = length;
   for (;;) {
-    const left = from + length - run.now();
-    const { source } = await watch(run, left > 0 ? Math.min(every, Math.max(1, left)) : every, weight);
+    // Past the end there is something left to be sure of: at the same pace.
+    const part = left > 0 ? Math.min(every, left) : every;
+    const { source } = await watch(run, part, weight);
+    left -= part;
     replicas = Math.max(replicas, source ?? 0);
     const checks = await readChecks(run, from);
     if (checks !== null) state.checks = checks;
@@ -252,7 +257,7 @@ async function hold(run: MigrationRun, length: number, weight: number): Promise<
         `${failed?.workload} ${failed?.metric} ${failed?.value?.toPrecision(3)} is above ${failed?.limit}`,
       );
     }
-    if (run.now() < from + length || failedInRow > 0) continue;
+    if (left > 0 || failedInRow > 0) continue;
     if (blind) throw new Stop('failed', 'no check could be read: nobody knows how the copy serves');
     return replicas;
   }

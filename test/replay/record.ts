@@ -34,6 +34,7 @@ import {
   type AccountStatus,
 } from '../../workflows/messages.js';
 import { createRetrainFakes } from '../workflow/retrain-fakes.js';
+import { liveMigrations, migratingWith } from './live-migration.js';
 import { liveFederate } from './live-federate.js';
 import { liveRetrain, liveSearch } from './live-retrain.js';
 import { act, createFakes, field, policyOf, steady, type Fakes } from '../workflow/fakes.js';
@@ -57,7 +58,7 @@ const DEADLINE_MS = 30_000;
 
 const scaleFromNow = (): TimeScale => ({ wallEpochMs: Date.now(), epoch: 1_772_445_600, factor: 3000 });
 
-const LIVES = ['fleet', 'account', 'lean', 'retrain', 'search', 'federate'] as const;
+const LIVES = ['fleet', 'account', 'lean', 'retrain', 'search', 'federate', 'migration'] as const;
 
 /**
  * Plays the lives and writes their histories.
@@ -91,7 +92,7 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
         useWorkerVersioning: true,
         defaultVersioningBehavior: 'AUTO_UPGRADE',
       },
-      activities: { ...withoutStacks(fakes), ...retraining },
+      activities: { ...withoutStacks(fakes), ...migratingWith(fakes), ...retraining },
       maxHeartbeatThrottleInterval: '100ms',
       shutdownGraceTime: '1s',
     });
@@ -111,6 +112,11 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
       }
       if (lives.includes('federate')) {
         played.push(await recorded(await liveFederate(client, native, IDENTITY, QUEUE), 'federate'));
+      }
+      if (lives.includes('migration')) {
+        for (const [file, handle] of Object.entries(await liveMigrations(client, QUEUE))) {
+          played.push(await recorded(handle, file));
+        }
       }
       return played;
     });

@@ -62,6 +62,10 @@ describe('the recorded histories', () => {
     ['federate', 'activityTaskCompleted'],
     ['federate', 'activityTaskTimedOut'],
     ['federate', 'workflowExecutionCompleted'],
+    ['migration', 'workflowExecutionUpdateAccepted'],
+    ['migration', 'activityTaskCancelRequested'],
+    ['migration', 'activityTaskFailed'],
+    ['migration', 'timerFired'],
   ])('of %s hold a %s', (workflow, kind) => {
     const kinds = FILES.filter((file) => file.startsWith(workflow)).flatMap((file) =>
       read(file).events.filter((event) => attributes(event, kind) !== null),
@@ -229,6 +233,20 @@ const ALTERATIONS: Alteration[] = [
       if (part === undefined) throw new Error('the history has no cellPart');
       const others = activityEvents(history, part);
       return without(history, (one) => one === part || others(one));
+    },
+  },
+  {
+    name: 'a way back that was never recorded',
+    file: 'migration-moved.json',
+    alter: (history) => {
+      const record = history.events.find((event) =>
+        JSON.stringify(attributes(event, 'activityTaskScheduled')?.['activityType'] ?? null).includes(
+          'recordMigration',
+        ),
+      );
+      if (record === undefined) throw new Error('the history has no recordMigration');
+      const others = activityEvents(history, record);
+      return without(history, (one) => one === record || others(one));
     },
   },
   {

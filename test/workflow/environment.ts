@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { MigrateActivities } from '../../activities/migrate-types.js';
 import type { RetrainActivities } from '../../activities/retrain-types.js';
 import type { FleetActivities } from '../../activities/fleet/types.js';
 import type { Activities } from '../../activities/types.js';
@@ -19,7 +20,7 @@ export const BUNDLE = new URL('../../dist/workflow-bundle.js', import.meta.url).
  * and what one test leaves under way would keep the next from skipping.
  */
 export async function withWorker<T>(
-  activities: Activities | RetrainActivities | FleetActivities | Record<string, never>,
+  activities: Activities | MigrateActivities | RetrainActivities | FleetActivities | Record<string, never>,
   work: (environment: TestWorkflowEnvironment, taskQueue: string) => Promise<T>,
 ): Promise<T> {
   installOnce();
