@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 /** Imports point one way: domain ← (behavior, forecast, allocate, replay) ← activities ← worker and CLI. */
-const pure = ['telemetry', 'cluster', 'operate', 'cli', 'temporal'];
+const pure = ['telemetry', 'cluster', 'operate', 'prices', 'cli', 'temporal'];
 const forbid = (rooms, why) => ({
   'no-restricted-imports': [
     'error',
@@ -54,7 +54,7 @@ export default tseslint.config(
     ),
   },
   {
-    files: ['src/telemetry/**/*.ts', 'src/cluster/**/*.ts'],
+    files: ['src/telemetry/**/*.ts', 'src/cluster/**/*.ts', 'src/prices/**/*.ts'],
     rules: forbid(['cli', 'temporal', 'activities', 'workflows'], 'adapters know the domain and their port alone'),
   },
   {
@@ -68,6 +68,9 @@ export default tseslint.config(
         'telemetry/csv',
         'cluster/simulated',
         'cluster/kubernetes',
+        'prices/file',
+        'prices/http',
+        'prices/prometheus',
       ],
       'activities are closures over ports; the composition root names the adapters',
     ),

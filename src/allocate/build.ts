@@ -51,6 +51,8 @@ export interface Build {
  * maximum, grant, quota, lead time) holds. Demand gives before all of them, by its shortfall price.
  */
 export const GIVING_ORDER = {
+  'spot-markets': 0.6e5,
+  zones: 0.8e5,
   'spot-share': 1e5,
   minimum: 2e5,
   disruption: 3e5,

@@ -2,6 +2,7 @@ import type { Conflict } from '../domain/plan.js';
 import { isoTime } from '../domain/time.js';
 import { buildModel } from './build.js';
 import { amountWords } from './constraints/demand.js';
+import { countOn, mostOn } from './caps.js';
 import { elastic, restrictedTo, type LinearModel } from './model.js';
 import { shortfallOf, taskLoad, totalOf, type Numbers } from './numbers.js';
 import type { Prepared } from './prepare.js';
@@ -69,6 +70,11 @@ export function firstBreach(
   for (const block of prepared.blocks.keys()) {
     for (const workload of prepared.workloads) {
       if (!workload.exists) continue;
+      const counts = numbers.replicas[workload.index]?.[block] ?? [];
+      const cap = workload.caps.find(
+        (one) => countOn(one, counts) > mostOn(one, totalOf(numbers, workload.index, block)),
+      );
+      if (cap !== undefined) return { block, constraint: cap.limit, words: cap.words };
       const { low } = replicaRange(prepared, numbers, workload, block);
       if (totalOf(numbers, workload.index, block) >= low) continue;
       const words = workload.override?.words ?? `minimum ${low} replicas of ${workload.policy.name}`;

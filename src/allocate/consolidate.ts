@@ -1,5 +1,6 @@
 import { createLoads, type Loads } from './loads.js';
-import { totalOf, type Numbers } from './numbers.js';
+import type { Numbers } from './numbers.js';
+import { mayMove } from './caps.js';
 import type { Prepared, PreparedPool, PreparedWorkload } from './prepare.js';
 import { nodeRange } from './rounding.js';
 
@@ -64,7 +65,7 @@ function moveOff(
       if ((numbers.replicas[workload.index]?.[block]?.[from.index] ?? 0) === 0) return false;
       return workload.pools.some((to) => {
         const pool = prepared.pools[to];
-        if (pool === undefined || to === from.index || !mayTake(prepared, numbers, workload, block, pool)) return false;
+        if (pool === undefined || to === from.index || !mayTake(numbers, workload, block, from, pool)) return false;
         shift(numbers, block, workload, from.index, to, loads);
         if (fits(to, numbers.nodes[block]?.[to] ?? 0)) {
           moves.push({ workload, from: from.index, to });
@@ -79,21 +80,15 @@ function moveOff(
   return true;
 }
 
-/** Whether one more replica may be on a pool: it fits a node there, costs no share of it, and spot keeps its bound. */
+/** Whether a replica may be moved to a pool: it fits a node there, costs no share of it, and what is capped stays so. */
 function mayTake(
-  prepared: Prepared,
   numbers: Numbers,
   workload: PreparedWorkload,
   block: number,
-  pool: PreparedPool,
+  from: PreparedPool,
+  to: PreparedPool,
 ): boolean {
   const size = workload.options[numbers.option[workload.index] ?? 0];
-  if (!pool.variable || (size?.price[pool.index] ?? null) === null) return false;
-  if (pool.policy.capacityType !== 'spot') return true;
-  const spot = prepared.pools.reduce(
-    (sum, one) =>
-      one.policy.capacityType === 'spot' ? sum + (numbers.replicas[workload.index]?.[block]?.[one.index] ?? 0) : sum,
-    0,
-  );
-  return spot + 1 <= prepared.input.policy.spotMaxShare * totalOf(numbers, workload.index, block) + 1e-9;
+  if (!to.variable || (size?.price[to.index] ?? null) === null) return false;
+  return mayMove(workload.caps, numbers.replicas[workload.index]?.[block] ?? [], from.index, to.index);
 }

@@ -1,4 +1,5 @@
 import { COMPONENTS } from '../domain/component.js';
+import { perNode } from './constraints/anti-affinity.js';
 import type { Numbers } from './numbers.js';
 import type { Prepared, PreparedWorkload } from './prepare.js';
 
@@ -22,9 +23,18 @@ export function createLoads(prepared: Prepared, numbers: Numbers, block: number)
       if (offered !== undefined && offered > 0) perUnit[pool.index * width + c] = 1 / offered;
     }
   }
+  /** Of workloads that want few replicas a node: how many are on each pool. */
+  const apart = new Map<number, { most: number; counts: Float64Array }>();
   const move = (workload: PreparedWorkload, pool: number, by: number): void => {
     const request = workload.options[numbers.option[workload.index] ?? 0]?.request;
     if (request === undefined) return;
+    const most = perNode(workload);
+    if (most !== null) {
+      let own = apart.get(workload.index);
+      if (own === undefined)
+        apart.set(workload.index, (own = { most, counts: new Float64Array(prepared.pools.length) }));
+      own.counts[pool] = (own.counts[pool] ?? 0) + by;
+    }
     for (let c = 0; c < width; c++) {
       const component = COMPONENTS[c];
       const asked = component === undefined ? undefined : request[component];
@@ -45,6 +55,7 @@ export function createLoads(prepared: Prepared, numbers: Numbers, block: number)
       for (let at = pool * width; at < (pool + 1) * width; at++) {
         most = Math.max(most, (used[at] ?? 0) * (perUnit[at] ?? 0));
       }
+      for (const { most: each, counts } of apart.values()) most = Math.max(most, (counts[pool] ?? 0) / each);
       return most;
     },
     move,

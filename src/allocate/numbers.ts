@@ -87,7 +87,7 @@ export function unservedCost(
   return money;
 }
 
-/** The load of a pool, in nodes, by its most loaded component. */
+/** The load of a pool, in nodes, by its most loaded component, or by replicas that want to be apart. */
 export function poolLoad(prepared: Prepared, numbers: Numbers, block: number, pool: number): number {
   const node = prepared.pools[pool]?.policy.node ?? {};
   let most = 0;
@@ -100,6 +100,10 @@ export function poolLoad(prepared: Prepared, numbers: Numbers, block: number, po
       if (count > 0) load += count * (workload.options[numbers.option[workload.index] ?? 0]?.request[component] ?? 0);
     }
     most = Math.max(most, load / offered);
+  }
+  for (const { index, policy } of prepared.workloads) {
+    const each = policy.antiAffinity?.perNode;
+    if (each !== undefined) most = Math.max(most, (numbers.replicas[index]?.[block]?.[pool] ?? 0) / each);
   }
   return most;
 }

@@ -4,6 +4,9 @@ import type { Component, Resources } from '../domain/component.js';
 import { HeadroomError } from '../domain/errors.js';
 import { CRITICALITY_WEIGHT } from '../domain/policy-rules.js';
 import { isoTime, type EpochSeconds } from '../domain/time.js';
+import { mayHold } from '../domain/residency.js';
+import { capsOf, type Cap } from './caps.js';
+import { egressPrice } from './egress.js';
 import { blackoutAt } from './blackout.js';
 import type { AllocationInput, Block, DemandBlocks } from './problem.js';
 import { componentsOf, sizeOptions, type SizeOption } from './sizes.js';
@@ -36,6 +39,8 @@ export interface PreparedPool {
   override: { value: number; words: string } | null;
   /** Money per node started. */
   startPrice: number;
+  /** What its price may rise to is weighed as this share of it, in the objective alone. */
+  risk: number;
 }
 
 export interface PreparedNeed {
@@ -64,6 +69,8 @@ export interface PreparedWorkload {
   maxWords: string;
   override: { value: number; words: string } | null;
   options: SizeOption[];
+  /** At most a share of it on spot, on one market, in one zone. */
+  caps: Cap[];
   /** Indices of the pools that it may run on. */
   pools: number[];
   needs: PreparedNeed[];
@@ -83,6 +90,8 @@ export interface PreparedWorkload {
   restartPrice: number;
   /** Money per hour, expected, for the interruptions of a replica; by pool index. */
   interruptionPrice: number[];
+  /** Money per hour of one replica for the data that it moves, by pool. */
+  egressPrice: number[];
 }
 
 export interface Prepared {
@@ -180,7 +189,8 @@ function preparePool(input: AllocationInput, pool: PoolPolicy, index: number): P
             words: `override ${override.target.value} nodes of pool ${pool.name} by ${override.author}`,
           }
         : null,
-    startPrice: pool.pricePerHour * (pool.leadTime / 3600),
+    startPrice: (input.policy.weights?.churn ?? 1) * pool.pricePerHour * (pool.leadTime / 3600),
+    risk: (input.policy.weights?.priceRisk ?? 0) * (pool.priceVolatility ?? 0),
   };
 }
 
@@ -208,7 +218,10 @@ function prepareWorkload(
       override = { value: target.value, words: `override ${target.value} replicas of ${workload.name} by ${author}` };
     }
   }
-  const allowed = pools.filter((pool) => workload.pools === undefined || workload.pools.includes(pool.policy.name));
+  const allowed = pools.filter(
+    (pool) => (workload.pools?.includes(pool.policy.name) ?? true) && mayHold(workload, pool.policy),
+  );
+  const weights = { shortfall: 1, churn: 1, priceRisk: 0, ...policy.weights };
   const options = sizeOptions(workload, state, policy.pools, pinned);
   const cheapest = (option: SizeOption): number =>
     Math.max(nominal, Math.min(...allowed.map((pool) => option.price[pool.index] ?? Number.POSITIVE_INFINITY)));
@@ -227,7 +240,7 @@ function prepareWorkload(
         return (Number.isFinite(price) ? price : nominal) / ((option.request[component] ?? 0) * utilization);
       }),
     );
-    const weight = CRITICALITY_WEIGHT[workload.criticality];
+    const weight = CRITICALITY_WEIGHT[workload.criticality] * weights.shortfall;
     const largest = Math.max(...options.map((option) => option.request[component] ?? 0));
     const most = largest * utilization * (2 * max + BEYOND);
     const target = series.blocks.map((block) => Math.min(block.atLevel, most));
@@ -257,14 +270,15 @@ function prepareWorkload(
       : `maximum ${max} replicas of ${workload.name}`,
     override,
     options,
+    caps: capsOf(policy, workload, allowed),
     pools: allowed.map((pool) => pool.index),
     needs,
     missing,
     replicaPrice,
     reference,
-    missPrice: CRITICALITY_WEIGHT[workload.criticality] * Math.min(node, NODE_LIKE * replicaPrice),
-    startPrice: (allowed.some((pool) => pool.variable) ? OCCUPANCY : 1) * replicaPrice * START_HOURS,
-    restartPrice: replicaPrice * START_HOURS,
+    missPrice: weights.shortfall * CRITICALITY_WEIGHT[workload.criticality] * Math.min(node, NODE_LIKE * replicaPrice),
+    startPrice: weights.churn * (allowed.some((pool) => pool.variable) ? OCCUPANCY : 1) * replicaPrice * START_HOURS,
+    restartPrice: weights.churn * replicaPrice * START_HOURS,
     interruptionPrice: pools.map(
       ({ policy: pool }) =>
         pool.interruptionsPerHour *
@@ -272,6 +286,7 @@ function prepareWorkload(
         replicaPrice *
         (workload.leadTime / 3600),
     ),
+    egressPrice: pools.map((pool) => egressPrice(policy, workload, pool.policy)),
   };
 }
 
@@ -284,6 +299,8 @@ export function replicaCost(workload: PreparedWorkload, option: SizeOption, pool
   return (
     (pool.variable ? 0 : price) +
     OCCUPANCY * Math.max(price, workload.replicaPrice * OCCUPANCY) +
+    price * pool.risk +
+    (workload.egressPrice[pool.index] ?? 0) +
     (workload.interruptionPrice[pool.index] ?? 0)
   );
 }

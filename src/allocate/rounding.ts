@@ -1,3 +1,4 @@
+import { countOn, keepCaps, mayMove, mostOn } from './caps.js';
 import { consolidate } from './consolidate.js';
 import { COMPONENTS } from '../domain/component.js';
 import { leastAvailable } from './constraints/disruption.js';
@@ -45,7 +46,7 @@ export function roundUp(prepared: Prepared, fractions: Fractions, relaxed: boole
       numbers.replicas[workload.index]?.splice(
         block,
         1,
-        spread(prepared, workload, fractions.option[workload.index] ?? 0, shares, total),
+        spread(workload, fractions.option[workload.index] ?? 0, shares, total),
       );
     }
     repair(prepared, numbers, block, floors);
@@ -101,14 +102,8 @@ export function nodeRange(
   return { low, high };
 }
 
-/** Largest remainders, with whole replicas on spot kept within their share. */
-function spread(
-  prepared: Prepared,
-  workload: PreparedWorkload,
-  option: number,
-  shares: readonly number[],
-  total: number,
-): number[] {
+/** Largest remainders, with whole replicas kept within their shares of spot, markets and zones. */
+function spread(workload: PreparedWorkload, option: number, shares: readonly number[], total: number): number[] {
   const counts = shares.map((share) => Math.floor(share + CLOSE));
   const price = workload.options[option]?.price ?? [];
   // What fits no node of a pool is never put there, whatever a minimum says: it would wait for ever.
@@ -125,16 +120,7 @@ function spread(
     counts[pool] = (counts[pool] ?? 0) - fewer;
     left += fewer;
   }
-  const most = Math.floor(prepared.input.policy.spotMaxShare * total + CLOSE);
-  const steady = order.find((pool) => !isSpot(prepared, pool));
-  let over = counts.reduce((sum, count, pool) => sum + (isSpot(prepared, pool) ? count : 0), 0) - most;
-  for (const pool of steady === undefined ? [] : order) {
-    if (!isSpot(prepared, pool) || over <= 0 || steady === undefined) continue;
-    const moved = Math.min(over, counts[pool] ?? 0);
-    counts[pool] = (counts[pool] ?? 0) - moved;
-    counts[steady] = (counts[steady] ?? 0) + moved;
-    over -= moved;
-  }
+  keepCaps(workload.caps, counts, order);
   return counts;
 }
 
@@ -199,26 +185,23 @@ function repair(prepared: Prepared, numbers: Numbers, block: number, floors: rea
     if (best.to !== null) {
       counts[best.to] = (counts[best.to] ?? 0) + 1;
       loads.move(best.workload, best.to, 1);
-    } else trimSpot(prepared, best.workload, counts, loads);
+    } else trimCapped(best.workload, counts, loads);
   }
 }
 
 /** A replica that was dropped elsewhere may leave too much on spot: what is too much there goes with it. */
-function trimSpot(prepared: Prepared, workload: PreparedWorkload, counts: number[], loads: Loads): void {
-  const share = prepared.input.policy.spotMaxShare;
-  for (const pool of prepared.pools) {
-    if (pool.policy.capacityType !== 'spot') continue;
-    while ((counts[pool.index] ?? 0) > 0) {
-      const total = counts.reduce((sum, count) => sum + count, 0);
-      const spot = counts.reduce((sum, count, index) => sum + (isSpot(prepared, index) ? count : 0), 0);
-      if (spot <= share * total + CLOSE) return;
-      counts[pool.index] = (counts[pool.index] ?? 0) - 1;
-      loads.move(workload, pool.index, -1);
+function trimCapped(workload: PreparedWorkload, counts: number[], loads: Loads): void {
+  for (const cap of workload.caps) {
+    for (const pool of cap.pools) {
+      while ((counts[pool] ?? 0) > 0) {
+        const total = counts.reduce((sum, count) => sum + count, 0);
+        if (countOn(cap, counts) <= mostOn(cap, total)) break;
+        counts[pool] = (counts[pool] ?? 0) - 1;
+        loads.move(workload, pool, -1);
+      }
     }
   }
 }
-
-const isSpot = (prepared: Prepared, pool: number): boolean => prepared.pools[pool]?.policy.capacityType === 'spot';
 
 function setNodes(
   prepared: Prepared,
@@ -285,7 +268,7 @@ function movesOf(prepared: Prepared, numbers: Numbers, workload: PreparedWorkloa
     for (const to of workload.pools) {
       const pool = prepared.pools[to];
       if (to === from || pool === undefined || (size.price[to] ?? null) === null) continue;
-      if (pool.policy.capacityType === 'spot' && prepared.input.policy.spotMaxShare < 1) continue;
+      if (!mayMove(workload.caps, counts, from, to)) continue;
       const share = shareOf(workload, option, to);
       if (place.room(to) < share - 1e-9) continue;
       const bill = pool.variable ? share * pool.policy.pricePerHour : replicaBill(size, pool);

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { accountFileSchema, type AccountPolicy } from './account.js';
+import { withStrategy } from './strategies.js';
 import { policyProblems } from './policy-rules.js';
 import { createFileReader, type FileProblem } from './yaml-file.js';
 
@@ -9,6 +10,7 @@ const reader = createFileReader<AccountPolicy>({
   name: 'account file',
   schema: accountFileSchema,
   contradictions: policyProblems,
+  filled: withStrategy,
   described: 'docs/account.schema.json',
 });
 

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { isHoliday } from './holidays.js';
 import { MODEL_NAMES, TRAINED_NAMES } from './model-names.js';
 import { dataSetsSchema, prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
+import { pricesSchema } from './prices.js';
+import { STRATEGIES } from './strategies.js';
 import { component, duration, labelsSchema, name, namespaceName, quantity, resources, time } from './values.js';
 
 /*
@@ -138,6 +140,26 @@ const workloadSchema = z
       .optional()
       .describe('How replicas get another size; default: in place, with a rollout where pods or nodes cannot'),
     pools: z.array(name).min(1).optional().describe('Pools that it may run on; default: all'),
+    residency: z
+      .strictObject({
+        providers: z.array(z.string().min(1)).min(1).optional(),
+        regions: z.array(z.string().min(1)).min(1).optional(),
+      })
+      .optional()
+      .describe('Where its data may be: pools elsewhere, or that do not say where they are, are not used'),
+    antiAffinity: z
+      .strictObject({ perNode: z.int().min(1).describe('At most so many of its replicas on one node') })
+      .optional(),
+    surviveZone: share.lt(1).optional().describe('Instead of the account’s'),
+    data: z
+      .array(
+        z.strictObject({
+          at: z.string().min(1).describe('Where data are that it reads: a provider, or provider/region'),
+          gibPerReplicaHour: z.number().min(0).max(1e9).describe('What one replica moves in an hour, in 2^30 bytes'),
+        }),
+      )
+      .max(64)
+      .optional(),
     leadTime: duration.default(120).describe('First guess of the time from a change to ready replicas; measured later'),
     verification: verificationSchema.optional().describe('Instead of the account’s'),
     prefetch: z.array(hookSchema).default([]),
@@ -157,6 +179,7 @@ const poolSchema = z
     min: z.int().min(0).default(0),
     max: z.int().min(0).default(1000),
     provider: z.string().min(1).optional(),
+    region: z.string().min(1).optional(),
     zone: z.string().min(1).optional(),
     nodeSelector: labelsSchema
       .optional()
@@ -165,6 +188,12 @@ const poolSchema = z
       ),
     leadTime: duration.default(180).describe('First guess of the time to a ready node; measured later'),
     interruptionsPerHour: z.number().min(0).default(0).describe('Expected interruptions of one spot node in an hour'),
+    priceVolatility: z
+      .number()
+      .min(0)
+      .max(100)
+      .optional()
+      .describe('Standard deviation of its price over a day, as a share of it: weighed by weights.priceRisk'),
     provisioning: provisioningSchema.optional(),
   })
   .meta({ id: 'Pool' });
@@ -255,6 +284,39 @@ export const accountFileSchema = z
     coolDown: duration.default(1800).describe('After a change was rolled back, none is begun for so long'),
     budget: z.strictObject({ perHour: z.number().min(0) }).optional(),
     spotMaxShare: share.default(1).describe('At most this share of a workload’s replicas on spot'),
+    spotMarketMaxShare: share
+      .optional()
+      .describe('At most this share of a workload’s replicas on one spot market: a provider’s zone and pool'),
+    surviveZone: share
+      .lt(1)
+      .optional()
+      .describe(
+        'Share of a workload’s replicas that is left when any one zone is lost; what is one replica is not split',
+      ),
+    strategy: z
+      .enum(STRATEGIES)
+      .optional()
+      .describe('A preset of level, hysteresis, spot shares, surviveZone and weights; what the file says itself wins'),
+    weights: z
+      .strictObject({
+        shortfall: z
+          .number()
+          .min(0.01)
+          .max(1000)
+          .optional()
+          .describe('Of demand that goes unserved; 1: by criticality alone'),
+        churn: z.number().min(0).max(1000).optional().describe('Of starting replicas and nodes'),
+        priceRisk: z.number().min(0).max(10).optional().describe('Of a price’s volatility, in its standard deviations'),
+      })
+      .optional(),
+    prices: pricesSchema
+      .optional()
+      .describe('Where prices of pools come from; pricePerHour counts where there are none'),
+    egress: z
+      .array(z.strictObject({ from: z.string().min(1), to: z.string().min(1), perGiB: z.number().min(0).max(1e6) }))
+      .max(4096)
+      .optional()
+      .describe('Moving 2^30 bytes between providers, or provider/region; a price source’s own comes first'),
     guaranteedShare: resources.optional().describe('What the account has even where the fleet is silent'),
     workloads: z.array(workloadSchema).min(1).max(5000),
     pools: z.array(poolSchema).min(1),

@@ -1,6 +1,7 @@
 import type { AccountPolicy, PoolPolicy, WorkloadPolicy } from './account.js';
 import { COMPONENTS, type Resources } from './component.js';
 import type { MigrationTarget } from './migration.js';
+import { mayHold } from './residency.js';
 
 /**
  * The cheapest pool that the replicas of a workload fit, other than the one that it is bound to: money per hour of the share
@@ -18,7 +19,7 @@ export function choosePool(
   }
   const bound = workload.pools?.length === 1 ? workload.pools[0] : undefined;
   const candidates = policy.pools
-    .filter(({ name }) => name !== bound)
+    .filter((pool) => pool.name !== bound && mayHold(workload, pool))
     .flatMap((pool) => {
       const share = shareOf(pool, request);
       return share === null ? [] : [{ pool, cost: share * pool.pricePerHour }];

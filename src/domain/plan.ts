@@ -1,6 +1,8 @@
 import type { Component, Resources } from './component.js';
 import type { FiredBy } from './contingency.js';
 import type { FieldOwner, FieldTarget, Mutation } from './cluster.js';
+import type { PlanPrice } from './prices.js';
+import type { Strategy } from './strategies.js';
 import type { EpochSeconds } from './time.js';
 
 /** Why a cycle changes nothing. */
@@ -128,6 +130,21 @@ export interface Plan {
   solver: { iterations: number; objective: number; gap: number; warm: boolean; status: string };
   /** What the independent checker said of every block, before later ones were stored together; absent in old records. */
   check?: PlanCheck;
+  /** What each pool cost when it was made, and who said so; absent in old records. */
+  prices?: PlanPrice[];
+  /** What the account's strategy came to, with every weight; absent in old records. */
+  settings?: PlanSettings;
+}
+
+/** Settings that a strategy presets, as they were in force. */
+export interface PlanSettings {
+  strategy: Strategy | null;
+  level: number;
+  hysteresis: number;
+  spotMaxShare: number;
+  spotMarketMaxShare: number;
+  surviveZone: number;
+  weights: { shortfall: number; churn: number; priceRisk: number };
 }
 
 export interface PlanCheck {

@@ -1,4 +1,5 @@
 import type { AccountPolicy, WorkloadPolicy } from './account.js';
+import { mayHold, residencyWords } from './residency.js';
 
 /*
  * Rules over a whole policy. Types alone are imported, no schema library: the account workflow runs this to refuse an
@@ -44,6 +45,24 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
     }
     for (const pool of workload.pools ?? []) {
       if (!pools.has(pool)) say([...at, 'pools'], `pool "${pool}" is not defined under pools`);
+    }
+    const usable = policy.pools.filter(
+      (pool) => (workload.pools?.includes(pool.name) ?? true) && mayHold(workload, pool),
+    );
+    if (workload.residency !== undefined && usable.length === 0) {
+      say(
+        [...at, 'residency'],
+        `none of its pools is in ${residencyWords(workload)}; give pools their provider and region`,
+      );
+    }
+    if ((workload.surviveZone ?? 0) > 0 && usable.length > 0) {
+      const zones = new Set(usable.map((pool) => pool.zone));
+      if (zones.size < 2 || zones.has(undefined)) {
+        say(
+          [...at, 'surviveZone'],
+          'its pools are in one zone, or do not say in which: none can be lost; name their zones',
+        );
+      }
     }
   });
   policy.tasks.forEach((task, index) => {

@@ -21,6 +21,8 @@ export interface FileKind<T> {
   /** As messages name it: `account file`. */
   name: string;
   schema: z.ZodType<T>;
+  /** What is read instead of what was written: presets filled in. */
+  filled?(written: unknown): unknown;
   /** What a schema cannot say: contradictions between fields. */
   contradictions(value: T): { path: (string | number)[]; problem: string }[];
   /** The JSON Schema that describes every field, by its path in the package. */
@@ -59,7 +61,9 @@ export function createFileReader<T>(kind: FileKind<T>): FileReader<T> {
       path: pathText(key === undefined ? path : [...path, key]),
       problem,
     });
-    const parsed = kind.schema.safeParse(document.toJS() ?? {});
+    const read: unknown = document.toJS() ?? {};
+    const written = kind.filled?.(read) ?? read;
+    const parsed = kind.schema.safeParse(written);
     if (!parsed.success) return { problems: parsed.error.issues.flatMap((issue) => explain(issue, at, jsonSchema())) };
     const contradictions = kind.contradictions(parsed.data);
     if (contradictions.length > 0) {

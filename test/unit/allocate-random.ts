@@ -25,6 +25,9 @@ const workload = fc.record({
   unknown: fc.constantFrom('none', 'none', 'none', 'memory', 'both'),
   override: maybe(fc.integer({ min: 0, max: 9 })),
   onlyFirstPool: fc.constantFrom(false, false, false, true),
+  antiAffinity: maybe(fc.integer({ min: 1, max: 3 })),
+  residency: maybe(fc.constantFrom<string[]>(['eu'], ['us', 'eu'])),
+  surviveZone: maybe(fc.constantFrom(0.3, 0.5)),
   absent: fc.constantFrom(false, false, false, false, true),
   demand: fc.array(hundredths(600), { minLength: 4, maxLength: 4 }),
 });
@@ -40,6 +43,8 @@ const pool = fc.record({
   fixed: fc.constantFrom(false, false, true),
   leadTime: fc.constantFrom('0s', '0s', '10m', '70m'),
   override: maybe(fc.integer({ min: 0, max: 9 })),
+  zone: maybe(fc.constantFrom('a', 'b')),
+  region: fc.constantFrom('eu', 'eu', 'us'),
 });
 
 export interface RandomOptions {
@@ -55,6 +60,7 @@ export const randomProblem = ({ more }: RandomOptions = {}): fc.Arbitrary<Alloca
       pools: fc.array(pool, { minLength: 1, maxLength: 3 }),
       budget: maybe(hundredths(1200, 5)),
       spotMaxShare: fc.constantFrom(1, 0.5, 0.3),
+      spotMarketMaxShare: maybe(fc.constantFrom(0.5, 0.25)),
       grant: maybe(hundredths(1500)),
       quota: maybe(fc.record({ room: hundredths(900), pods: fc.boolean() })),
       blackout: maybe(fc.integer({ min: 0, max: 4 })),
@@ -67,10 +73,11 @@ export const randomProblem = ({ more }: RandomOptions = {}): fc.Arbitrary<Alloca
       ),
       change: more ?? fc.constant((file: Omit<AccountFile, 'version' | 'account'>) => file),
     })
-    .map(({ workloads, pools, budget, spotMaxShare, grant, quota, blackout, task, change }) => {
+    .map(({ workloads, pools, budget, spotMaxShare, spotMarketMaxShare, grant, quota, blackout, task, change }) => {
       const policy = policyOf(
         change({
           spotMaxShare,
+          ...(spotMarketMaxShare === undefined ? {} : { spotMarketMaxShare }),
           ...(budget === undefined ? {} : { budget: { perHour: budget } }),
           ...(blackout === undefined
             ? {}
@@ -105,6 +112,9 @@ export const randomProblem = ({ more }: RandomOptions = {}): fc.Arbitrary<Alloca
               ...(one.stepDown === undefined ? {} : { stepDown: one.stepDown }),
             },
             ...(one.onlyFirstPool ? { pools: ['p0'] } : {}),
+            ...(one.antiAffinity === undefined ? {} : { antiAffinity: { perNode: one.antiAffinity } }),
+            ...(one.residency === undefined ? {} : { residency: { regions: one.residency } }),
+            ...(one.surviveZone === undefined ? {} : { surviveZone: one.surviveZone }),
           })),
           pools: pools.map((one, index) => ({
             name: `p${index}`,
@@ -114,6 +124,8 @@ export const randomProblem = ({ more }: RandomOptions = {}): fc.Arbitrary<Alloca
             size: one.fixed ? ('fixed' as const) : ('variable' as const),
             capacityType: one.spot ? ('spot' as const) : ('on-demand' as const),
             ...(one.spot ? { interruptionsPerHour: 0.1 } : {}),
+            ...(one.zone === undefined ? {} : { zone: one.zone }),
+            region: one.region,
           })),
         }),
       );

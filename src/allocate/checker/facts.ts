@@ -57,6 +57,7 @@ export interface Check {
   facts: CheckFacts;
   plan: Plan;
   /** By name, and of each block of the plan by name: an account may have thousands. */
+  policies: ReadonlyMap<string, WorkloadPolicy>;
   states: ReadonlyMap<string, WorkloadState>;
   planned: readonly ReadonlyMap<string, PlannedWorkload>[];
   /** `workload/component` of each series of demand. */

@@ -29,6 +29,7 @@ export function checkPlan(facts: CheckFacts, plan: Plan): CheckReport {
   const check: Check = {
     facts,
     plan,
+    policies: new Map(facts.policy.workloads.map((one) => [one.name, one])),
     states: new Map(facts.state?.workloads.map((one) => [one.workload, one])),
     planned: plan.blocks.map((block) => new Map(block.workloads.map((one) => [one.workload, one]))),
     forecast: new Set(facts.demand?.map((one) => `${one.workload}/${one.component}`)),

@@ -1,5 +1,5 @@
 import { COMPONENTS, formatQuantity } from '../../domain/component.js';
-import type { PoolPolicy } from '../../domain/account.js';
+import type { PoolPolicy, WorkloadPolicy } from '../../domain/account.js';
 import type { PlanBlock } from '../../domain/plan.js';
 import { above, nodesNow, report, type Check } from './facts.js';
 
@@ -11,13 +11,23 @@ export function checkPools(check: Check): void {
       checkNodes(check, block, pool);
       checkRoom(check, block, pool);
     }
-    checkSpot(check, block);
+    checkSpread(check, block);
     // Of blocks stored together the numbers are the highest of each: sums over them say nothing.
     if (block.merged === true) continue;
     checkBill(check, block);
     checkShared(check, block, index);
   }
-  for (const name of ['pool-size', 'room', 'spot-share', 'budget']) check.checked.add(name);
+  for (const name of [
+    'pool-size',
+    'room',
+    'spot-share',
+    'spot-market',
+    'zones',
+    'anti-affinity',
+    'residency',
+    'budget',
+  ])
+    check.checked.add(name);
 }
 
 function checkNodes(check: Check, block: PlanBlock, pool: PoolPolicy): void {
@@ -71,25 +81,67 @@ function checkRoom(check: Check, block: PlanBlock, pool: PoolPolicy): void {
   }
 }
 
-function checkSpot(check: Check, block: PlanBlock): void {
+/** Shares of a workload on spot, on one market, in one zone; and how many of it share a node. */
+function checkSpread(check: Check, block: PlanBlock): void {
   const { policy } = check.facts;
-  const spot = policy.pools.filter((pool) => pool.capacityType === 'spot').map((pool) => pool.name);
   for (const one of block.workloads) {
-    const count = spot.reduce((sum, name) => sum + (one.pools[name] ?? 0), 0);
-    const most = policy.spotMaxShare * one.replicas;
-    if (count > most + 1e-6) {
-      const share = Math.round(policy.spotMaxShare * 100);
-      const words = `${one.workload} has ${count} of ${one.replicas} replicas on spot, at most ${share} %`;
-      report(check, 'spot-share', block, words);
+    const workload = check.policies.get(one.workload);
+    if (workload === undefined) continue;
+    const on = (pools: readonly PoolPolicy[]): number =>
+      pools.reduce((sum, pool) => sum + (one.pools[pool.name] ?? 0), 0);
+    const spot = policy.pools.filter((pool) => pool.capacityType === 'spot');
+    const over = (limit: string, where: string, pools: readonly PoolPolicy[], most: number): void => {
+      if (on(pools) <= most + 1e-6) return;
+      report(
+        check,
+        limit,
+        block,
+        `${one.workload} has ${on(pools)} of ${one.replicas} replicas on ${where}, at most ${most}`,
+      );
+    };
+    over('spot-share', 'spot', spot, Math.floor(policy.spotMaxShare * one.replicas + 1e-6));
+    const market = policy.spotMarketMaxShare ?? 1;
+    for (const pool of spot) {
+      over('spot-market', `the spot market ${pool.name}`, [pool], Math.floor(market * one.replicas + 1e-6));
+    }
+    const usable = policy.pools.filter(
+      (pool) => (workload.pools?.includes(pool.name) ?? true) && inPlace(workload, pool),
+    );
+    const zoneOf = (pool: PoolPolicy): string =>
+      pool.zone === undefined ? `pool ${pool.name}` : `${pool.provider ?? ''}|${pool.region ?? ''}|${pool.zone}`;
+    const zones = new Set(usable.map(zoneOf));
+    const survive = workload.surviveZone ?? policy.surviveZone ?? 0;
+    for (const zone of zones.size > 1 && survive > 0 ? zones : []) {
+      const within = usable.filter((pool) => zoneOf(pool) === zone);
+      over('zones', `zone ${within[0]?.zone ?? zone}`, within, Math.ceil((1 - survive) * one.replicas - 1e-6));
+    }
+    for (const pool of policy.pools) {
+      const count = one.pools[pool.name] ?? 0;
+      if (count > 0 && !inPlace(workload, pool))
+        report(check, 'residency', block, `${one.workload} may not be on pool ${pool.name}: its data must not leave`);
+      const each = workload.antiAffinity?.perNode;
+      const nodes = block.nodes[pool.name] ?? 0;
+      if (each !== undefined && count > each * nodes)
+        report(check, 'anti-affinity', block, `${count} replicas of ${one.workload} on ${nodes} nodes of ${pool.name}`);
     }
   }
 }
+
+function inPlace({ residency }: WorkloadPolicy, pool: PoolPolicy): boolean {
+  const isIn = (allowed: readonly string[] | undefined, where: string | undefined): boolean =>
+    allowed === undefined || (where !== undefined && allowed.includes(where));
+  return isIn(residency?.providers, pool.provider) && isIn(residency?.regions, pool.region);
+}
+
+/** What a pool's node costs: as the plan's own prices say, else the account file. */
+const priceOf = (check: Check, pool: PoolPolicy): number =>
+  check.plan.prices?.find((one) => one.pool === pool.name)?.pricePerHour ?? pool.pricePerHour;
 
 /** Money per hour: whole nodes of variable pools, and of fixed ones the part that each replica takes. */
 function billOf(check: Check, block: PlanBlock): number {
   let money = 0;
   for (const pool of check.facts.policy.pools) {
-    if (pool.size === 'variable') money += (block.nodes[pool.name] ?? 0) * pool.pricePerHour;
+    if (pool.size === 'variable') money += (block.nodes[pool.name] ?? 0) * priceOf(check, pool);
     else {
       for (const one of block.workloads) {
         let part = 0;
@@ -97,7 +149,7 @@ function billOf(check: Check, block: PlanBlock): number {
           const offered = pool.node[component];
           if (offered !== undefined && offered > 0) part = Math.max(part, (one.request[component] ?? 0) / offered);
         }
-        money += (one.pools[pool.name] ?? 0) * part * pool.pricePerHour;
+        money += (one.pools[pool.name] ?? 0) * part * priceOf(check, pool);
       }
     }
   }

@@ -1,3 +1,4 @@
+import { antiAffinity } from './anti-affinity.js';
 import { blackout } from './blackout.js';
 import { budget } from './budget.js';
 import { churn } from './churn.js';
@@ -12,10 +13,13 @@ import { poolFit } from './pool-fit.js';
 import { poolSize } from './pool-size.js';
 import { quota } from './quota.js';
 import { replicaLimits } from './replica-limits.js';
+import { residency } from './residency.js';
+import { spotMarkets } from './spot-markets.js';
 import { spotShare } from './spot-share.js';
 import { stepLimits } from './step-limits.js';
 import { tasks } from './tasks.js';
 import { wholeNumbers } from './whole-numbers.js';
+import { zones } from './zones.js';
 
 /** All of them, in the order in which their rows stand in the model. */
 export const CONSTRAINTS: readonly Constraint[] = [
@@ -30,6 +34,10 @@ export const CONSTRAINTS: readonly Constraint[] = [
   leadTime,
   budget,
   spotShare,
+  spotMarkets,
+  zones,
+  antiAffinity,
+  residency,
   grant,
   quota,
   blackout,

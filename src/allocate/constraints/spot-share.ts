@@ -1,3 +1,5 @@
+import type { Cap } from '../caps.js';
+import type { Build } from '../build.js';
 import type { Constraint } from './constraint.js';
 
 /**
@@ -7,20 +9,19 @@ import type { Constraint } from './constraint.js';
 export const spotShare: Constraint = {
   name: 'spot-share',
   why: 'spot nodes are taken away together: a workload keeps enough elsewhere to live on',
-  add(build) {
-    const { builder, prepared } = build;
-    const share = prepared.input.policy.spotMaxShare;
-    if (share >= 1) return;
-    const spot = new Set(
-      prepared.pools.filter((pool) => pool.policy.capacityType === 'spot').map((pool) => pool.index),
-    );
-    for (const workload of build.workloads) {
-      if (!workload.pools.some((pool) => spot.has(pool))) continue;
-      const group = builder.group({
-        id: `spot/${workload.policy.name}`,
-        constraint: 'spot-share',
-        words: `at most ${Math.round(share * 100)} % of ${workload.policy.name} on spot`,
-      });
+  add: (build) => addCaps(build, 'spot-share'),
+};
+
+/** The rows of one kind of cap: Σ replicas on its pools ≤ share · Σ replicas (+ the one that cannot be split). */
+export function addCaps(build: Build, limit: Cap['limit']): void {
+  const { builder } = build;
+  for (const workload of build.workloads) {
+    if (build.unfit.has(workload.index)) continue;
+    for (const cap of workload.caps) {
+      if (cap.limit !== limit) continue;
+      const group = builder.group({ id: cap.id, constraint: limit, words: cap.words });
+      // Whole replicas may be up to one over the share: any more would cut off plans that there are.
+      const side = { bound: cap.spare === 1 ? 1 - 1e-6 : 0, group, gives: build.gives(limit) };
       for (const block of build.blocks) {
         const columns = build.replicas(workload.index, block);
         const sizes = columns.every(({ option }) => option === columns[0]?.option)
@@ -28,11 +29,11 @@ export const spotShare: Constraint = {
           : new Set(columns.map(({ option }) => option));
         for (const size of sizes) {
           for (const { column, option, pool } of columns) {
-            if (option === size) builder.put(column, (spot.has(pool) ? 1 : 0) - share);
+            if (option === size) builder.put(column, (cap.pools.has(pool) ? 1 : 0) - cap.share);
           }
-          builder.row([], { upper: { bound: 0, group, gives: build.gives('spot-share') } });
+          builder.row([], { upper: side });
         }
       }
     }
-  },
-};
+  }
+}

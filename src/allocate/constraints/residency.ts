@@ -1,0 +1,24 @@
+import { residencyWords } from '../../domain/residency.js';
+import type { Constraint } from './constraint.js';
+
+/**
+ * No replica on pools outside of where its data may be. Those pools are none of the workload's at all (prepare.ts); what is
+ * said here is what is left where none remains: Σ replicas ≤ 0.
+ */
+export const residency: Constraint = {
+  name: 'residency',
+  why: 'data that must not leave a region are not served from another, however cheap',
+  add(build) {
+    for (const workload of build.workloads) {
+      if (workload.policy.residency === undefined || workload.pools.length > 0) continue;
+      const group = build.builder.group({
+        id: `residency/${workload.policy.name}`,
+        constraint: 'residency',
+        words: `data of ${workload.policy.name} may be in ${residencyWords(workload.policy)} alone: no pool of its is there`,
+      });
+      for (const block of build.blocks) {
+        build.builder.row(build.total(workload.index, block), { upper: { bound: 0, group } });
+      }
+    }
+  },
+};

@@ -1,0 +1,36 @@
+import { readFile, stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import type { EpochSeconds } from '../domain/time.js';
+import { readBook } from './document.js';
+import { priceError, type PriceSource } from './port.js';
+
+const FORMATS: Readonly<Record<string, 'csv' | 'json' | 'yaml'>> = {
+  '.csv': 'csv',
+  '.json': 'json',
+  '.yaml': 'yaml',
+  '.yml': 'yaml',
+};
+
+/** Prices of a file; their time is what they state, else the file's own. */
+export function createFilePrices(file: string): PriceSource {
+  const format = FORMATS[extname(file).toLowerCase()];
+  if (format === undefined) {
+    const problem = `the ending of ${file} is not known`;
+    throw priceError('invalid-input', `opening ${file}`, problem, 'name it .csv, .json, .yaml or .yml');
+  }
+  return {
+    name: file,
+    async read(signal) {
+      let text: string;
+      let modified: EpochSeconds;
+      try {
+        modified = Math.floor((await stat(file)).mtimeMs / 1000);
+        text = await readFile(file, { encoding: 'utf8', ...(signal === undefined ? {} : { signal }) });
+      } catch (cause) {
+        const problem = cause instanceof Error ? cause.message : String(cause);
+        throw priceError('unavailable', `reading ${file}`, problem, 'put the file where the worker sees it', cause);
+      }
+      return readBook(file, text, format, modified);
+    },
+  };
+}
