@@ -1,6 +1,7 @@
 import type { Cluster } from '../src/cluster/port.js';
 import type { Decider } from '../src/decide/port.js';
 import type { Freeze } from '../src/domain/control.js';
+import type { Prices } from '../src/prices/port.js';
 import type { BehaviorSource } from '../src/telemetry/events/port.js';
 import type { Store, UsageSource } from '../src/telemetry/port.js';
 import type { TellDrift } from './drift.js';
@@ -33,6 +34,8 @@ export interface Dependencies {
   histories: Histories;
   /** Looks at the clusters between cycles; without it triggers are seen by cycles alone. */
   lookout?: Lookout;
+  /** What capacity costs now; without it the prices of the account files count. */
+  prices?: Prices;
   /** Where models are retrained. */
   drift?: TellDrift;
 }

@@ -45,10 +45,11 @@ export function createOptimize(
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
         const since = binStart(input.at - RECENT_SECONDS, policy.step);
-        const [forecast, recent, { grant, state }] = await Promise.all([
+        const [forecast, recent, { grant, state }, prices] = await Promise.all([
           input.forecastId === null ? null : deps.store.getRecord('forecast', input.forecastId),
           deps.store.readSnapshot(input.snapshotId, signal, since),
           fleetWord(policy, input.state, input.at),
+          deps.prices?.of(policy, signal) ?? null,
         ]);
         const told = await dataSetsFor(prefetch, input.account, policy, input.at, signal);
         const request: AllocationRequest = {
@@ -66,6 +67,7 @@ export function createOptimize(
           recent: recent.series,
           ...(told.needs.length === 0 ? {} : { dataSets: told.needs }),
           ...(grant === null ? {} : { grant }),
+          ...(prices === null ? {} : { prices }),
           ...(input.surprises === undefined ? {} : { surprises: input.surprises }),
         };
         const plan = await deps.decider.allocate(request);

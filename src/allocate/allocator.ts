@@ -10,7 +10,9 @@ import { prepare, type Prepared } from './prepare.js';
 import { limitPrices } from './prices.js';
 import type { AllocationInput, AllocationResult, Allocator, SolverBasis } from './problem.js';
 import { blocksOf, storedBlocks } from './publish.js';
+import { ownPrices } from './price-book/apply.js';
 import { proofed } from './proof.js';
+import { settingsOf } from './settings.js';
 import { placementsOf, reasonsOf } from './reasons.js';
 import { roundUp } from './rounding.js';
 import { createHighsSolver, type Solution, type Solver } from './solver.js';
@@ -120,6 +122,8 @@ function allocate(
     conflict,
     costPerHour: money(billOf(prepared, numbers, 0)),
     currency: prepared.currency,
+    prices: [...(input.prices ?? ownPrices(input.policy))],
+    settings: settingsOf(input.policy),
     solver: { iterations, objective, gap: gapOf(objective, proven), warm, status },
   };
   const plan = proofed(joined, decided);

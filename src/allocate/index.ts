@@ -6,3 +6,4 @@ export { createHighsSolver, type Solver } from './solver.js';
 export { summarizePlan } from './summary.js';
 export type { AllocationInput, AllocationResult, Allocator, Block, DemandBlocks, SolverBasis } from './problem.js';
 export { checkPlan, type Breach, type CheckFacts, type CheckReport } from './checker/index.js';
+export { priceOf, withPrices, type PricedPolicy } from './price-book/apply.js';

@@ -3,6 +3,7 @@ import type { ClusterState } from '../domain/cluster.js';
 import type { Component, Resources } from '../domain/component.js';
 import type { Override } from '../domain/control.js';
 import type { DataSetNeed, Plan, TaskPlacement } from '../domain/plan.js';
+import type { PlanPrice } from '../domain/prices.js';
 import type { EpochSeconds } from '../domain/time.js';
 
 /** Demand of one component of one workload over consecutive blocks of the plan, ready to be covered. */
@@ -48,6 +49,8 @@ export interface AllocationInput {
   placements?: TaskPlacement[];
   /** Data sets that actions are to be told of; absent where no action asked. */
   dataSets?: readonly DataSetNeed[];
+  /** What each pool of `policy` costs, and who said so; absent: the account file alone did. */
+  prices?: readonly PlanPrice[];
   /** Last cycle's basis, for a warm start: it makes the answer faster, never another. */
   basis?: SolverBasis;
 }

@@ -228,23 +228,11 @@ function replicasRejected(prepared: Prepared, numbers: Numbers, workload: Prepar
           : 'needed in a later block';
     rejected.push({ alternative: `${value - 1} replicas`, why, costPerHour: short(lost - price) });
   }
-  const size = workload.options[option];
-  let other: { pool: PreparedPool; price: number } | null = null;
-  for (const index of workload.pools) {
-    const one = prepared.pools[index];
-    const there = size?.price[index] ?? null;
-    if (one === undefined || index === pool || there === null) continue;
-    if (other === null || there < other.price) other = { pool: one, price: there };
-  }
-  if (other !== null && value > 0) {
-    const more = (other.price - price) * value;
-    const why = more >= 0 ? 'costs more' : 'has no room, or its interruptions and limits cost more than it saves';
-    rejected.push({ alternative: `on pool ${other.pool.policy.name}`, why, costPerHour: short(more) });
-  }
+  rejected.push(...otherPlaces(prepared, workload, { option, value, pool }));
   const top = wanted(prepared, numbers, workload, 0).need;
   const far = top?.series.blocks[0]?.far;
-  if (top !== null && far !== undefined && rejected.length < 3) {
-    const request = size?.request[top.component] ?? 0;
+  if (top !== null && far !== undefined && rejected.length < 5) {
+    const request = workload.options[option]?.request[top.component] ?? 0;
     const more = Math.ceil(replicasFor(Math.min(far, (top.target[0] ?? 0) + far), request, top.utilization) - 1e-6);
     if (more > value && more <= workload.max) {
       const why = `level ${top.level} was asked for`;
@@ -256,6 +244,59 @@ function replicasRejected(prepared: Prepared, numbers: Numbers, workload: Prepar
     }
   }
   return rejected;
+}
+
+/** Places that a reason names besides the chosen one. */
+const MOST_PLACES = 3;
+
+/**
+ * The same replicas on each other pool, the cheapest first: by price, with what interruptions, the risk of the price and data
+ * that have to be moved add to it. That is what "cheapest and reliable enough" was chosen by.
+ */
+function otherPlaces(
+  prepared: Prepared,
+  workload: PreparedWorkload,
+  { option, value, pool: chosen }: { option: number; value: number; pool: number },
+): Rejected[] {
+  const size = workload.options[option];
+  if (size === undefined || value === 0) return [];
+  const costOn = (index: number): { price: number; extras: [string, number][] } | null => {
+    const price = size.price[index] ?? null;
+    const pool = prepared.pools[index];
+    if (price === null || pool === undefined) return null;
+    const extras: [string, number][] = [
+      ['interruptions', (workload.interruptionPrice[index] ?? 0) * value],
+      ['risk of its price', price * pool.risk * value],
+      ['data moved', (workload.egressPrice[index] ?? 0) * value],
+    ];
+    return { price: price * value, extras: extras.filter(([, money]) => money > 0) };
+  };
+  const sumOf = ({ price, extras }: { price: number; extras: [string, number][] }): number =>
+    extras.reduce((sum, [, money]) => sum + money, price);
+  const here = costOn(chosen);
+  if (here === null) return [];
+  return workload.pools
+    .flatMap((index) => {
+      const there = index === chosen ? null : costOn(index);
+      const pool = prepared.pools[index];
+      return there === null || pool === undefined ? [] : [{ pool, there, more: sumOf(there) - sumOf(here) }];
+    })
+    .sort((a, b) => a.more - b.more || a.pool.index - b.pool.index)
+    .slice(0, MOST_PLACES)
+    .map(({ pool, there, more }) => {
+      const { name, provider, capacityType } = pool.policy;
+      const parts = there.extras.map(([what, money]) => `${what} ${short(money)}`);
+      const cap = workload.caps.find((one) => one.pools.has(pool.index));
+      const why =
+        more >= 0
+          ? 'costs more'
+          : cap !== undefined
+            ? cap.words
+            : 'has no room on nodes that are there or may be started';
+      const money = [`${short(there.price)} for nodes`, ...parts].join(', ');
+      const where = provider === undefined ? capacityType : `${capacityType}, ${provider}`;
+      return { alternative: `on pool ${name} (${where})`, why: `${why}: ${money}`, costPerHour: short(more) };
+    });
 }
 
 /** Requests are explained where there was a choice, and where the pods make none: then the number is a guess of the file's. */
@@ -304,6 +345,11 @@ function requestReasons(prepared: Prepared, numbers: Numbers, workload: Prepared
   }
   return reasons;
 }
+
+/** Which price was reckoned with, and who said so. */
+const priceWords = (prepared: Prepared, { policy }: PreparedPool): string =>
+  prepared.input.prices?.find((one) => one.pool === policy.name)?.words ??
+  `${short(policy.pricePerHour)} ${prepared.currency}/h of the account file`;
 
 function nodesReason(
   prepared: Prepared,
@@ -357,7 +403,7 @@ function nodesReason(
       rejected: fewer,
     };
   }
-  const words = `requests of ${short(load)} nodes`;
+  const words = `requests of ${short(load)} nodes, each ${priceWords(prepared, pool)}`;
   return {
     ...base,
     binding: { constraint: 'pool-fit', words, pricePerHour: short(cost), unit: 'nodes' },

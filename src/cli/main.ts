@@ -14,6 +14,7 @@ const COMMANDS: Record<string, () => Promise<{ register: RegisterCommand }>> = {
   list: () => import('./commands/list.js'),
   status: () => import('./commands/status.js'),
   plan: () => import('./commands/plan.js'),
+  prices: () => import('./commands/prices.js'),
   why: () => import('./commands/why.js'),
   history: () => import('./commands/history.js'),
   pause: () => import('./commands/pause.js'),

@@ -39,6 +39,7 @@ import { openLibrary } from './models.js';
 import { portOf } from './port.js';
 import { numberOf } from './session.js';
 import { openStore } from './store.js';
+import { createPrices } from '../prices/kept.js';
 import { packageVersion } from './version.js';
 
 export interface ServeOptions {
@@ -158,6 +159,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
             decider: metrics.decider(decider),
             histories: createHistories(client),
             drift: createDrift(client, models),
+            prices: createPrices({ env: terminal.env, now: () => Date.now() / 1000 }),
           },
           summarizePlan,
         ),

@@ -1,4 +1,4 @@
-import { createAllocator, demandBlocks, planBlocks } from '../allocate/index.js';
+import { createAllocator, demandBlocks, planBlocks, withPrices } from '../allocate/index.js';
 import type { Block, DemandBlocks, SolverBasis } from '../allocate/problem.js';
 import type { AccountPolicy } from '../domain/account.js';
 import { raises } from '../domain/change.js';
@@ -46,7 +46,11 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
 
   /** The plan of a request, or of a variation of one. */
   function solve(request: AllocationRequest, variation?: Variation): { plan: Plan; covered: CoveredDemand } {
-    const { policy, account } = request;
+    const { account } = request;
+    const { policy, used } =
+      request.prices === undefined
+        ? { policy: request.policy, used: null }
+        : withPrices(request.policy, request.prices);
     // A cycle runs a little after the end of the last known bin: that is part of the lead, not another bin.
     const known = binStart(request.at, policy.step);
     const blocks = planBlocks(
@@ -79,6 +83,7 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
       placements: movedTasks(request.state),
       ...(request.dataSets === undefined ? {} : { dataSets: request.dataSets }),
       ...(request.grant === undefined ? {} : { grant: request.grant.amounts, grantFrom: request.grant.source }),
+      ...(used === null ? {} : { prices: used }),
       ...trustIn(request, covered),
       ...(basis === undefined ? {} : { basis }),
     });

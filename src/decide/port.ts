@@ -3,6 +3,7 @@ import type { ClusterState } from '../domain/cluster.js';
 import type { Component } from '../domain/component.js';
 import type { ContingencySet } from '../domain/contingency.js';
 import type { AnnouncedEvent, Override } from '../domain/control.js';
+import type { KnownPrices } from '../domain/prices.js';
 import type { AccountForecast } from '../domain/forecast.js';
 import type { GrantInForce } from '../domain/grant.js';
 import type { DataSetNeed, Plan } from '../domain/plan.js';
@@ -55,6 +56,8 @@ export interface AllocationRequest {
   raiseOnly: string[];
   /** The last hour or so of usage, for the guard. */
   recent: KnownBins[];
+  /** What the account's price source says; absent where it has none. */
+  prices?: KnownPrices;
   /** Data sets that actions of the policy are to be told of; absent where none asked. */
   dataSets?: DataSetNeed[];
   /** What the fleet grants; absent where no fleet has a say. */

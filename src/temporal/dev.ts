@@ -1,3 +1,4 @@
+import { createPrices } from '../prices/kept.js';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
@@ -204,6 +205,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
         lookout,
         decider: metrics?.decider(decider) ?? decider,
         histories: createHistories(client),
+        prices: createPrices({ env: process.env, now: () => Date.now() / 1000 }),
         ...(options.models === undefined ? {} : { drift: createDrift(client, options.models) }),
       },
       summarizePlan,

@@ -272,6 +272,68 @@ const ROWS: Row[] = [
     check: (plan) => expect(plan.blocks.map((block) => block.workloads[0]?.replicas)).toEqual([4]),
   },
   {
+    constraint: 'spot-markets',
+    user: 'is told that two markets are too few for what one of them may have',
+    input: () => {
+      const spot = (name: string) => ({
+        ...{ name, capacityType: 'spot' as const, zone: name, pricePerHour: 0.1, node: { cpu: 4 }, leadTime: '0s' },
+      });
+      const policy = simple({ spotMarketMaxShare: 0.25, pools: [spot('a'), spot('b')] });
+      return inputOf(policy, [demandOf('web', 'cpu', [4])], { state: stateOf(policy, { web: 4 }) });
+    },
+    check: (plan) => {
+      const constraints = plan.conflict?.set.map((one) => one.constraint);
+      expect(constraints).toEqual(expect.arrayContaining(['replica-limits', 'spot-markets']));
+    },
+  },
+  {
+    constraint: 'zones',
+    user: 'is told that its second zone has too few nodes to lose the first',
+    input: () => {
+      const zone = (name: string, max: number) => ({
+        name,
+        zone: name,
+        max,
+        pricePerHour: 0.4,
+        node: { cpu: 4 },
+        leadTime: '0s',
+      });
+      const policy = simple(
+        { surviveZone: 0.5, pools: [zone('a', 9), zone('b', 0)] },
+        { replicas: { min: 4, max: 9 } },
+      );
+      return inputOf(policy, [demandOf('web', 'cpu', [4])], { state: stateOf(policy, { web: 4 }) });
+    },
+    check: (plan) => {
+      const constraints = plan.conflict?.set.map((one) => one.constraint);
+      expect(constraints).toEqual(expect.arrayContaining(['replica-limits', 'zones', 'pool-size']));
+    },
+  },
+  {
+    constraint: 'anti-affinity',
+    user: 'pays for the nodes that apart means, and is told a gap that is near',
+    input: () => {
+      const policy = simple({}, { antiAffinity: { perNode: 1 } });
+      return inputOf(policy, [demandOf('web', 'cpu', [4, 4])], { state: stateOf(policy, { web: 4 }) });
+    },
+    check: (plan) => {
+      expect(plan.blocks[0]?.nodes).toEqual({ general: 4 });
+      expect(plan.solver.gap).toBeLessThan(0.01);
+    },
+  },
+  {
+    constraint: 'residency',
+    user: 'keeps data where they may be: what runs is left alone, and why is said',
+    input: () => {
+      const policy = simple({}, { residency: { regions: ['eu-1'] } });
+      return inputOf(policy, [demandOf('web', 'cpu', [4])], { state: stateOf(policy, { web: 3 }) });
+    },
+    check: (plan) => {
+      expect(plan.conflict?.set.map((one) => one.words).join()).toContain('data of web may be in eu-1 alone');
+      expect(plan.fields).toEqual([]);
+    },
+  },
+  {
     constraint: 'whole-numbers',
     user: 'is told a gap that is near',
     input: () => {

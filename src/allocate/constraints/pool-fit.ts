@@ -10,7 +10,8 @@ export const poolFit: Constraint = {
   add(build) {
     const { builder, prepared } = build;
     for (const workload of build.workloads) {
-      if (!build.unfit.has(workload.index)) continue;
+      // Without any pool it is not its size that is wrong; see residency.ts.
+      if (!build.unfit.has(workload.index) || workload.pools.length === 0) continue;
       const request = workload.options[build.sizes(workload)]?.request ?? {};
       const asked = COMPONENTS.flatMap((component) => {
         const amount = request[component];

@@ -38,6 +38,13 @@ export function priceOf(book: PriceBook, pool: PoolPolicy): PriceRow | null {
   return best?.row ?? null;
 }
 
+/** The prices of the account file, where there is no other source. */
+export const ownPrices = (policy: AccountPolicy): PlanPrice[] =>
+  policy.pools.map((pool) => ({
+    ...{ pool: pool.name, pricePerHour: pool.pricePerHour, interruptionsPerHour: pool.interruptionsPerHour },
+    ...{ words: `${Number(pool.pricePerHour.toPrecision(6))} ${policy.currency}/h of the account file`, at: null },
+  }));
+
 /** Policies as they came, with the last book that was put into each: both are the same from cycle to cycle. */
 const memory = new WeakMap<AccountPolicy, { key: string; priced: PricedPolicy }>();
 

@@ -102,6 +102,15 @@ async function readContingencies(session: Session, name: string): Promise<Contin
 
 const HOURS_SHOWN = 12;
 
+/** The strategy in full: every setting that it presets, as it was in force. */
+export function settingsWords({ strategy, weights, ...settings }: NonNullable<Plan['settings']>): string {
+  const parts = [
+    ...Object.entries(settings),
+    ...Object.entries(weights).map(([name, value]) => [`weights.${name}`, value]),
+  ];
+  return `strategy ${strategy ?? 'of its own'}: ${parts.map(([name, value]) => `${name} ${value}`).join(', ')}`;
+}
+
 /** `general 3, spot 1` */
 const countsOf = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)
@@ -139,6 +148,8 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
     terminal.err('(the whole plan is in the store of the process that made it; HEADROOM_HOME names its folder)');
     return;
   }
+  if (plan.settings !== undefined) terminal.out(color.dim(settingsWords(plan.settings)));
+  for (const { pool, words } of plan.prices ?? []) terminal.out(color.dim(`price of ${pool}: ${words}`));
   const table = createTable(['from', 'workload', 'replicas', 'request', 'replicas by pool', 'nodes', 'cost/h']);
   for (const block of plan.blocks.slice(0, HOURS_SHOWN)) {
     for (const [index, workload] of block.workloads.entries()) {
