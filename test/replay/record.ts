@@ -35,7 +35,9 @@ import {
 } from '../../workflows/messages.js';
 import { createRetrainFakes } from '../workflow/retrain-fakes.js';
 import { liveMigrations, migratingWith } from './live-migration.js';
+import { createFleetFakes } from '../workflow/fleet-fakes.js';
 import { liveFederate } from './live-federate.js';
+import { liveFleetCycles } from './live-fleet.js';
 import { liveRetrain, liveSearch } from './live-retrain.js';
 import { act, createFakes, field, policyOf, steady, type Fakes } from '../workflow/fakes.js';
 
@@ -58,7 +60,7 @@ const DEADLINE_MS = 30_000;
 
 const scaleFromNow = (): TimeScale => ({ wallEpochMs: Date.now(), epoch: 1_772_445_600, factor: 3000 });
 
-const LIVES = ['fleet', 'account', 'lean', 'retrain', 'search', 'federate', 'migration'] as const;
+const LIVES = ['fleet', 'account', 'lean', 'retrain', 'search', 'federate', 'migration', 'shared'] as const;
 
 /**
  * Plays the lives and writes their histories.
@@ -81,6 +83,7 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
     const client = new Client({ connection, identity: IDENTITY });
     const fakes = createFakes();
     const retraining = createRetrainFakes();
+    const sharing = createFleetFakes();
     const buildId = buildIdOf(bundle);
     const worker = await Worker.create({
       connection: native,
@@ -92,7 +95,7 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
         useWorkerVersioning: true,
         defaultVersioningBehavior: 'AUTO_UPGRADE',
       },
-      activities: { ...withoutStacks(fakes), ...migratingWith(fakes), ...retraining },
+      activities: { ...sharing, ...withoutStacks(fakes), ...migratingWith(fakes), ...retraining },
       maxHeartbeatThrottleInterval: '100ms',
       shutdownGraceTime: '1s',
     });
@@ -109,6 +112,13 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
       if (lives.includes('search')) {
         const handle = await liveSearch(client, retraining, { ...scaleFromNow(), factor: 20_000 }, QUEUE);
         played.push(await recorded(handle, 'search-retrain'));
+      }
+      if (lives.includes('shared')) {
+        const runs = await liveFleetCycles(client, sharing, scaleFromNow(), QUEUE);
+        for (const [index, run] of runs.entries()) {
+          played.push(await recorded(client.workflow.getHandle(FLEET_WORKFLOW_ID, run), `shared-fleet-${index + 1}`));
+        }
+        await client.workflow.getHandle(FLEET_WORKFLOW_ID).terminate('recorded');
       }
       if (lives.includes('federate')) {
         played.push(await recorded(await liveFederate(client, native, IDENTITY, QUEUE), 'federate'));

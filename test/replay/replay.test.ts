@@ -59,6 +59,10 @@ describe('the recorded histories', () => {
     ['search-retrain', 'activityTaskFailed'],
     ['search-retrain', 'activityTaskCancelRequested'],
     ['search-retrain', 'workflowExecutionSignaled'],
+    ['shared-fleet', 'workflowExecutionUpdateAccepted'],
+    ['shared-fleet', 'activityTaskFailed'],
+    ['shared-fleet', 'workflowExecutionContinuedAsNew'],
+    ['shared-fleet', 'workflowExecutionSignaled'],
     ['federate', 'activityTaskCompleted'],
     ['federate', 'activityTaskTimedOut'],
     ['federate', 'workflowExecutionCompleted'],
@@ -222,6 +226,20 @@ const ALTERATIONS: Alteration[] = [
     file: 'search-retrain.json',
     // Without its marker the code of before is replayed, which waits longer.
     alter: (history) => without(history, (one) => attributes(one, 'markerRecorded') !== null),
+  },
+  {
+    name: 'a fleet that sizes without its reverse on record',
+    file: 'shared-fleet-1.json',
+    alter: (history) => {
+      const reverse = history.events.find((event) =>
+        JSON.stringify(attributes(event, 'activityTaskScheduled')?.['activityType'] ?? null).includes(
+          'recordContingency',
+        ),
+      );
+      if (reverse === undefined) throw new Error('the history has no recordContingency');
+      const others = activityEvents(history, reverse);
+      return without(history, (one) => one === reverse || others(one));
+    },
   },
   {
     name: 'a cell’s update dropped from the mean',

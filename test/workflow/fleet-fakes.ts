@@ -52,14 +52,7 @@ export function createFleetFakes(): FleetFakes {
     fakes.calls.push({ name, input, at: Date.now() });
     const message = fakes.failNext[name]?.shift() ?? (fakes.failing.has(name) ? 'final: out of reach' : undefined);
     if (message === undefined) return;
-    const failure = ApplicationFailure.create({
-      type: 'unavailable',
-      message,
-      nonRetryable: message.startsWith('final'),
-    });
-    // A stack names files of this machine, and histories of it are committed.
-    failure.stack = '';
-    throw failure;
+    throw failure(message, message.startsWith('final'));
   };
   const apply = ({ key, target, expect }: Mutation): PoolSized['result'] => {
     if (!('pool' in target)) return { kind: 'refused', detail: 'no pool' };
@@ -93,7 +86,7 @@ export function createFleetFakes(): FleetFakes {
     },
     async observePools(input) {
       record('observePools', input);
-      if (fakes.down.has(input.cluster)) throw ApplicationFailure.nonRetryable('no route', 'unavailable');
+      if (fakes.down.has(input.cluster)) throw failure('no route', true);
       const names = input.cluster === 'edge' ? ['edge'] : ['general'];
       return {
         pools: names.map((pool) => {
@@ -147,6 +140,13 @@ export function createFleetFakes(): FleetFakes {
     },
   };
   return fakes;
+}
+
+function failure(message: string, nonRetryable: boolean): ApplicationFailure {
+  const thrown = ApplicationFailure.create({ type: 'unavailable', message, nonRetryable });
+  // A stack names files of this machine, and histories of it are committed.
+  thrown.stack = '';
+  return thrown;
 }
 
 export const callsOf = (fakes: FleetFakes, name: Named): FleetFakes['calls'] =>

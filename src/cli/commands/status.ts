@@ -1,4 +1,5 @@
 import { policyQuery, statusQuery, type AccountStatus } from '../../../workflows/messages.js';
+import { COMPONENTS, formatQuantity } from '../../domain/component.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import { printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { createTable } from '../table.js';
@@ -54,6 +55,19 @@ async function kindsOf(session: Session, account: string, at: number): Promise<C
 
 const PATIENCE_MS = 10_000;
 
+/** `granted cpu 8 until …: all that it asked for`; in red where the fleet is silent. */
+function grantLine(
+  { source, until, amounts, words }: NonNullable<AccountStatus['grant']>,
+  alarm: (text: string) => string,
+): string {
+  const much = COMPONENTS.flatMap((component) => {
+    const amount = amounts[component];
+    return amount === undefined ? [] : [`${component} ${formatQuantity(component, Number(amount.toPrecision(6)))}`];
+  }).join(', ');
+  if (source === 'guaranteed') return alarm(`at most ${much}: ${words}`);
+  return `granted ${much} until ${until === null ? 'further notice' : isoTime(until)}: ${words}`;
+}
+
 function show(terminal: Terminal, status: AccountStatus, classes: readonly ClassOf[]): void {
   const { color } = terminal;
   const paint = status.attention !== null ? color.red : status.verdict?.kind === 'act' ? color.green : color.yellow;
@@ -77,6 +91,7 @@ function show(terminal: Terminal, status: AccountStatus, classes: readonly Class
   for (const stamp of stamps) {
     terminal.out(`${stamp.what} by ${stamp.author} until ${isoTime(stamp.until)}: ${stamp.reason}`);
   }
+  if (status.grant !== undefined && status.grant !== null) terminal.out(grantLine(status.grant, color.red));
   for (const event of status.events) {
     terminal.out(
       `event ${event.name}: ${isoTime(event.from)} to ${isoTime(event.to)}, ${JSON.stringify(event.expect)}`,
