@@ -28,9 +28,13 @@ interface FileOption {
 }
 
 export const register: RegisterCommand = (program, terminal) => {
-  const fleet = program
-    .command('fleet')
-    .description('the pools that accounts share: one plan for all, grants with an end, nodes that come and go');
+  const fleet = withExamples(
+    program
+      .command('fleet')
+      .description('the pools that accounts share: one plan for all, grants with an end, nodes that come and go'),
+    'fleet start -f examples/fleet.yaml',
+    'fleet status',
+  );
   withExamples(
     fleet
       .command('start')
@@ -276,7 +280,7 @@ const amountsOf = (amounts: Resources | null): string =>
     ? 'unknown'
     : COMPONENTS.flatMap((component) => {
         const amount = amounts[component];
-        return amount === undefined ? [] : [`${component} ${formatQuantity(component, Number(amount.toPrecision(6)))}`];
+        return amount === undefined ? [] : [`${component} ${formatQuantity(component, amount)}`];
       }).join(', ') || '–';
 
 function showGrants(terminal: Terminal, found: readonly Grant[], now: EpochSeconds): void {

@@ -62,7 +62,7 @@ function grantLine(
 ): string {
   const much = COMPONENTS.flatMap((component) => {
     const amount = amounts[component];
-    return amount === undefined ? [] : [`${component} ${formatQuantity(component, Number(amount.toPrecision(6)))}`];
+    return amount === undefined ? [] : [`${component} ${formatQuantity(component, amount)}`];
   }).join(', ');
   if (source === 'guaranteed') return alarm(`at most ${much}: ${words}`);
   return `granted ${much} until ${until === null ? 'further notice' : isoTime(until)}: ${words}`;

@@ -122,7 +122,7 @@ const fleetPlanSchema = z.object({
   accounts: z.number(),
   unknown: z.number(),
   short: z.number(),
-  pools: z.array(z.object({ pool: z.string(), now: z.number(), planned: z.number() })),
+  pools: z.array(z.object({ pool: z.string(), now: z.number().nullable(), planned: z.number() })),
 });
 
 /** Nanoseconds, as the protocol writes them. */
