@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
 .PHONY: help setup tensorflow demo test test-real test-peers lint format servers-build servers chaos bench-decision bench-scenarios \
-  bench-cycles bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster bench-calibration first-run clean
+  bench-cycles bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster bench-calibration bench-allocate first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -66,6 +66,9 @@ chaos: servers-build ## 200 times SIGKILL of the worker (about half an hour); wr
 
 bench-forecast: setup ## Forecasts of real traces beside Python's best (TRACES=folder; SERIES=… ORIGINS=… METHODS=… for a part); writes bench/results/forecast.json
 	@node dist/bench/forecast.js
+
+bench-allocate: setup ## Fleets and accounts divided, beside native HiGHS on the same programs; writes bench/results/allocate.json
+	@node dist/bench/allocate.js
 
 bench-booster: setup ## Our quantile booster beside LightGBM (TRACES=folder); writes bench/results/booster.json
 	@node dist/bench/booster.js

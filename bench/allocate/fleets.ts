@@ -216,6 +216,8 @@ export function movedFleet(input: FleetInput, plan: FleetPlan, seed: number): Fl
 
 function drawFrom(seed: number): () => number {
   const generator = xoroshiro128plus(seed);
+  // The first numbers after a small seed are far from even.
+  for (let skipped = 0; skipped < 64; skipped++) generator.next();
   return () => (generator.next() >>> 0) / 2 ** 32;
 }
 

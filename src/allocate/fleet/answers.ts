@@ -20,6 +20,10 @@ export interface Answers {
   total: number;
 }
 
+/** Whether a way leaves something unserved. */
+export const leavesUnserved = (way: number, pools: number): boolean =>
+  way === pools || (way > pools && (way - pools - 1) % 8 > 0);
+
 /** Tangents to the value of a budget's price at most: each price gives a valid lower bound, the last nearly the best. */
 const BUDGET_ROUNDS = 12;
 
@@ -75,12 +79,31 @@ export function answerPrices(fleet: Fleet, prices: Prices): Answers {
           ? withinBudget(fleet, e, t, at, bound)
           : fill(fleet, at, spotShare[e] ?? 1, unserved, steps);
         value[index] = found.value;
-        way[index] = none + (found.onSpot + 1) * none * 2 + (found.offSpot + 1) * 2 + (found.unserved > 0 ? 1 : 0);
+        const unservedSteps = Math.ceil(found.unserved * steps.length - 1e-9);
+        way[index] = none + ((found.onSpot + 1) * none + found.offSpot + 1) * 8 + unservedSteps;
+        if (worth > 0) margin[index] = mixedMargin(fleet, at, found) / worth;
       }
       total += (hours[t] ?? 0) * (value[index] ?? 0);
     }
   }
   return { value, way, margin, total };
+}
+
+/** How near a part that is on spot and elsewhere is to another choice: of the pool for either, or between the two. */
+function mixedMargin(fleet: Fleet, at: Float64Array, filled: Filled): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const [chosen, isSpot] of [
+    [filled.onSpot, 1],
+    [filled.offSpot, 0],
+  ] as const) {
+    const cost = chosen < 0 ? Number.POSITIVE_INFINITY : (at[chosen] ?? 0);
+    for (let p = 0; p < fleet.pools; p++) {
+      if (p === chosen || !Number.isFinite(at[p] ?? Number.POSITIVE_INFINITY)) continue;
+      // Another pool of its kind that is nearly as cheap; spot that is nearly as dear as the rest.
+      if (fleet.spot[p] === isSpot || isSpot === 1) least = Math.min(least, Math.abs((at[p] ?? 0) - cost));
+    }
+  }
+  return least;
 }
 
 export interface Filled {

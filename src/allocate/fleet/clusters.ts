@@ -1,5 +1,5 @@
-import type { Answers, Prices } from './answers.js';
-import { chargeOf, SHORT_STEPS, stepsOf, type Fleet } from './prepare.js';
+import { leavesUnserved, type Answers, type Prices } from './answers.js';
+import { chargeOf, SHORT_STEPS, type Fleet } from './prepare.js';
 
 /*
  * Parts that answer prices alike are placed alike: a cluster is one column per pool in the master problem, however many
@@ -26,7 +26,8 @@ export interface Cluster {
 export function clusterOf(fleet: Fleet, block: number, members: Int32Array): Cluster {
   const { blocks, pools, parts } = fleet;
   const C = fleet.components.length;
-  const allGuaranteed = members.every((e) => parts.guaranteed[e] === 1);
+  let allGuaranteed = true;
+  for (let m = 0; m < members.length && allGuaranteed; m++) allGuaranteed = parts.guaranteed[members[m] ?? 0] === 1;
   const cluster: Cluster = {
     block,
     members,
@@ -39,16 +40,18 @@ export function clusterOf(fleet: Fleet, block: number, members: Int32Array): Clu
     shares: new Float64Array(pools),
   };
   const { load, cost, short, allowed } = cluster;
-  for (const e of members) {
+  for (let m = 0; m < members.length; m++) {
+    const e = members[m] ?? 0;
     const index = e * blocks + block;
     for (let c = 0; c < C; c++) load[c] = (load[c] ?? 0) + (parts.load[index * C + c] ?? 0);
     for (let p = 0; p < pools; p++) {
       cost[p] = (cost[p] ?? 0) + (parts.cost[index * pools + p] ?? 0);
       if (parts.allowed[e * pools + p] === 0) allowed[p] = 0;
     }
-    const steps = stepsOf(parts.guaranteed[e] === 1);
     const price = parts.short[index] ?? 0;
-    for (let j = 0; j < short.length; j++) short[j] = (short[j] ?? 0) + price * (steps[j] ?? steps[0] ?? 1);
+    // A guaranteed part costs the same at every step.
+    const flat = parts.guaranteed[e] === 1;
+    for (let j = 0; j < short.length; j++) short[j] = (short[j] ?? 0) + price * (flat ? 1 : (SHORT_STEPS[j] ?? 1));
     cluster.spotShare = Math.min(cluster.spotShare, parts.spotShare[e] ?? 1);
     const budget = parts.budget[index] ?? Number.POSITIVE_INFINITY;
     if (!Number.isFinite(budget)) continue;
@@ -64,11 +67,11 @@ export function clusterOf(fleet: Fleet, block: number, members: Int32Array): Clu
 }
 
 /** Groups the parts of each block by a key; parts without demand in a block are in none. */
-export function groupParts(fleet: Fleet, keyOf: (part: number, block: number) => number | string): Cluster[] {
+export function groupParts(fleet: Fleet, keyOf: (part: number, block: number) => number): Cluster[] {
   const { blocks, parts } = fleet;
   const clusters: Cluster[] = [];
   for (let t = 0; t < blocks; t++) {
-    const groups = new Map<number | string, number[]>();
+    const groups = new Map<number, number[]>();
     for (let e = 0; e < parts.count; e++) {
       if ((parts.value[e * blocks + t] ?? 0) <= 0) continue;
       const key = keyOf(e, t);
@@ -111,6 +114,28 @@ export function shortCost(cluster: Cluster, unserved: number): number {
     left -= part;
   }
   return total;
+}
+
+/**
+ * Numbers of what sets parts apart besides their answers, two a part: the largest share on spot alone, and with weight and
+ * guarantee for where demand goes unserved.
+ */
+export function kindsOf(fleet: Fleet): Int32Array {
+  const { parts } = fleet;
+  const numbers = new Map<string, number>();
+  const numberOf = (text: string): number => {
+    const known = numbers.get(text);
+    if (known !== undefined) return known;
+    numbers.set(text, numbers.size % 4096);
+    return (numbers.size - 1) % 4096;
+  };
+  const kinds = new Int32Array(parts.count * 2);
+  for (let e = 0; e < parts.count; e++) {
+    const weight = fleet.input.accounts[parts.account[e] ?? 0]?.weight ?? 0;
+    kinds[e * 2] = numberOf(`${parts.spotShare[e]}`);
+    kinds[e * 2 + 1] = numberOf(`${parts.spotShare[e]}/${parts.guaranteed[e]}/${weight}`);
+  }
+  return kinds;
 }
 
 /** How tight a part's budget is on its cheapest pool, in steps of so much relative: parts alike in it can be alike. */
@@ -158,6 +183,7 @@ export function refine(
     chosen.add(index);
     left -= disagreement[index] ?? 0;
   }
+  const kinds = kindsOf(fleet);
   const result: Cluster[] = [];
   let split = false;
   clusters.forEach((cluster, index) => {
@@ -168,13 +194,13 @@ export function refine(
     let served = 0;
     for (const share of cluster.shares) served += share;
     const scarce = served < 1 - 1e-9;
-    const groups = new Map<string, number[]>();
+    const groups = new Map<number, number[]>();
     for (const e of cluster.members) {
       const at = e * blocks + cluster.block;
       const way = answers.way[at] ?? 0;
-      const weight = fleet.input.accounts[parts.account[e] ?? 0]?.weight ?? 0;
-      const tight = parts.budgeted[e] === 1 ? `/${tightness(fleet, e, cluster.block, 0.05)}` : '';
-      const key = (scarce || way >= fleet.pools ? `${way}/${parts.guaranteed[e]}/${weight}` : `${way}`) + tight;
+      const tight = parts.budgeted[e] === 1 ? tightness(fleet, e, cluster.block, 0.05) : 0;
+      const apart = scarce || leavesUnserved(way, fleet.pools) ? 2 : way > fleet.pools ? 1 : 0;
+      const key = (way * 256 + tight) * 4097 + (apart === 0 ? 0 : 1 + (kinds[e * 2 + apart - 1] ?? 0));
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [e]);
       else group.push(e);
@@ -187,8 +213,8 @@ export function refine(
       );
       const middle = members.length >> 1;
       groups.clear();
-      groups.set('near', members.slice(0, middle));
-      groups.set('far', members.slice(middle));
+      groups.set(0, members.slice(0, middle));
+      groups.set(1, members.slice(middle));
     }
     split = true;
     for (const members of groups.values()) {

@@ -21,13 +21,13 @@ export function fitShares(fleet: Fleet, nodes: Int32Array, placement: Placement)
       for (let p = 0; p < pools; p++) placement[index * pools + p] = (placement[index * pools + p] ?? 0) / sum;
     }
   }
+  const loads = loadsOf(fleet, placement);
   for (let t = 0; t < blocks; t++) {
-    const loads = loadsOf(fleet, placement, t);
     for (let p = 0; p < pools; p++) {
       let factor = 1;
       for (let c = 0; c < C; c++) {
         const room = (node[p * C + c] ?? 0) * (nodes[p * blocks + t] ?? 0);
-        const load = loads[p * C + c] ?? 0;
+        const load = loads[(t * pools + p) * C + c] ?? 0;
         if (load > room) factor = Math.min(factor, room / load);
       }
       if (factor === 1) continue;

@@ -47,11 +47,11 @@ export function grantsOf(fleet: Fleet, nodes: Int32Array, placement: Placement):
     }
   }
   const spare = new Float64Array(pools * C).fill(Number.POSITIVE_INFINITY);
+  const loads = loadsOf(fleet, placement);
   for (let t = 0; t < last; t++) {
-    const loads = loadsOf(fleet, placement, t);
     for (let p = 0; p < pools; p++) {
       for (let c = 0; c < C; c++) {
-        const free = (nodes[p * blocks + t] ?? 0) * (node[p * C + c] ?? 0) - (loads[p * C + c] ?? 0);
+        const free = (nodes[p * blocks + t] ?? 0) * (node[p * C + c] ?? 0) - (loads[(t * pools + p) * C + c] ?? 0);
         spare[p * C + c] = Math.max(0, Math.min(spare[p * C + c] ?? 0, free));
       }
     }
@@ -60,12 +60,17 @@ export function grantsOf(fleet: Fleet, nodes: Int32Array, placement: Placement):
   components.forEach((component, c) => {
     let free = 0;
     for (let p = 0; p < pools; p++) free += spare[p * C + c] ?? 0;
-    let promised = 0;
+    let room = Number.POSITIVE_INFINITY;
+    for (let t = 0; t < last; t++) {
+      let now = 0;
+      for (let p = 0; p < pools; p++) now += (nodes[p * blocks + t] ?? 0) * (node[p * C + c] ?? 0);
+      room = Math.min(room, now);
+    }
+    // What all could ask for at once: each its highest block, or its guarantee.
     input.accounts.forEach((account, a) => {
-      const guaranteed = (account.guaranteed[component] ?? 0) / (unit[c] ?? 1);
-      promised += Math.max(0, guaranteed - (served[a * C + c] ?? 0));
+      room -= Math.max((account.guaranteed[component] ?? 0) / (unit[c] ?? 1), served[a * C + c] ?? 0);
     });
-    const factor = free > 0 ? Math.max(0, 1 - promised / free) : 0;
+    const factor = free > 0 ? Math.min(1, Math.max(0, room / free)) : 0;
     for (let p = 0; p < pools; p++) {
       let all = 0;
       input.accounts.forEach((account, a) => {

@@ -1,6 +1,7 @@
 import type { Highs } from 'highs';
 import { HeadroomError } from '../../domain/errors.js';
 import { loadHighs } from '../solver.js';
+import type { Prices } from './answers.js';
 import { groupParts, type Cluster } from './clusters.js';
 import { findConflicts } from './conflicts.js';
 import { fitShares } from './fit.js';
@@ -31,7 +32,11 @@ function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOpti
   const C = fleet.components.length;
   const shape = shapeOf(input, fleet);
   const warm = startingPrices(fleet, input.basis, shape);
-  const relaxed = relax(highs, fleet, { rounds: options.rounds, gap: options.gap / 3, prices: warm });
+  const relaxed = relax(highs, fleet, {
+    rounds: options.rounds,
+    gap: tolerance(fleet, options.gap, warm),
+    prices: warm,
+  });
   if (relaxed === null) {
     throw new HeadroomError({
       kind: 'unavailable',
@@ -47,8 +52,8 @@ function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOpti
   let pivots = relaxed.pivots + whole.pivots;
   let placement = placementOf(fleet, relaxed.clusters);
   fitShares(fleet, nodes, placement);
-  let objective = objectiveOf(fleet, nodes, placement).total;
-  if (fleet.parts.count * blocks <= SMALL && objective - lowerBound > options.gap * objective) {
+  let sums = objectiveOf(fleet, nodes, placement);
+  if (fleet.parts.count * blocks <= SMALL && sums.total - lowerBound > options.gap * sums.total) {
     const single = groupParts(fleet, (part) => part);
     const all = Array.from({ length: blocks }, (_, t) => t);
     const exact = solveMaster(highs, fleet, single, {
@@ -65,16 +70,16 @@ function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOpti
       const exactNodes = Int32Array.from(exact.nodes, Math.round);
       const placed = placementOf(fleet, single);
       fitShares(fleet, exactNodes, placed);
-      const cost = objectiveOf(fleet, exactNodes, placed).total;
-      if (cost < objective) {
+      const cost = objectiveOf(fleet, exactNodes, placed);
+      if (cost.total < sums.total) {
         nodes = exactNodes;
         placement = placed;
-        objective = cost;
+        sums = cost;
       }
     }
   }
+  const objective = sums.total;
   lowerBound = Math.min(lowerBound, objective);
-  const sums = objectiveOf(fleet, nodes, placement);
   const prices = new Float64Array(pools * C * blocks);
   for (let t = 0; t < blocks; t++) {
     for (let p = 0; p < pools; p++) {
@@ -106,6 +111,22 @@ function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOpti
     work: { rounds: relaxed.rounds, pivots, clusters: relaxed.clusters.length, warm: warm !== null },
     basis: { shape, starts: input.blocks.map((block) => block.from), prices: [...prices] },
   };
+}
+
+/**
+ * How near the relaxation's bounds have to come, so that whole nodes still end within the gap. A cold start is made precise,
+ * since its prices are the basis of the cycles to come; a warm one ends where what is asked for is proven: rounding up costs
+ * half a node a pool, which in a large fleet is nothing.
+ */
+function tolerance(fleet: Fleet, gap: number, warm: Prices | null): number {
+  if (warm === null) return gap / 3;
+  let rounding = 0;
+  let bill = 0;
+  for (let p = 0; p < fleet.pools; p++) {
+    rounding += (fleet.nodePrice[p] ?? 0) / 2;
+    bill += (fleet.nodePrice[p] ?? 0) * (fleet.now[p] ?? 0);
+  }
+  return Math.max(gap / 3, 0.8 * gap - (bill > 0 ? rounding / bill : 1));
 }
 
 const shapeOf = (input: FleetInput, fleet: Fleet): string =>

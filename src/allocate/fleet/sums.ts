@@ -3,17 +3,18 @@ import { stepsOf, type Fleet } from './prepare.js';
 /** Shares of parts on pools, [(part · blocks + block) · pools + pool]. */
 export type Placement = Float64Array;
 
-/** Load of a block by pool and component, [pool · components + component], in units. */
-export function loadsOf(fleet: Fleet, placement: Placement, block: number): Float64Array {
+/** Load by block, pool and component, [(block · pools + pool) · components + component], in units. */
+export function loadsOf(fleet: Fleet, placement: Placement): Float64Array {
   const { blocks, pools, parts } = fleet;
   const C = fleet.components.length;
-  const loads = new Float64Array(pools * C);
-  for (let e = 0; e < parts.count; e++) {
-    const index = e * blocks + block;
+  const loads = new Float64Array(blocks * pools * C);
+  for (let index = 0; index < parts.count * blocks; index++) {
+    const block = index % blocks;
     for (let p = 0; p < pools; p++) {
       const share = placement[index * pools + p] ?? 0;
       if (share === 0) continue;
-      for (let c = 0; c < C; c++) loads[p * C + c] = (loads[p * C + c] ?? 0) + share * (parts.load[index * C + c] ?? 0);
+      const at = (block * pools + p) * C;
+      for (let c = 0; c < C; c++) loads[at + c] = (loads[at + c] ?? 0) + share * (parts.load[index * C + c] ?? 0);
     }
   }
   return loads;
@@ -35,10 +36,10 @@ export function objectiveOf(
   const C = fleet.components.length;
   const costPerHour = new Float64Array(blocks);
   const shortfall = new Float64Array(C * blocks);
+  const loads = loadsOf(fleet, placement);
   let total = 0;
   for (let t = 0; t < blocks; t++) {
     const length = hours[t] ?? 0;
-    const loads = loadsOf(fleet, placement, t);
     let bill = 0;
     for (let p = 0; p < pools; p++) {
       const count = nodes[p * blocks + t] ?? 0;
@@ -46,29 +47,33 @@ export function objectiveOf(
       bill += length * (nodePrice[p] ?? 0) * count + (startPrice[p] ?? 0) * Math.max(0, count - before);
       let used = 0;
       for (let c = 0; c < C; c++) {
-        const load = loads[p * C + c] ?? 0;
+        const load = loads[(t * pools + p) * C + c] ?? 0;
         if (load > 0) used = Math.max(used, load / (node[p * C + c] ?? 0));
       }
       total += length * (warmPrice[p] ?? 0) * Math.min(warm[p] ?? 0, Math.max(0, used + (warm[p] ?? 0) - count));
     }
     total += bill;
     costPerHour[t] = bill / length;
-    for (let e = 0; e < parts.count; e++) {
+  }
+  for (let e = 0; e < parts.count; e++) {
+    const steps = stepsOf(parts.guaranteed[e] === 1);
+    for (let t = 0; t < blocks; t++) {
       const index = e * blocks + t;
       if ((parts.value[index] ?? 0) <= 0) continue;
+      const length = hours[t] ?? 0;
       let served = 0;
       for (let p = 0; p < pools; p++) {
         const share = placement[index * pools + p] ?? 0;
+        if (share === 0) continue;
         served += share;
         total += length * share * (parts.cost[index * pools + p] ?? 0);
       }
       let left = Math.max(0, 1 - served);
       if (left <= 1e-12) continue;
       for (let c = 0; c < C; c++) {
-        shortfall[c * blocks + t] =
-          (shortfall[c * blocks + t] ?? 0) + left * (parts.load[index * C + c] ?? 0) * (unit[c] ?? 1);
+        const at = c * blocks + t;
+        shortfall[at] = (shortfall[at] ?? 0) + left * (parts.load[index * C + c] ?? 0) * (unit[c] ?? 1);
       }
-      const steps = stepsOf(parts.guaranteed[e] === 1);
       for (const step of steps) {
         const part = Math.min(left, 1 / steps.length);
         total += length * part * step * (parts.short[index] ?? 0);

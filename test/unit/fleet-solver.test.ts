@@ -1,0 +1,292 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { checkFleet } from '../../src/allocate/checker/fleet.js';
+import { createFleetSolver } from '../../src/allocate/fleet/index.js';
+import type { FleetAccount, FleetInput, FleetPool } from '../../src/allocate/fleet/index.js';
+import { bruteForce } from './fleet-brute-force.js';
+
+const GIB = 2 ** 30;
+const solver = await createFleetSolver();
+
+const pool = (name: string, rest: Partial<FleetPool> = {}): FleetPool => ({
+  name,
+  capacityType: 'on-demand',
+  pricePerHour: 1,
+  node: { cpu: 16, memory: 64 * GIB },
+  size: 'variable',
+  min: 0,
+  max: 10,
+  now: 2,
+  warm: 0,
+  readyFrom: 0,
+  startPrice: 0.1,
+  interruptionsPerHour: 0,
+  recoverySeconds: 300,
+  ...rest,
+});
+
+const account = (name: string, cpu: number | readonly number[], rest: Partial<FleetAccount> = {}): FleetAccount => {
+  const cores = typeof cpu === 'number' ? [cpu, cpu] : cpu;
+  return {
+    name,
+    weight: 20,
+    guaranteed: {},
+    pools: null,
+    demand: { cpu: Float64Array.from(cores), memory: Float64Array.from(cores, (value) => value * 2 * GIB) },
+    spotMaxShare: 1,
+    budgetPerHour: null,
+    running: [],
+    placementPerHour: {},
+    movePrice: 0,
+    ...rest,
+  };
+};
+
+const fleet = (pools: FleetPool[], accounts: FleetAccount[], blocks = 2): FleetInput => ({
+  blocks: Array.from({ length: blocks }, (_, t) => ({ from: 3600 * t, to: 3600 * (t + 1) })),
+  pools,
+  accounts,
+});
+
+const granted = (input: FleetInput, name: string, component: 'cpu' | 'memory' = 'cpu'): number =>
+  solver.solve(input).grants.find((grant) => grant.account === name)?.amount[component] ?? Number.NaN;
+
+describe('what a fleet’s plan gives', () => {
+  it('serves everybody with the fewest nodes where there is room', () => {
+    const input = fleet([pool('main')], [account('a', 20), account('b', 20)]);
+    const plan = solver.solve(input);
+    expect(plan.status).toBe('proven');
+    expect([...plan.nodes]).toEqual([3, 3]);
+    expect([...plan.shortfall]).toEqual([0, 0, 0, 0]);
+    expect(checkFleet(input, plan).broken).toEqual([]);
+  });
+
+  it('one wrong, huge forecast cannot take what another is guaranteed', () => {
+    const wrong = account('wrong', 10_000, { weight: 400 });
+    const small = account('small', 8, { weight: 5, guaranteed: { cpu: 8, memory: 16 * GIB } });
+    const input = fleet([pool('main', { max: 2 })], [wrong, small]);
+    expect(granted(input, 'small')).toBeCloseTo(8, 6);
+    expect(granted(input, 'small', 'memory')).toBeGreaterThanOrEqual(16 * GIB);
+    expect(granted(input, 'wrong')).toBeCloseTo(24, 5);
+  });
+
+  it('the least critical gives first, and equals share what is scarce', () => {
+    const input = fleet(
+      [pool('main', { max: 2 })],
+      [
+        account('critical', 20, { weight: 400 }),
+        account('one', 16, { weight: 20 }),
+        account('two', 16, { weight: 20 }),
+        account('low', 16, { weight: 5 }),
+      ],
+    );
+    const plan = solver.solve(input);
+    const has = new Map(plan.grants.map((grant) => [grant.account, grant.amount.cpu ?? 0]));
+    expect(has.get('critical')).toBeCloseTo(20, 6);
+    expect(has.get('low')).toBeCloseTo(0, 6);
+    expect(has.get('one')).toBeCloseTo(6, 6);
+    expect(has.get('two')).toBeCloseTo(6, 6);
+    expect(plan.grants[3]?.bound).toContain('pool main is at its 2 nodes');
+  });
+
+  it('what is unknown is held, and never read as zero', () => {
+    const blind = account('blind', [Number.NaN, Number.NaN], {
+      running: [{ pool: 'main', amount: { cpu: 12, memory: 24 * GIB } }],
+    });
+    const input = fleet([pool('main')], [blind, account('seen', 2)]);
+    const plan = solver.solve(input);
+    expect(plan.grants[0]?.amount.cpu).toBeGreaterThanOrEqual(12 - 1e-9);
+    expect(plan.notes).toEqual([
+      'blind: demand of cpu is unknown: what it has is held',
+      'blind: demand of memory is unknown: what it has is held',
+    ]);
+    expect(checkFleet(input, plan).broken).toEqual([]);
+  });
+
+  it('new nodes come no sooner than they can be ready', () => {
+    const input = fleet([pool('main', { now: 1, readyFrom: 1 })], [account('a', 30)]);
+    const plan = solver.solve(input);
+    expect([...plan.nodes]).toEqual([1, 2]);
+    expect(plan.shortfall[0]).toBeCloseTo(14, 6);
+    expect(plan.grants[0]?.bound).toContain('no new one before');
+  });
+
+  it('grants of several blocks cover the highest of them', () => {
+    const input = { ...fleet([pool('main')], [account('a', [4, 20])]), grantBlocks: 2 };
+    expect(granted(input, 'a')).toBeGreaterThanOrEqual(20 - 1e-9);
+  });
+
+  it('the same input and basis give the same plan, and a basis no worse one', () => {
+    const input = fleet(
+      [pool('main', { max: 4 }), pool('cheap', { pricePerHour: 0.5, max: 1 })],
+      [account('a', 20), account('b', [3, 30]), account('c', 9)],
+    );
+    const first = solver.solve(input);
+    const { basis } = first;
+    const again = solver.solve({ ...input, basis });
+    expect(solver.solve({ ...input, basis })).toEqual(again);
+    expect(solver.solve(input)).toEqual(first);
+    expect(again.work.warm).toBe(true);
+    expect(again.objective).toBeLessThanOrEqual(first.objective * 1.01);
+    expect(solver.solve({ ...input, basis: { ...basis, shape: 'another' } }).work.warm).toBe(false);
+  });
+
+  it('a fleet of nobody keeps the minimum', () => {
+    const plan = solver.solve(fleet([pool('main', { min: 1 })], []));
+    expect([...plan.nodes]).toEqual([1, 1]);
+    expect(plan.grants).toEqual([]);
+  });
+});
+
+describe('limits that contradict each other', () => {
+  const cases: { name: string; input: FleetInput; set: string[] }[] = [
+    {
+      name: 'guarantees above all capacity',
+      input: fleet(
+        [pool('main', { max: 1 })],
+        [account('a', 12, { guaranteed: { cpu: 12 } }), account('b', 12, { guaranteed: { cpu: 12 } })],
+      ),
+      set: ['what a is guaranteed', 'what b is guaranteed', 'pool main has at most 1 nodes'],
+    },
+    {
+      name: 'an account whose guarantee exceeds the fleet',
+      input: fleet([pool('main', { max: 1 })], [account('a', 99, { guaranteed: { cpu: 99 } }), account('b', 1)]),
+      set: ['what a is guaranteed', 'pool main has at most 1 nodes'],
+    },
+    {
+      name: 'a budget that the guarantee breaks',
+      input: fleet([pool('main')], [account('a', 16, { guaranteed: { cpu: 16 }, budgetPerHour: 0.5 })]),
+      set: ['what a is guaranteed', 'budget of 0.5 an hour of a'],
+    },
+    {
+      name: 'a minimum above the maximum',
+      input: fleet([pool('main', { min: 5, max: 2 })], [account('a', 1)]),
+      set: ['minimum 5 nodes of pool main', 'maximum 2 nodes of pool main'],
+    },
+    {
+      name: 'a guarantee of what its pools do not have',
+      input: fleet(
+        [pool('main'), pool('gpu', { node: { cpu: 8, memory: 32 * GIB, gpu: 4 } })],
+        [account('a', 1, { pools: ['main'], guaranteed: { gpu: 1 }, demand: { gpu: [1, 1] } })],
+      ),
+      set: ['what a is guaranteed', 'a may use pools main alone'],
+    },
+  ];
+  it.each(cases)('$name', ({ input, set }) => {
+    const plan = solver.solve(input);
+    expect(plan.status).toBe('least-bad');
+    expect(plan.conflicts.flatMap((conflict) => conflict.set.map(({ words }) => words)).sort()).toEqual(
+      [...set].sort(),
+    );
+    expect(plan.conflicts[0]?.gaveUp).not.toBe('');
+    expect(checkFleet(input, plan).broken).toEqual([]);
+  });
+});
+
+describe('input that is no problem', () => {
+  const good = fleet([pool('main')], [account('a', 4)]);
+  const cases: [string, FleetInput, RegExp][] = [
+    [
+      'a price is missing',
+      { ...good, pools: [pool('main', { pricePerHour: Number.NaN })] },
+      /price of pool main is NaN/,
+    ],
+    ['a price is negative', { ...good, pools: [pool('main', { pricePerHour: -1 })] }, /price of pool main is -1/],
+    [
+      'a price is 1e12',
+      { ...good, pools: [pool('main', { pricePerHour: 1e12 })] },
+      /price of pool main is 1000000000000/,
+    ],
+    ['a pool without capacity', { ...good, pools: [pool('main', { node: {} })] }, /node of pool main offers nothing/],
+    ['two pools of one name', { ...good, pools: [pool('main'), pool('main')] }, /two pools named main/],
+    ['two accounts of one name', { ...good, accounts: [account('a', 1), account('a', 1)] }, /two accounts named a/],
+    ['an unknown pool', { ...good, accounts: [account('a', 1, { pools: ['x'] })] }, /names pool x/],
+    ['infinite demand', { ...good, accounts: [account('a', Number.POSITIVE_INFINITY)] }, /asks for Infinity of cpu/],
+    ['too few blocks of demand', { ...good, accounts: [account('a', [1])] }, /1 blocks of demand, the plan 2/],
+    ['no pool', { ...good, pools: [] }, /no pool/],
+    ['no block', { ...good, blocks: [] }, /no block/],
+    ['half a node', { ...good, pools: [pool('main', { max: 1.5 })] }, /maximum of pool main is 1.5/],
+  ];
+  it.each(cases)('%s', (_, input, words) => {
+    expect(() => solver.solve(input)).toThrow(words);
+  });
+});
+
+const amount = fc.integer({ min: 0, max: 40 });
+const someAccount = (index: number, blocks: number): fc.Arbitrary<FleetAccount> =>
+  fc.record({
+    name: fc.constant(`account-${index}`),
+    weight: fc.constantFrom(5, 20, 80, 400),
+    guaranteed: fc.oneof(
+      fc.constant({}),
+      fc.record({ cpu: amount }),
+      fc.record({ cpu: amount, memory: amount.map((n) => n * GIB) }),
+    ),
+    pools: fc.constantFrom<string[] | null>(null, null, ['pool-0'], ['pool-1'], []),
+    demand: fc.record({
+      cpu: fc.array(fc.oneof(amount, fc.constant(Number.NaN)), { minLength: blocks, maxLength: blocks }),
+      memory: fc.array(
+        amount.map((n) => n * 3 * GIB),
+        { minLength: blocks, maxLength: blocks },
+      ),
+    }),
+    spotMaxShare: fc.constantFrom(0, 0.3, 1),
+    budgetPerHour: fc.constantFrom(null, null, 0, 0.5, 2),
+    running: fc.constantFrom([], [{ pool: 'pool-0', amount: { cpu: 4, memory: 8 * GIB } }]),
+    placementPerHour: fc.constantFrom<Record<string, number>>({}, { 'pool-1': 0.2 }),
+    movePrice: fc.constantFrom(0, 0.3),
+  });
+
+const somePool = (index: number): fc.Arbitrary<FleetPool> =>
+  fc.record({
+    name: fc.constant(`pool-${index}`),
+    capacityType: fc.constantFrom('reserved' as const, 'on-demand' as const, 'spot' as const),
+    pricePerHour: fc.constantFrom(0, 0.3, 1, 1.7),
+    node: fc.constantFrom({ cpu: 16, memory: 64 * GIB }, { cpu: 8, memory: 64 * GIB }, { cpu: 16 }),
+    size: fc.constantFrom('fixed' as const, 'variable' as const, 'variable' as const),
+    min: fc.integer({ min: 0, max: 3 }),
+    max: fc.integer({ min: 0, max: 4 }),
+    now: fc.integer({ min: 0, max: 4 }),
+    warm: fc.integer({ min: 0, max: 2 }),
+    readyFrom: fc.integer({ min: 0, max: 2 }),
+    startPrice: fc.constantFrom(0, 0.1, 2),
+    interruptionsPerHour: fc.constantFrom(0, 0.05),
+    recoverySeconds: fc.constant(300),
+  });
+
+const someFleet = (pools: number, accounts: number, blocks: number): fc.Arbitrary<FleetInput> =>
+  fc.record({
+    blocks: fc.constant(fleet([], [], blocks).blocks),
+    pools: fc.tuple(...Array.from({ length: pools }, (_, p) => somePool(p))),
+    accounts: fc
+      .integer({ min: 0, max: accounts })
+      .chain((count) => fc.tuple(...Array.from({ length: count }, (_, a) => someAccount(a, blocks)))),
+    grantBlocks: fc.integer({ min: 1, max: blocks }),
+  });
+
+describe('any fleet', () => {
+  it('has a plan that the independent checker finds nothing wrong with, and that costs no less than its bound', () => {
+    fc.assert(
+      fc.property(someFleet(2, 5, 3), (input) => {
+        const plan = solver.solve(input);
+        expect(checkFleet(input, plan).broken).toEqual([]);
+        expect(plan.gap).toBeGreaterThanOrEqual(0);
+        expect(Number.isFinite(plan.objective)).toBe(true);
+      }),
+      { numRuns: 80, seed: 11 },
+    );
+  });
+
+  it('costs what the best of all numbers of nodes costs, where they can be tried', async () => {
+    const least = await bruteForce();
+    fc.assert(
+      fc.property(someFleet(2, 3, 2), (input) => {
+        const plan = solver.solve(input);
+        const best = least(input);
+        expect(plan.lowerBound).toBeLessThanOrEqual(best * (1 + 1e-6) + 1e-6);
+        expect(plan.objective).toBeLessThanOrEqual(best * 1.01 + 1e-6);
+      }),
+      { numRuns: 25, seed: 12 },
+    );
+  });
+});
