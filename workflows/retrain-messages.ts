@@ -63,6 +63,8 @@ export interface RetrainState {
   failures?: number;
   /** Series whose drift was answered by bringing a run forward, and when; the newest first. */
   drifts?: { series: string; at: EpochSeconds }[];
+  /** The next run was brought forward by drift. */
+  hastened?: boolean;
   /** Newest first. */
   log: { at: EpochSeconds; text: string }[];
 }

@@ -13,6 +13,14 @@ const BY = 'retrain';
 /** Runs search, and one in which nothing was trained is a failure; recorded runs of before go on as they were. */
 export const SEARCHING = 'search-and-try-again';
 
+/**
+ * A run that drift brought forward holds back no more than this: the new ways are a day or two old, and what is held back is
+ * not learnt. Where so little is too little to judge by, the challenger is a shadow until its own evidence is in.
+ */
+const DRIFT_HOLD_OUT = 86_400;
+/** Recorded runs of before held back as much as others. */
+const SHORT_HOLD_OUT = 'drift-holds-out-less';
+
 export interface Run {
   input: RetrainInput;
   settings: RetrainSettings;
@@ -85,7 +93,10 @@ export async function trainAll(run: Run, reason: string, asked?: number): Promis
     note(run, NO_DATA);
     return anew ? NO_DATA : null;
   }
-  const cut = data.to - settings.holdOut;
+  const hastened = state.hastened === true && patched(SHORT_HOLD_OUT);
+  const holdOut = hastened ? Math.min(settings.holdOut, DRIFT_HOLD_OUT) : settings.holdOut;
+  if (holdOut < settings.holdOut) note(run, 'drift brought it forward: it learns all but the last day');
+  const cut = data.to - holdOut;
   const searchId = anew ? await search(run, data, cut, asked ?? settings.fits ?? 0) : null;
   const failures: string[] = [];
   for (const kind of settings.kinds) {

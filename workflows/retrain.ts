@@ -49,6 +49,7 @@ export async function retrain(input: RetrainInput): Promise<void> {
     if (asked !== null && !run.stopping) {
       run.asked = null;
       const end = await guarded(run, 'retraining', () => trainAll(run, asked.reason, asked.fits));
+      state.hastened = false;
       state.lastRunAt = run.now();
       state.nextRunAt = run.now() + run.settings.every * waitAfter(state, end);
     }
@@ -92,6 +93,7 @@ function createRun(input: RetrainInput): Run {
     const soonest = (state.lastRunAt ?? 0) + DRIFT_SHARE * run.settings.every;
     if (soonest >= state.nextRunAt) return;
     state.nextRunAt = Math.max(now(), soonest);
+    state.hastened = true;
     note(run, `drift: ${reason}; the next run is at ${isoTime(state.nextRunAt)}`);
     run.woken = true;
   });

@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { REAL_TIME } from '../../src/domain/time.js';
 import type { retrain } from '../../workflows/retrain.js';
 import {
@@ -146,6 +147,26 @@ describe('retrain', () => {
       await pass(DAY);
       expect(runs()).toBe(3);
       expect((await log()).filter((text) => text.startsWith('drift:')).length).toBeGreaterThanOrEqual(2);
+    });
+  });
+
+  it('a run that drift brought forward learns all but the last day, and the next one on schedule holds back as ever', async () => {
+    const fakes = createRetrainFakes();
+    await live(settingsOf(), fakes, async ({ pass, runs, handle, log }) => {
+      await pass(2 * DAY);
+      await handle.signal(driftSignal, { reason: 'a has shifted' });
+      await pass(8 * DAY);
+      expect(runs()).toBe(3);
+      const ends = fakes.calls.flatMap(({ name, input }) =>
+        name === 'train' ? [z.object({ cut: z.number() }).parse(input).cut] : [],
+      );
+      const seen = fakes.calls.flatMap(({ name, input }) =>
+        name === 'gather' ? [z.object({ at: z.number() }).parse(input).at] : [],
+      );
+      const heldBack = ends.map((cut, run) => Math.round(((seen[run] ?? 0) - cut) / (DAY / 4)) / 4);
+      expect(heldBack[1]).toBe((heldBack[0] ?? 0) - 1);
+      expect(heldBack[2]).toBe(heldBack[0]);
+      expect((await log()).some((text) => text.includes('learns all but the last day'))).toBe(true);
     });
   });
 
