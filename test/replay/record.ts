@@ -3,7 +3,12 @@ import { hostname, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  type WorkflowHandle,
+  type WorkflowHandleWithFirstExecutionRunId,
+} from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/types.js';
@@ -36,6 +41,7 @@ import {
 import { createRetrainFakes } from '../workflow/retrain-fakes.js';
 import { liveMigrations, migratingWith } from './live-migration.js';
 import { createFleetFakes } from '../workflow/fleet-fakes.js';
+import { liveContingency } from './live-contingency.js';
 import { liveFederate } from './live-federate.js';
 import { liveFleetCycles } from './live-fleet.js';
 import { liveRetrain, liveSearch } from './live-retrain.js';
@@ -60,7 +66,7 @@ const DEADLINE_MS = 30_000;
 
 const scaleFromNow = (): TimeScale => ({ wallEpochMs: Date.now(), epoch: 1_772_445_600, factor: 3000 });
 
-const LIVES = ['fleet', 'account', 'lean', 'retrain', 'search', 'federate', 'migration', 'shared'] as const;
+const LIVES = ['fleet', 'account', 'lean', 'retrain', 'search', 'federate', 'migration', 'shared', 'fired'] as const;
 
 /**
  * Plays the lives and writes their histories.
@@ -105,6 +111,11 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
       if (lives.includes('fleet')) played.push(...(await liveFleet(client)));
       if (lives.includes('account')) played.push(...(await liveAccount(client, fakes)));
       if (lives.includes('lean')) played.push(...(await liveWithout(client, fakes)));
+      if (lives.includes('fired')) {
+        const fired = await inTime('answers fired', liveContingency(client, fakes, scaleFromNow(), QUEUE));
+        played.push(...(await runsOf(client, fired.account, 'fired-account')));
+        played.push(await recorded(fired.change, 'fired-change'));
+      }
       if (lives.includes('retrain')) {
         const handle = await liveRetrain(client, retraining, { ...scaleFromNow(), factor: 20_000 }, QUEUE);
         played.push(await recorded(handle, 'retrain'));
@@ -157,6 +168,23 @@ const recorded = async (handle: WorkflowHandle, file: string): Promise<Recorded>
   json: `${JSON.stringify(JSON.parse(historyToJSON(await handle.fetchHistory())), null, 1)}\n`,
 });
 
+/** Every run of a life that was continued as new, from its first on. */
+async function runsOf(
+  client: Client,
+  handle: WorkflowHandleWithFirstExecutionRunId,
+  name: string,
+): Promise<Recorded[]> {
+  const lives: Recorded[] = [];
+  let run: string | undefined = handle.firstExecutionRunId;
+  for (let index = 1; run !== undefined; index++) {
+    const one: WorkflowHandle = client.workflow.getHandle(handle.workflowId, run);
+    const { events } = await one.fetchHistory();
+    lives.push(await recorded(one, `${name}-${index}`));
+    run = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? undefined;
+  }
+  return lives;
+}
+
 /** Frozen, expired; frozen, frozen anew by another, unfrozen. */
 async function liveFleet(client: Client): Promise<Recorded[]> {
   const scale = scaleFromNow();
@@ -198,7 +226,6 @@ async function liveAccount(client: Client, fakes: Fakes): Promise<Recorded[]> {
     taskQueue: QUEUE,
     args: [{ account: name, policy, scale, queues: QUEUES }],
   });
-  const runs: string[] = [handle.firstExecutionRunId];
   const until = async (what: string, reached: (status: AccountStatus) => boolean): Promise<void> => {
     say(`until ${what}`);
     const deadline = Date.now() + DEADLINE_MS;
@@ -301,13 +328,7 @@ async function liveAccount(client: Client, fakes: Fakes): Promise<Recorded[]> {
   await handle.signal(stopSignal, { restore: true, author: 'ann' });
   const { changes } = await inTime('the account’s end', handle.result());
 
-  const lives: Recorded[] = [];
-  for (let run = runs[0], index = 1; run !== undefined; index++) {
-    const one = client.workflow.getHandle(accountWorkflowId(name), run);
-    const { events } = await one.fetchHistory();
-    lives.push(await recorded(one, `account-${index}`));
-    run = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? undefined;
-  }
+  const lives = await runsOf(client, handle, 'account');
   const seen = new Map<string, number>();
   for (let number = 1; number <= changes; number++) {
     const one = client.workflow.getHandle<typeof change>(changeWorkflowId(`${name}/${number}`));
