@@ -114,8 +114,8 @@ export interface MigrateActivities {
   warmWorkload(input: WarmInput): Promise<WarmResult>;
   /** Tells the account where its workload is from now on. Null: it does not run, so nobody has to be told. */
   retargetAccount(input: MigrationRef & { back: boolean }): Promise<{ revision: number | null; detail: string }>;
-  /** Is everything as it was before? */
-  confirmAsBefore(input: MigrationRef): Promise<{ restored: boolean; detail: string }>;
+  /** Is everything as it was before? `downtime`: of the whole migration, where the cluster counts requests. */
+  confirmAsBefore(input: MigrationRef): Promise<{ restored: boolean; detail: string; downtime?: Downtime }>;
   /** The order and its way back, before anything is touched. */
   recordMigration(input: { order: MigrationOrder; survey: MigrationSurvey; at: EpochSeconds }): Promise<void>;
   recordMigrationOutcome(input: { order: MigrationOrder; outcome: MigrationOutcome }): Promise<void>;

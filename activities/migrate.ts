@@ -197,14 +197,7 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
             }
             last = { at, unserved: unservedShare(look) };
           }
-          const downtime: Downtime =
-            look.counted === null
-              ? sampled
-              : {
-                  seconds: look.counted.seconds,
-                  requests: { all: look.counted.all, unserved: look.counted.unserved },
-                  resolution: 0,
-                };
+          const downtime: Downtime = look.counted === null ? sampled : countedDowntime(look.counted);
           const state = { downtime, source: look.source?.replicas ?? null, mayTake: look.mayTake };
           const broken = brokenBy(look, weight, ref);
           if (broken !== null) return { kind: 'broken', detail: broken, ...state };
@@ -259,13 +252,18 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
     confirmAsBefore: (ref) =>
       translated(async (signal) => {
         const { request, migrating } = await opened(ref);
-        const { weight, claim, made } = await migrating.look(request, signal);
+        const { weight, claim, made, counted } = await migrating.look(request, signal);
         const left = [
           ...(weight === null || weight === 0 ? [] : [`${weight}% of the traffic is led to the copy`]),
           ...(claim === ref.order.id ? ['the claim stands on the source'] : []),
           ...made.map((object) => `${object} is there`),
         ];
-        return { restored: left.length === 0, detail: left.join('; ') };
+        const detail = left.join('; ');
+        return {
+          restored: left.length === 0,
+          detail,
+          ...(counted === null ? {} : { downtime: countedDowntime(counted) }),
+        };
       }),
 
     recordMigration: ({ order, survey, at }) =>
@@ -331,6 +329,10 @@ const refusedSurvey = (order: MigrationOrder, copy: string, why: string) => ({
   copy: { words: copy, name: copy },
   traffic: { kind: 'none' as const, words: '', steps: [] },
   ...{ images: [], volumes: [], warm: [], reverse: [], before: '' },
+});
+
+const countedDowntime = ({ all, unserved, seconds }: NonNullable<MoveLook['counted']>): Downtime => ({
+  ...{ seconds, requests: { all, unserved }, resolution: 0 },
 });
 
 /** The share of the traffic whose backend has no ready replica. */

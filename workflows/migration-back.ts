@@ -21,6 +21,8 @@ export async function goBack(run: MigrationRun, why: string): Promise<{ restored
         throw ApplicationFailure.create({ type: 'unavailable', message: confirmed.detail });
       }
       run.state.attention = null;
+      // A watch that was cut off has told nothing of what it saw.
+      if (confirmed.downtime !== undefined) run.state.downtime = confirmed.downtime;
       run.state.weight = confirmed.restored ? 0 : run.state.weight;
       for (const step of run.state.steps) {
         if (step.state !== 'ahead' && step.state !== 'left-out') step.state = 'undone';

@@ -1,0 +1,199 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { connectSimulatedCluster, type RemoteSimulation } from '../../src/cluster/simulated/client.js';
+import { readRuntimeFile } from '../../src/temporal/home.js';
+import {
+  because,
+  environment,
+  headroom,
+  json,
+  NO_SERVER,
+  startHeadroomDev,
+  temporaryFolder,
+  until,
+  within,
+  type DevProcess,
+  type Folder,
+} from '../cli/headroom.js';
+
+/* A workload moves between pools of a simulated cluster under load. What a user loses where this fails: requests. */
+
+/** Simulated seconds in a second. */
+const SPEED = 300;
+const HORIZON = 2_000_000_000;
+
+const pool = (name: string, pricePerHour: number, nodes: number) => ({
+  ...{ name, node: { cpu: 4, memory: '16Gi' }, pricePerHour, nodes, max: 20, provision: { median: '60s' } },
+});
+const SCENARIO = JSON.stringify({
+  version: 'headroom-scenario/v1',
+  clock: { start: '2026-06-01T00:00:00Z', mode: 'held', history: '1d' },
+  pools: [pool('general', 0.2, 1), pool('spot', 0.06, 0)],
+  accounts: [
+    {
+      name: 'shop',
+      workloads: ['web', 'api'].map((name) => ({
+        ...{ name, replicas: 3, podStart: { median: '30s' }, pools: ['general'] },
+        components: { cpu: { request: '500m', demand: 1 } },
+      })),
+    },
+  ],
+});
+const workload = (name: string) => `  - name: ${name}
+    components: { cpu: { request: 500m } }
+    replicas: { min: 3, max: 10 }
+    verification: { for: 2m, every: 1m, checks: [{ metric: error_rate, max: 0.05 }] }
+`;
+const ACCOUNT = `version: headroom/v1
+account: shop
+mode: recommend
+ownership: own
+currency: EUR
+workloads:
+${workload('web')}${workload('api')}pools:
+  - { name: general, pricePerHour: 0.2, node: { cpu: 4, memory: 16Gi }, max: 20 }
+  - { name: spot, pricePerHour: 0.06, node: { cpu: 4, memory: 16Gi }, max: 20 }
+`;
+
+const outcomeSchema = z.object({
+  id: z.string(),
+  result: z.string(),
+  detail: z.string(),
+  restored: z.boolean(),
+  downtime: z.object({ seconds: z.number(), requests: z.object({ all: z.number(), unserved: z.number() }).nullable() }),
+});
+
+describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because(NO_SERVER)}`, () => {
+  let folder: Folder;
+  let env: NodeJS.ProcessEnv;
+  let dev: DevProcess;
+  let cluster: RemoteSimulation;
+
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    env = environment(join(folder.path, 'home'));
+    const scenario = await folder.write('scenario.json', SCENARIO);
+    dev = await startHeadroomDev(env, '--scenario', scenario, '--speed', String(SPEED));
+    const runtime = await readRuntimeFile(env['HEADROOM_HOME'] ?? '');
+    cluster = await connectSimulatedCluster({ url: runtime?.clusterUrl ?? '', token: runtime?.clusterToken ?? '' });
+    const started = await headroom(env, 'start', 'shop', '-f', await folder.write('shop.yaml', ACCOUNT));
+    expect(started).toMatchObject({ code: 0 });
+    await until('a first cycle', async () => (await within(env, 'plan', 'shop')).code === 0);
+  });
+  afterAll(async () => {
+    process.exitCode = undefined;
+    await dev?.stop();
+    await folder?.remove();
+  });
+
+  const seen = async () => {
+    const at = (name: string) => ({ workload: name, kind: 'Deployment' as const, namespace: 'shop', name });
+    const signal = AbortSignal.timeout(60_000);
+    return (await cluster.observe({ account: 'shop', workloads: ['web', 'api'].map(at), pools: [] }, signal)).workloads;
+  };
+  const migrate = (...argv: string[]) => {
+    // What an earlier command of this process said is no answer to this one.
+    process.exitCode = undefined;
+    return within(env, 'migrate', ...argv, '--json');
+  };
+  const SOON = ['--step-for', '30s', '--ready-within', '20m'];
+
+  it('a dry run says what would be done, and touches nothing', async () => {
+    const before = await seen();
+    const survey = await json(
+      env,
+      z.object({ chosen: z.string(), refusals: z.array(z.string()), reverse: z.array(z.string()) }),
+      ...['migrate', 'shop', 'web', '--dry-run'],
+    );
+    expect(survey).toMatchObject({
+      chosen: expect.stringContaining('pool spot, the cheapest') as string,
+      refusals: [],
+    });
+    expect(await seen()).toEqual(before);
+  });
+
+  it('whose target fails its probes is compensated to exactly what was', async () => {
+    const before = await seen();
+    const now = await cluster.now();
+    await cluster.inject({
+      ...{ kind: 'pod-never-ready', from: now, to: HORIZON, account: 'shop', workload: 'api', count: 100 },
+    });
+    const ran = await migrate('shop', 'api', '--to', 'spot', '--ready-within', '5m');
+    expect(ran.code).toBe(1);
+    const outcome = outcomeSchema.parse(JSON.parse(ran.out));
+    expect(outcome).toMatchObject({ result: 'went-back', restored: true, downtime: { seconds: 0 } });
+    expect(outcome.detail).toContain('0 of 3 replicas of api-1 ready');
+    expect(await seen()).toEqual(before);
+    const { policy } = await json(env, z.object({ policy: z.unknown() }), 'policy', 'show', 'shop');
+    expect(JSON.stringify(policy)).not.toContain('api-1');
+  });
+
+  it('that is cancelled midway goes back, and loses no request', async () => {
+    const before = await seen();
+    expect(await migrate('shop', 'web', '--to', 'spot', '--step-for', '1h', '--no-wait')).toMatchObject({ code: 0 });
+    await until('traffic is led over', async () => (await within(env, 'migrations', 'shop')).out.includes('10% of'));
+    const ran = await migrate('cancel', 'shop', 'web', '--reason', 'not now');
+    expect(ran.code).toBe(0);
+    expect(outcomeSchema.parse(JSON.parse(ran.out))).toMatchObject({
+      ...{ result: 'went-back', detail: 'cancelled by ada: not now', restored: true },
+      downtime: { requests: { unserved: 0 } },
+    });
+    expect(await seen()).toEqual(before);
+    const again = await within(env, 'migrate', 'cancel', 'shop', 'web');
+    expect(again).toMatchObject({ code: 3, err: expect.stringContaining('none runs') as string });
+  });
+
+  it('under a freeze, nothing is touched', async () => {
+    expect(await headroom(env, 'freeze', '--for', '1d', '--reason', 'incident')).toMatchObject({ code: 0 });
+    const ran = await migrate('shop', 'web', '--to', 'spot');
+    expect(ran.code).toBe(1);
+    expect(outcomeSchema.parse(JSON.parse(ran.out))).toMatchObject({
+      ...{ result: 'stopped', detail: expect.stringContaining('incident') as string },
+    });
+    expect(await headroom(env, 'unfreeze')).toMatchObject({ code: 0 });
+  });
+
+  it('under load loses no request; the account looks after the copy from then on', async () => {
+    const ran = await migrate('shop', 'web', '--to', 'spot', '--steps', '10,50', ...SOON);
+    expect({ code: ran.code, err: ran.code === 0 ? '' : ran.err + ran.out }).toEqual({ code: 0, err: '' });
+    const outcome = outcomeSchema.parse(JSON.parse(ran.out));
+    expect(outcome).toMatchObject({ result: 'moved', downtime: { seconds: 0, requests: { unserved: 0 } } });
+    const log = await cluster.requestLog(outcome.id);
+    expect([...new Set(log.map(({ weight }) => weight))]).toEqual([0, 10, 50, 100]);
+    expect(log.reduce((sum, { unserved }) => sum + unserved, 0)).toBe(0);
+    expect((await seen())[0]).toMatchObject({ workload: 'web', exists: true, replicas: 3, readyReplicas: 3 });
+    const { policy } = await json(
+      env,
+      z.object({
+        policy: z.object({
+          workloads: z.array(
+            z.object({ target: z.object({ name: z.string().optional() }), pools: z.array(z.string()).optional() }),
+          ),
+        }),
+      }),
+      ...['policy', 'show', 'shop'],
+    );
+    expect(policy.workloads[0]).toEqual({
+      target: { name: outcome.id.replace('shop/web/', 'web-') },
+      pools: ['spot'],
+    });
+    expect((await within(env, 'migrations', 'shop')).out).toContain('moved');
+  });
+
+  it('what cannot be is refused, each with its exit code', async () => {
+    for (const [code, says, ...argv] of [
+      [3, 'it has web, api', 'shop', 'db', '--to', 'spot'],
+      [3, 'is not running', 'nobody', 'web'],
+      [2, 'rising whole percentages', 'shop', 'web', '--steps', '50,10'],
+    ] as const) {
+      const ran = await within(env, 'migrate', ...argv);
+      expect({ argv, code: ran.code, says: ran.err.includes(says) }).toEqual({ argv, code, says: true });
+    }
+    const elsewhere = await migrate('shop', 'web', '--to', 'mars');
+    expect(elsewhere).toMatchObject({ code: 4, out: expect.stringContaining('"refused"') as string });
+    process.exitCode = undefined;
+    const fetched = await within(env, 'prefetch', 'shop');
+    expect(fetched).toMatchObject({ code: 0, err: expect.stringContaining('asks for data sets') as string });
+  });
+});
