@@ -68,12 +68,19 @@ export function decide(
     },
   };
   const targets = autoscalerTargets(prepared, numbers, kept);
+  // Under what is left as it is, no node is taken away: nobody knows what it takes of them.
+  const stuck = new Set(
+    prepared.workloads.flatMap((one) => (one.exists && fitsNowhere(one, numbers) ? one.pools : [])),
+  );
+  const takesAway = (pool: PreparedPool, field: PlannedField): boolean => stuck.has(pool.index) && !raises(field);
   others.push(...targets.notes);
-  const nodes = prepared.pools.flatMap((pool) => [
-    ...poolField(prepared, numbers, pool, lowered, words),
-    ...warmField(provisioning, pool),
-    ...limitField(provisioning, pool),
-  ]);
+  const nodes = prepared.pools.flatMap((pool) =>
+    [
+      ...poolField(prepared, numbers, pool, lowered, words),
+      ...warmField(provisioning, pool),
+      ...limitField(provisioning, pool),
+    ].filter((field) => !takesAway(pool, field)),
+  );
   const fields = [
     ...targets.fields,
     ...kept,
