@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
 .PHONY: help setup tensorflow demo test test-real test-peers lint format servers-build servers chaos bench-decision bench-scenarios \
-  bench-cycles bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster bench-calibration bench-allocate first-run clean
+  bench-cycles bench-contingency bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster bench-calibration bench-allocate first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -45,6 +45,9 @@ bench-decision: setup ## Forecast + optimize, one account; writes bench/results/
 
 bench-cycles: setup ## Cycles per second of many accounts; writes bench/results/cycles.json
 	@node dist/bench/cycles.js
+
+bench-contingency: setup ## From a trigger to the first write of its answer; writes bench/results/contingency.json
+	@node dist/bench/contingency.js
 
 bench-scenarios: setup ## Sample paths: time, calibration of sums, windows (TRACES=folder); writes bench/results/scenarios.json
 	@node dist/bench/scenarios.js
