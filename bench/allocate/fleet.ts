@@ -5,6 +5,10 @@ import { drawFleet, movedFleet } from './fleets.js';
 import { fleetMps } from './mps.js';
 import { askNativeHighs } from './peer.js';
 
+/** How many fleets of 100 accounts; seconds that native HiGHS has for each, by the clock. */
+const FLEETS = Number(process.env['FLEETS'] ?? 3);
+const NATIVE_SECONDS = Number(process.env['NATIVE_SECONDS'] ?? 150);
+
 /** One row of the table in docs/allocate.md. */
 export interface FleetRow {
   what: string;
@@ -47,7 +51,7 @@ export async function benchFleet(say: (line: string) => void): Promise<{ results
   const results: BenchResult[] = [];
   const rows: FleetRow[] = [];
 
-  const seeds = [1, 2, 3];
+  const seeds = Array.from({ length: FLEETS }, (_, index) => index + 1);
   timed(drawFleet({ accounts: 100, pools: 4, blocks: 12, seed: 99 })); // the first solve compiles
   const above: number[] = [];
   const faster: number[] = [];
@@ -57,7 +61,7 @@ export async function benchFleet(say: (line: string) => void): Promise<{ results
     const input = drawFleet({ accounts: 100, pools: 4, blocks: 12, seed });
     const ours = timed(input);
     check(input, ours.plan);
-    const native = askNativeHighs(fleetMps(input), 1e-4, 150);
+    const native = askNativeHighs(fleetMps(input), 1e-4, NATIVE_SECONDS);
     peer = `native HiGHS ${native.version}, gap 1e-4`;
     const gap = (ours.plan.objective - native.bound) / native.bound;
     above.push(gap);
@@ -79,7 +83,7 @@ export async function benchFleet(say: (line: string) => void): Promise<{ results
     });
     say(`seed ${seed}: ${JSON.stringify(rows.at(-1)?.cells)}`);
   }
-  const size = '100 accounts × 4 pools × 12 blocks, 3 fleets';
+  const size = `100 accounts × 4 pools × 12 blocks, seeds 1 to ${FLEETS}`;
   results.push(
     {
       metric: 'fleet, 100 accounts: worst distance to the bound of the peer',
