@@ -7,7 +7,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { benchFleet, type FleetRow } from './allocate/fleet.js';
-import { provideNativeHighs } from './allocate/peer.js';
+import { benchAccount } from './allocate/account.js';
+import { provideNativeHighs, python } from './allocate/peer.js';
 import { checkoutRoot, writeResults, type BenchResult } from './result.js';
 
 const BEGIN = '<!-- bench-allocate: begin -->';
@@ -15,7 +16,7 @@ const END = '<!-- bench-allocate: end -->';
 
 provideNativeHighs();
 const fleet = await benchFleet((line) => console.log(line));
-const results: BenchResult[] = [...fleet.results];
+const results: BenchResult[] = [...fleet.results, ...(await benchAccount(python))];
 writeResults('allocate', results);
 writeTable(fleet.rows);
 

@@ -10,7 +10,8 @@ const folder = join(
   process.env['HEADROOM_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'headroom'),
   'bench-allocate',
 );
-const python = join(folder, 'venv', 'bin', 'python');
+/** The Python of that environment. */
+export const python = join(folder, 'venv', 'bin', 'python');
 const source = (file: string): string => join(checkoutRoot(), 'bench', 'allocate', file);
 
 /** A virtual environment with the pinned native HiGHS, made once. @throws HeadroomError `unavailable` */
