@@ -12,7 +12,7 @@ import { gather } from './gather.js';
 import { decidedFleet, summaryOf } from './plan.js';
 import { createFleetPolicies } from './policies.js';
 import type { FleetActivities, PoolSized } from './types.js';
-import { grantsSchema, readInput, unpackInput } from './work.js';
+import { ACCOUNTS_A_PART, grantsSchema, readAccounts, readInput, unpackInput } from './work.js';
 
 export interface FleetDependencies {
   store: Store;
@@ -74,7 +74,10 @@ export function createFleetActivities(deps: FleetDependencies): FleetActivities 
         const fleet = await policies.get(fleetId);
         const [input, freeze] = await Promise.all([gather(store, fleet, at, pools, signal), fence.read(0)]);
         const inputId = `${planId}/input`;
-        await store.putRecord(work(inputId, at, input));
+        const parts = Math.max(1, Math.ceil(input.accounts.length / ACCOUNTS_A_PART));
+        const part = (k: number) => input.accounts.slice(k * ACCOUNTS_A_PART, (k + 1) * ACCOUNTS_A_PART);
+        await store.putRecord(work(inputId, at, { ...input, accounts: part(0), parts }));
+        for (let k = 1; k < parts; k++) await store.putRecord(work(`${inputId}/${k}`, at, part(k)));
         return { inputId, accounts: input.accounts.length, unknown: input.unknown.length, freeze };
       }),
 
@@ -82,6 +85,9 @@ export function createFleetActivities(deps: FleetDependencies): FleetActivities 
       translated(async () => {
         const [fleet, record] = await Promise.all([policies.get(fleetId), read('fleet-work', inputId)]);
         const packed = readInput(record.body);
+        for (let k = 1; k < (packed.parts ?? 1); k++) {
+          packed.accounts.push(...readAccounts((await read('fleet-work', `${inputId}/${k}`)).body));
+        }
         const input = unpackInput(packed);
         const plan = await decider.solve(input);
         const seen = packed.seen.map(({ pool, state, problem }): ObservedPool => ({

@@ -49,6 +49,8 @@ const inputSchema = z.object({
   unknown: z.array(z.string()),
   leftOut: z.array(z.object({ account: z.string(), why: z.string() })),
   notes: z.array(z.string()),
+  /** Records that the accounts are in: this one, and `<id>/1` and on. Default 1. */
+  parts: z.int().min(1).exactOptional(),
   seen: z.array(z.object({ pool: z.string(), state: z.unknown(), problem: z.string().nullable() })),
 });
 
@@ -75,6 +77,10 @@ export function packAccount(account: FleetAccount): PackedInput['accounts'][numb
   };
 }
 
+/** Of one record: of day-long demand some 2 MB, well below what a record may have. */
+export const ACCOUNTS_A_PART = 2000;
+
+export const readAccounts = (body: unknown): PackedInput['accounts'] => z.array(accountSchema).parse(body);
 export const readInput = (body: unknown): PackedInput => inputSchema.parse(body);
 
 export function unpackInput(input: PackedInput): FleetInput {
