@@ -87,6 +87,7 @@ export function prepareAnswers(request: PrepareRequest, tools: PrepareTools): Co
   const planned = { ...withFixedSizes(request), state: stateAfter(request.state, plan.fields) };
   const answers = candidates.flatMap((candidate): PreparedAnswer[] => {
     const surprise = candidate.trigger.kind;
+    const subject = candidate.key === surprise ? '' : `${candidate.key}: `;
     try {
       const base = candidate.unforeseen === true ? { ...planned, forecast: null } : planned;
       const solved = tools.solve(withCappedPools(base, candidate.caps), {
@@ -96,10 +97,10 @@ export function prepareAnswers(request: PrepareRequest, tools: PrepareTools): Co
       });
       const answer = answerOf(request, candidate, solved);
       if (answer !== null) return [answer];
-      absent.push({ surprise, why: `${candidate.key}: nothing more can be had, or what the plan has is enough` });
+      absent.push({ surprise, why: `${subject}nothing more can be had, or what the plan has is enough` });
     } catch (error) {
       // One that cannot be solved leaves the others.
-      absent.push({ surprise, why: `${candidate.key}: ${error instanceof Error ? error.message : String(error)}` });
+      absent.push({ surprise, why: `${subject}${error instanceof Error ? error.message : String(error)}` });
     }
     return [];
   });
