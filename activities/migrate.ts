@@ -11,7 +11,7 @@ import {
   type MigrationOrder,
   type MigrationTarget,
 } from '../src/domain/migration.js';
-import { choosePool } from '../src/domain/choose-pool.js';
+import { choosePool, poolProblems } from '../src/domain/choose-pool.js';
 import { simulatedNow, wallMilliseconds, type TimeScale } from '../src/domain/time.js';
 import type { Migrating, MoveLook, MoveRequest } from '../src/cluster/migrating.js';
 import { actionsOf } from '../src/domain/actions.js';
@@ -119,7 +119,9 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
             ? choosePool(policy, workload)
             : { target: order.target, words: `${targetWords(order.target)}, as told` };
         if (chosen.target === null) return refusedSurvey(order, copy, chosen.words);
-        const refusals = targetProblems(policy, chosen.target);
+        const { pool, cluster } = chosen.target;
+        // The pools of another cluster are not those of the account file.
+        const refusals = pool === null || cluster !== null ? [] : poolProblems(policy, workload, pool);
         const request = requestOf(policy, order, { target: chosen.target, copy, before: null });
         const survey = await migratingOf(deps, policy.cluster, order).survey(request, signal);
         return {
@@ -315,12 +317,6 @@ function requestOf(
   };
 }
 
-function targetProblems(policy: AccountPolicy, target: MigrationTarget): string[] {
-  const { pool, cluster } = target;
-  if (pool === null || cluster !== null || policy.pools.some(({ name }) => name === pool)) return [];
-  return [`the account file has no pool "${pool}": it has ${policy.pools.map(({ name }) => name).join(', ')}`];
-}
-
 const refusedSurvey = (order: MigrationOrder, copy: string, why: string) => ({
   refusals: [why],
   target: { pool: null, namespace: null, cluster: null },
@@ -355,7 +351,7 @@ const sampledSchema = z.object({ seconds: z.number(), resolution: z.number(), re
 
 const resumed = (details: unknown): Downtime | null => sampledSchema.safeParse(details).data ?? null;
 
-/** The policy with its workload where the copy is. */
+/** The policy with its workload where the copy is; where it might go from there is what it was before. */
 function pointedAt(policy: AccountPolicy, workload: string, copy: string, to: MigrationTarget): AccountPolicy {
   return {
     ...policy,
@@ -365,7 +361,9 @@ function pointedAt(policy: AccountPolicy, workload: string, copy: string, to: Mi
       return {
         ...one,
         target: { ...target, name: copy, ...(to.namespace === null ? {} : { namespace: to.namespace }) },
-        ...(to.pool === null || to.cluster !== null ? {} : { pools: [to.pool] }),
+        ...(to.pool === null || to.cluster !== null
+          ? {}
+          : { pools: [to.pool], mayMoveTo: one.mayMoveTo ?? one.pools ?? policy.pools.map(({ name }) => name) }),
       };
     }),
   };
@@ -378,13 +376,18 @@ function putBack(
   was: AccountPolicy['workloads'][number] | undefined,
 ): AccountPolicy {
   if (was === undefined) return policy;
-  const { target, pools } = was;
+  const { target, pools, mayMoveTo } = was;
   return {
     ...policy,
     workloads: policy.workloads.map((one) => {
       if (one.name !== workload) return one;
-      const { pools: _pools, ...rest } = one;
-      return { ...rest, target, ...(pools === undefined ? {} : { pools }) };
+      const { pools: _pools, mayMoveTo: _mayMoveTo, ...rest } = one;
+      return {
+        ...rest,
+        target,
+        ...(pools === undefined ? {} : { pools }),
+        ...(mayMoveTo === undefined ? {} : { mayMoveTo }),
+      };
     }),
   };
 }

@@ -140,6 +140,13 @@ const workloadSchema = z
       .optional()
       .describe('How replicas get another size; default: in place, with a rollout where pods or nodes cannot'),
     pools: z.array(name).min(1).optional().describe('Pools that it may run on; default: all'),
+    mayMoveTo: z
+      .array(name)
+      .min(1)
+      .optional()
+      .describe(
+        'Pools that a migration may take it to; default: pools. A migration, which binds it to one pool, keeps them',
+      ),
     residency: z
       .strictObject({
         providers: z.array(z.string().min(1)).min(1).optional(),

@@ -46,6 +46,9 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
     for (const pool of workload.pools ?? []) {
       if (!pools.has(pool)) say([...at, 'pools'], `pool "${pool}" is not defined under pools`);
     }
+    for (const pool of workload.mayMoveTo ?? []) {
+      if (!pools.has(pool)) say([...at, 'mayMoveTo'], `pool "${pool}" is not defined under pools`);
+    }
     const usable = policy.pools.filter(
       (pool) => (workload.pools?.includes(pool.name) ?? true) && mayHold(workload, pool),
     );

@@ -51,9 +51,11 @@ mode: recommend
 ownership: own
 currency: EUR
 workloads:
-${workload('web')}${workload('api')}pools:
-  - { name: general, pricePerHour: 0.2, node: { cpu: 4, memory: 16Gi }, max: 20 }
-  - { name: spot, pricePerHour: 0.06, node: { cpu: 4, memory: 16Gi }, max: 20 }
+${workload('web')}${workload('api')}    residency: { regions: [eu] }
+pools:
+  - { name: general, region: eu, pricePerHour: 0.2, node: { cpu: 4, memory: 16Gi }, max: 20 }
+  - { name: spot, region: eu, pricePerHour: 0.06, node: { cpu: 4, memory: 16Gi }, max: 20 }
+  - { name: abroad, region: us, pricePerHour: 0.01, node: { cpu: 250m, memory: 16Gi }, max: 20 }
 `;
 
 const outcomeSchema = z.object({
@@ -168,7 +170,11 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
       z.object({
         policy: z.object({
           workloads: z.array(
-            z.object({ target: z.object({ name: z.string().optional() }), pools: z.array(z.string()).optional() }),
+            z.object({
+              target: z.object({ name: z.string().optional() }),
+              pools: z.array(z.string()).optional(),
+              mayMoveTo: z.array(z.string()).optional(),
+            }),
           ),
         }),
       }),
@@ -177,6 +183,8 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     expect(policy.workloads[0]).toEqual({
       target: { name: outcome.id.replace('shop/web/', 'web-') },
       pools: ['spot'],
+      // The way back stays open.
+      mayMoveTo: ['general', 'spot', 'abroad'],
     });
     expect((await within(env, 'migrations', 'shop')).out).toContain('moved');
   });
@@ -192,6 +200,12 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     }
     const elsewhere = await migrate('shop', 'web', '--to', 'mars');
     expect(elsewhere).toMatchObject({ code: 4, out: expect.stringContaining('"refused"') as string });
+    const away = await migrate('shop', 'api', '--to', 'abroad');
+    expect(away).toMatchObject({ code: 4, out: expect.stringContaining('may be in eu alone') as string });
+    expect(await migrate('shop', 'web', '--to', 'abroad')).toMatchObject({
+      code: 4,
+      out: expect.stringContaining('offers 250m') as string,
+    });
     process.exitCode = undefined;
     const fetched = await within(env, 'prefetch', 'shop');
     expect(fetched).toMatchObject({ code: 0, err: expect.stringContaining('asks for data sets') as string });

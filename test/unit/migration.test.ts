@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { changedLabels, selectedBy, turned } from '../../src/cluster/kubernetes/migrate/labels.js';
+import { roomProblem } from '../../src/cluster/kubernetes/migrate/room.js';
+import { seenWorkload, type SeenWorkload } from '../../src/cluster/kubernetes/migrate/seen.js';
 import { sameRules, shareOfCopy, weighted } from '../../src/cluster/kubernetes/migrate/weights.js';
 import { createEngine } from '../../src/cluster/simulated/engine.js';
 import { buildScenario } from '../../src/cluster/simulated/scenario.js';
 import type { MoveRequest, MoveWrite } from '../../src/cluster/migrating.js';
-import { choosePool } from '../../src/domain/choose-pool.js';
+import { choosePool, poolProblems } from '../../src/domain/choose-pool.js';
 import { readAccountFile } from '../../src/domain/account-file.js';
 import { copyName, readSteps } from '../../src/domain/migration.js';
 
@@ -135,8 +137,14 @@ pools: [${pools}]`,
     [
       'not the one that it is bound to',
       `${GENERAL}, { name: dear, pricePerHour: 9, node: { cpu: 8, memory: 32Gi } }`,
-      ', pools: [general]',
+      ', pools: [general], mayMoveTo: [general, dear]',
       'dear',
+    ],
+    [
+      'not one that its pools leave out',
+      `${GENERAL}, { name: cheap, pricePerHour: 0.1, node: { cpu: 8, memory: 32Gi } }`,
+      ', pools: [general]',
+      null,
     ],
     ['none', GENERAL, ', pools: [general]', null],
   ])('%s', (_row, pools, more, pool) => {
@@ -145,6 +153,95 @@ pools: [${pools}]`,
     expect(words).not.toBe('');
   });
 });
+
+describe('a pool that is named by hand', () => {
+  const problems = (more: string, name = 'spot', node = '{ cpu: 8, memory: 32Gi }, region: us, provider: aws') => {
+    const policy = readAccountFile(
+      `version: headroom/v1
+account: shop
+workloads: [{ name: web, components: { cpu: { request: 2 }, memory: { request: 4Gi } }, replicas: { min: 1, max: 3 }${more} }]
+pools: [{ name: general, pricePerHour: 1, node: { cpu: 8, memory: 32Gi }, region: eu, provider: aws }, { name: spot, pricePerHour: 1, node: ${node} }]`,
+      'test.yaml',
+    );
+    const [workload] = policy.workloads;
+    if (workload === undefined) throw new Error('no workload');
+    return poolProblems(policy, workload, name);
+  };
+  const SMALL = '{ cpu: 1, memory: 32Gi }';
+  test.each<[row: string, problems: string[], words: RegExp[]]>([
+    ['may be any that nothing speaks against', problems(''), []],
+    ['that the file does not have', problems('', 'mars'), [/no pool "mars": it has general, spot/]],
+    [
+      'where its data must not be',
+      problems(', residency: { regions: [eu] }'),
+      [/data of web may be in eu alone, and pool spot is in us of aws; name a pool there/],
+    ],
+    [
+      'that does not say where it is',
+      problems(', residency: { providers: [aws] }', 'spot', '{ cpu: 8, memory: 32Gi }'),
+      [/in aws alone, and pool spot does not say where it is/],
+    ],
+    ['where its data may be', problems(', residency: { regions: [eu] }', 'general'), []],
+    ['outside its pools', problems(', pools: [general]'), [/run on general alone.*mayMoveTo: \[spot\]/]],
+    ['that it may be moved to', problems(', pools: [general], mayMoveTo: [general, spot]'), []],
+    ['whose nodes are too small', problems('', 'spot', SMALL), [/asks for 2 of cpu, and a node of pool spot offers 1/]],
+    ['that may have no node', problems('', 'spot', '{ cpu: 8 }, max: 0'), [/max: 0/]],
+    [
+      'with several of these',
+      problems(', pools: [general], residency: { regions: [eu] }', 'spot', `${SMALL}, region: us`),
+      [/general alone/, /in eu alone/, /offers 1/],
+    ],
+  ])('%s', (_row, found, words) => {
+    expect(found).toHaveLength(words.length);
+    for (const [index, word] of words.entries()) expect(found[index]).toMatch(word);
+  });
+});
+
+describe('nodes that are there', () => {
+  const source = (...requests: Record<string, string>[]): SeenWorkload =>
+    seenWorkload(DEPLOYMENT_REF, {
+      ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web', uid: 'u', resourceVersion: '1' } },
+      spec: {
+        selector: { matchLabels: { app: 'web' } },
+        template: {
+          spec: { containers: requests.map((one, index) => ({ name: `c${index}`, resources: { requests: one } })) },
+        },
+      },
+    });
+  const node = (allocatable: Record<string, string>) => ({ status: { allocatable } });
+  const at = { workload: 'web', kind: 'Deployment' as const, namespace: 'shop', name: 'web' };
+  const SPOT = { 'headroom.dev/pool': 'spot' };
+  test.each<[string, Record<string, string>[], Record<string, string>[], Record<string, string>, RegExp | null]>([
+    ['with room', [{ cpu: '2' }, { cpu: '500m' }], [{ cpu: '1' }, { cpu: '2500m' }], SPOT, null],
+    ['too small for its containers together', [{ cpu: '2' }, { cpu: '1' }], [{ cpu: '2900m' }], SPOT, /3 cpu.*2.9/],
+    ['without a device that it asks for', [{ 'nvidia.com/gpu': '1' }], [{ 'nvidia.com/gpu': '0' }], SPOT, /gpu/],
+    [
+      'one of which has the cores, another the memory',
+      [{ cpu: '2', memory: '8Gi' }],
+      [
+        { cpu: '4', memory: '4Gi' },
+        { cpu: '1', memory: '16Gi' },
+      ],
+      SPOT,
+      /none has room for all/,
+    ],
+    ['none of which is there yet', [{ cpu: '2' }], [], SPOT, null],
+    [
+      'that Karpenter makes as they are wanted',
+      [{ cpu: '9' }],
+      [{ cpu: '1' }],
+      { 'karpenter.sh/nodepool': 'spot' },
+      null,
+    ],
+  ])('%s', (_row, requests, nodes, nodeSelector, words) => {
+    const problem = roomProblem(source(...requests), nodes.map(node), { at, nodeSelector });
+    if (words === null) expect(problem).toBeNull();
+    else expect(problem).toMatch(words);
+  });
+});
+const DEPLOYMENT_REF = {
+  ...{ group: 'apps', version: 'v1', plural: 'deployments', kind: 'Deployment', namespace: 'shop', name: 'web' },
+};
 
 describe('requests of a simulated cluster', () => {
   const START = Date.UTC(2026, 5, 1) / 1000;
@@ -158,7 +255,7 @@ describe('requests of a simulated cluster', () => {
   });
   const scenario = {
     ...{ version: 'headroom-scenario/v1', clock: { start: '2026-06-01T00:00:00Z', mode: 'manual' } },
-    pools: [pool('old'), pool('new')],
+    pools: [pool('old'), pool('new'), { ...pool('tiny'), node: { cpu: '500m' } }],
     accounts: [
       {
         name: 'shop',
@@ -220,6 +317,13 @@ describe('requests of a simulated cluster', () => {
     expect(state.workloads[0]).toMatchObject({ exists: true, replicas: 2, readyReplicas: 2 });
     expect(of.workloads).toHaveLength(1);
     expect(of.workloads[0]?.components[0]?.record.usage.column.at(5)).toBeCloseTo(1, 9);
+  });
+
+  it('are refused a pool on whose nodes a replica has no room, as it is by now', () => {
+    const of = engine();
+    const to = (pool: string) => of.survey({ ...request, to: { ...request.to, pool } }).refusals.join();
+    expect(to('new')).toBe('');
+    expect(to('tiny')).toContain('asks for 1 of cpu, and a node of pool tiny offers 500m');
   });
 
   it('of what went back are as if it had never begun', () => {

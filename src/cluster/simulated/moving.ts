@@ -1,3 +1,4 @@
+import { formatQuantity } from '../../domain/component.js';
 import { targetWords, type TrafficPlan } from '../../domain/migration.js';
 import type { EpochSeconds } from '../../domain/time.js';
 import { HEADROOM } from '../fence.js';
@@ -116,6 +117,14 @@ export function createMoves(
       if (pool !== null && !nodes.pools.has(pool)) refusals.push(`cluster ${model.name} has no pool "${pool}"`);
       if (pool !== null && run !== undefined && run.model.pools.length === 1 && run.model.pools[0] === pool) {
         refusals.push(`${keyOf(request)} runs on pool ${pool} alone already`);
+      }
+      const offered = pool === null ? undefined : nodes.pools.get(pool)?.model.node;
+      for (const [component, { value }] of run?.requests ?? []) {
+        const room = offered?.[component];
+        if (room === undefined || value === null || value <= room) continue;
+        refusals.push(
+          `a replica asks for ${formatQuantity(component, value)} of ${component}, and a node of pool ${pool ?? ''} offers ${formatQuantity(component, room)}; name a pool with larger nodes`,
+        );
       }
       const other = moves.get(keyOf(request));
       if (other !== undefined && other.id !== request.id) {

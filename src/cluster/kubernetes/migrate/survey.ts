@@ -1,3 +1,4 @@
+import type { V1Node } from '@kubernetes/client-node';
 import { z } from 'zod';
 import { targetWords } from '../../../domain/migration.js';
 import { HeadroomError } from '../../../domain/errors.js';
@@ -15,6 +16,7 @@ import { CLAIMED } from './kinds.js';
 import { changedLabels } from './labels.js';
 import type { RestObjects } from './rest.js';
 import { copyRef, findWorkload, routesIn, rulesOf, selectorOf, servicesOf, type SeenWorkload } from './seen.js';
+import { roomProblem } from './room.js';
 import { planVolumes } from './volumes.js';
 import { backendsOf, fitsWeights } from './weights.js';
 
@@ -84,6 +86,8 @@ export async function survey(
   const volumes = await planVolumes(api, source, request, signal);
   refusals.push(...volumes.refusals);
   const nodes = await nodesFor(provision, source, request, changed ?? {}, signal);
+  const tooSmall = nodes === null ? null : roomProblem(source, nodes, request);
+  if (tooSmall !== null) refusals.push(tooSmall);
   const before: Before = {
     name: at.name,
     replicas: source.spec.replicas,
@@ -101,7 +105,7 @@ export async function survey(
       owner: ownerOf(route, ['spec', 'rules']),
     })),
     volumes: volumes.plans,
-    images: nodes !== null && nodes > 0,
+    images: nodes !== null && nodes.length > 0,
   };
   const labels = Object.entries(changed ?? {}).map(([key, value]) => `${key}=${value}`);
   return {
@@ -166,10 +170,10 @@ async function nodesFor(
   request: MoveRequest,
   changed: Record<string, string>,
   signal: AbortSignal,
-): Promise<number | null> {
+): Promise<V1Node[] | null> {
   try {
     const pod = copiedPod(source, request, changed);
-    return (await provision.listNodes(signal)).filter((node) => isOpen(node) && fits(pod, node)).length;
+    return (await provision.listNodes(signal)).filter((node) => isOpen(node) && fits(pod, node));
   } catch (error) {
     if (error instanceof ApiRefusal && error.kind === 'forbidden') return null;
     throw error;
