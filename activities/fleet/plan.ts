@@ -4,6 +4,7 @@ import type { FleetPlanRecord, FleetPlanSummary, ObservedPool, Short } from '../
 import type { EpochSeconds } from '../../src/domain/time.js';
 import { blockAfter } from '../../src/allocate/fleet-demand.js';
 import { poolOrders } from '../../src/allocate/fleet-orders.js';
+import { fleetReasons } from '../../src/allocate/fleet/reasons.js';
 import type { FleetGrant, FleetInput, FleetPlan } from '../../src/allocate/fleet/problem.js';
 import type { GrantDrafts, PackedInput } from './work.js';
 
@@ -60,6 +61,7 @@ export function decidedFleet(
     blocks: plan.blocks.map(({ from, to }, index) => ({ from, to, costPerHour: plan.costPerHour[index] ?? 0 })),
     conflicts: plan.conflicts.map(({ set, gaveUp }) => ({ set: [...set], gaveUp })),
     notes: [...packed.notes, ...plan.notes].slice(0, MOST_LINES),
+    reasons: fleetReasons(input, plan),
     work: { ...plan.work },
     basis: { shape: plan.basis.shape, starts: [...plan.basis.starts], prices: [...plan.basis.prices] },
   };

@@ -39,7 +39,35 @@ export interface Short {
   words: string;
 }
 
-/** The fleet's plan as it is kept: no account's name but of those that get less than they need. */
+/** Why a number of a plan is what it is: plain data, for `why`, for JSON and for the history. */
+export interface FleetReason {
+  /** The number, in words. */
+  what: string;
+  /** What bound it. */
+  bound: string;
+  /**
+   * Money per hour. Of a pool: what one more node would save, 0 where nothing binds. Of an account: what all of its demand
+   * costs at the prices of the pool that most of it is on, 0 where nothing is placed or there is room.
+   */
+  price: number;
+  /** The next best that was not taken, and what it would cost more an hour; null where there is none. */
+  alternative: { words: string; costPerHour: number } | null;
+}
+
+/** The plan's numbers, each with what bound it: bounded in size, however many accounts there are. */
+export interface FleetReasons {
+  /**
+   * Of each pool in the first block and, where that is another one, in the first for which a node that is asked for now
+   * is ready.
+   */
+  pools: (FleetReason & { pool: string; at: EpochSeconds })[];
+  /** In the first block: those that get less than they need first, then those that something else bounds. */
+  accounts: (FleetReason & { account: string })[];
+  /** Accounts that are short or bound and that there was no room for. */
+  more: number;
+}
+
+/** The fleet's plan as it is kept: no account's name but of those that something holds down. */
 export interface FleetPlanRecord {
   id: string;
   at: EpochSeconds;
@@ -69,6 +97,8 @@ export interface FleetPlanRecord {
   blocks: { from: EpochSeconds; to: EpochSeconds; costPerHour: number }[];
   conflicts: { set: { constraint: string; words: string }[]; gaveUp: string }[];
   notes: string[];
+  /** Absent in plans of before there were any. */
+  reasons?: FleetReasons;
   work: { rounds: number; pivots: number; clusters: number; warm: boolean };
   /** The solver's own, for its next start. */
   basis: { shape: string; starts: number[]; prices: number[] };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { explainAccount, explainNodes } from '../../src/allocate/fleet/explain.js';
+import { fleetReasons } from '../../src/allocate/fleet/reasons.js';
 import { createFleetSolver, type FleetInput } from '../../src/allocate/fleet/index.js';
 
 const GIB = 2 ** 30;
@@ -37,7 +38,12 @@ const input: FleetInput = {
     },
   ],
 };
-const plan = (await createFleetSolver()).solve(input);
+const solver = await createFleetSolver();
+const plan = solver.solve(input);
+const [cheap, dear] = input.pools;
+const [account] = input.accounts;
+if (cheap === undefined || dear === undefined || account === undefined) throw new Error('no input');
+const hours = (count: number) => Array.from({ length: count }, (_, t) => ({ from: t * 3600, to: (t + 1) * 3600 }));
 
 describe('why a number of the fleet’s plan is what it is', () => {
   it.each([
@@ -60,5 +66,78 @@ describe('why a number of the fleet’s plan is what it is', () => {
     expect(reason.what).toContain('40 % on cheap, 60 % on dear');
     expect(reason.bound).toBe('its own demand');
     expect(reason.alternative?.costPerHour).toBeGreaterThanOrEqual(0);
+  });
+});
+
+describe('what bounds a pool', () => {
+  const of = (pool: Partial<typeof cheap>, cpu: number[]) => {
+    const one = { ...input, blocks: hours(cpu.length), pools: [{ ...cheap, max: 9, ...pool }] };
+    const asked = { ...one, accounts: [{ ...account, demand: { cpu, memory: cpu.map(() => 0) } }] };
+    return { asked, solved: solver.solve(asked) };
+  };
+
+  it('a node that is not ready yet, in the blocks before it is, and what is placed after', () => {
+    const { asked, solved } = of({ readyFrom: 1, now: 1 }, [40, 40]);
+    expect(explainNodes(asked, solved, 0, 0).bound).toBe('no new node is ready before 1970-01-01T01:00:00Z');
+    expect(explainNodes(asked, solved, 0, 1).bound).toBe('40 cpu are placed on it');
+  });
+
+  it('not its lead time, where there is room: nothing is short, and a node more would save nothing', () => {
+    const { asked, solved } = of({ readyFrom: 1, now: 5, min: 5 }, [40, 40]);
+    expect(explainNodes(asked, solved, 0, 0)).toMatchObject({ bound: 'its minimum of 5 nodes', price: 0 });
+  });
+
+  it('not its maximum, where nobody needs so many', () => {
+    const { asked, solved } = of({ min: 9, now: 9 }, [40]);
+    expect(explainNodes(asked, solved, 0, 0).bound).toBe('its minimum of 9 nodes');
+  });
+});
+
+describe('what is kept of it', () => {
+  it('pools now and when a node asked for now is ready; accounts that are held down alone', () => {
+    const asked = {
+      ...input,
+      blocks: hours(2),
+      pools: [
+        { ...cheap, max: 9, readyFrom: 1, capacityType: 'spot' as const },
+        { ...dear, now: 2, max: 2 },
+      ],
+      accounts: [
+        { ...account, name: 'free', demand: { cpu: [4, 4], memory: [0, 0] } },
+        { ...account, name: 'careful', weight: 60, demand: { cpu: [4, 4], memory: [0, 0] }, spotMaxShare: 0.5 },
+        {
+          ...{ ...account, name: 'silent', demand: {} },
+          running: [{ pool: 'dear', amount: { cpu: 1 } }],
+        },
+        { ...account, name: 'short', pools: ['dear'], weight: 5, demand: { cpu: [90, 90], memory: [0, 0] } },
+      ],
+    };
+    const reasons = fleetReasons(asked, solver.solve(asked));
+    expect(reasons.pools.map(({ pool, at }) => [pool, at])).toEqual([
+      ['cheap', 0],
+      ['cheap', 3600],
+      ['dear', 0],
+    ]);
+    expect(reasons.accounts.map((one) => [one.account, one.bound])).toEqual([
+      ['short', expect.stringContaining('short of cpu: pool dear is at its 2 nodes')],
+      ['careful', 'at most 50 % of it may be on spot'],
+      ['silent', 'its demand of cpu is unknown: it keeps what it has'],
+    ]);
+    expect(reasons.more).toBe(0);
+  });
+
+  it('is bounded, the heaviest first, and says how many there was no room for', () => {
+    const accounts = Array.from({ length: 70 }, (_, index) => ({
+      ...{ ...account, name: `a${index}`, weight: 1 + (index % 7), pools: ['cheap'] },
+      demand: { cpu: [40], memory: [0] },
+    }));
+    const asked = { ...input, accounts };
+    const reasons = fleetReasons(asked, solver.solve(asked));
+    expect(reasons.accounts).toHaveLength(50);
+    expect(reasons.more).toBeGreaterThanOrEqual(19);
+    expect(reasons.accounts[0]?.account).toMatch(/^a\d+$/);
+    const weights = reasons.accounts.map((one) => 1 + (Number(one.account.slice(1)) % 7));
+    expect(weights).toEqual([...weights].sort((a, b) => b - a));
+    expect(JSON.stringify(reasons).length).toBeLessThan(64 * 1024);
   });
 });

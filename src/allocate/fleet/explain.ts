@@ -1,19 +1,12 @@
 import type { Component } from '../../domain/component.js';
 import { formatQuantity } from '../../domain/component.js';
+import type { FleetReason } from '../../domain/fleet-plan.js';
 import { isoTime } from '../../domain/time.js';
 import type { FleetInput, FleetPlan } from './problem.js';
 
-/** Why a number of a plan is what it is: plain data, for `why`, for JSON and for the history. */
-export interface FleetReason {
-  /** The number, in words. */
-  what: string;
-  /** What bound it. */
-  bound: string;
-  /** Money per hour that one more unit of what bounds it would save; 0 where nothing binds. */
-  price: number;
-  /** The next best that was not taken, and what it would cost more an hour; null where there is none. */
-  alternative: { words: string; costPerHour: number } | null;
-}
+/* What bound a number of the fleet's plan, its price, and the next best that was not taken. */
+
+export type { FleetReason };
 
 const money = (amount: number): string => `${Math.round(amount * 1e4) / 1e4}`;
 
@@ -21,10 +14,12 @@ const money = (amount: number): string => `${Math.round(amount * 1e4) / 1e4}`;
 export function poolLoad(input: FleetInput, plan: FleetPlan, pool: number, block: number): Map<Component, number> {
   const loads = new Map<Component, number>(plan.components.map((component) => [component, 0]));
   input.accounts.forEach((_, a) => {
+    const at = (a * input.pools.length + pool) * input.blocks.length + block;
+    const [own, beyond] = [plan.placed.guaranteed[at] ?? 0, plan.placed.extra[at] ?? 0];
+    if (own === 0 && beyond === 0) return;
     for (const component of plan.components) {
       const { guaranteed, extra } = partsIn(input, a, component, block);
-      const at = (a * input.pools.length + pool) * input.blocks.length + block;
-      const load = (plan.placed.guaranteed[at] ?? 0) * guaranteed + (plan.placed.extra[at] ?? 0) * extra;
+      const load = own * guaranteed + beyond * extra;
       if (load > 0) loads.set(component, (loads.get(component) ?? 0) + load);
     }
   });
@@ -50,25 +45,45 @@ export function explainNodes(input: FleetInput, plan: FleetPlan, pool: number, b
   }
   const saves = Math.max(0, worth - of.pricePerHour);
   const alternative = otherPool(input, plan, pool, block, fullest);
-  if (of.size === 'fixed') return { what, bound: 'the pool has a fixed size', price: saves, alternative };
-  const early = block < of.readyFrom;
-  if (nodes >= of.max) return { what, bound: `its maximum of ${of.max} nodes`, price: saves, alternative };
-  if (early && nodes >= of.now) {
+  if (of.size === 'fixed') {
+    const bound = 'its nodes stay as they are: a fixed size, or it was not read';
+    return { what, bound, price: saves, alternative };
+  }
+  const needed = fullest === null ? 0 : Math.ceil(fullest.share - 1e-6) + of.warm;
+  const full = needed >= nodes;
+  if (full && nodes >= of.max) return { what, bound: `its maximum of ${of.max} nodes`, price: saves, alternative };
+  if (full && block < of.readyFrom && nodes >= of.now && fullest !== null) {
     const at = isoTime(input.blocks[of.readyFrom]?.from ?? input.blocks.at(-1)?.to ?? 0);
     return { what, bound: `no new node is ready before ${at}`, price: saves, alternative };
   }
-  const needed = fullest === null ? 0 : Math.ceil(fullest.share - 1e-6) + of.warm;
   if (nodes > 0 && nodes === of.min && needed <= of.min) {
     return { what, bound: `its minimum of ${of.min} nodes`, price: 0, alternative: null };
   }
-  if (fullest === null) {
-    const bound = nodes === 0 ? 'nothing is placed on it' : `${of.warm} warm nodes are asked for`;
-    return { what, bound, price: 0, alternative: null };
+  if (nodes === 0) return { what, bound: 'nothing is placed on it', price: 0, alternative: null };
+  if (fullest === null && nodes <= of.warm) {
+    return { what, bound: `${of.warm} warm nodes are asked for`, price: 0, alternative: null };
   }
   const warm = of.warm > 0 ? ` and ${of.warm} warm nodes` : '';
-  const bound = `${formatQuantity(fullest.component, fullest.load)} ${fullest.component} are placed on it${warm}`;
+  const placed =
+    fullest === null
+      ? `nothing is placed on it${warm === '' ? '' : `, and ${of.warm} warm nodes are asked for`}`
+      : `${quantity(fullest.component, fullest.load)} ${fullest.component} are placed on it${warm}`;
+  if (full) return { what, bound: placed, price: saves, alternative };
+  // More than what is placed needs: they are kept for later, or nothing better was found within the gap.
+  let later = -1;
+  for (let t = block + 1; t < B && later < 0; t++) if ((plan.nodes[pool * B + t] ?? 0) > nodes) later = t;
+  const bound =
+    later < 0
+      ? `${placed}, which needs ${needed}; fewer nodes save nothing that the plan’s gap of ${percent(plan.gap)} tells`
+      : `${placed}, which needs ${needed}; the others stay for ${plan.nodes[pool * B + later] ?? 0} nodes at ${isoTime(input.blocks[later]?.from ?? 0)}`;
   return { what, bound, price: saves, alternative };
 }
+
+const percent = (share: number): string => `${Math.round(share * 1e4) / 100} %`;
+
+/** As a person reads it: nobody wants the last digit of a sum of loads. */
+const quantity = (component: Component, value: number): string =>
+  formatQuantity(component, Number(value.toPrecision(4)));
 
 /** The cheapest other pool with room for one more node's worth of what fills this one. */
 function otherPool(
@@ -125,7 +140,8 @@ export function explainAccount(input: FleetInput, plan: FleetPlan, account: numb
   };
   const price = dearest < 0 ? 0 : priced(dearest);
   let best: FleetReason['alternative'] = null;
-  for (let p = 0; p < P; p++) {
+  // Where nothing is placed there is no place to compare with: what bound it says all.
+  for (let p = 0; p < P && dearest >= 0; p++) {
     const pool = input.pools[p];
     if (p === dearest || pool === undefined || (of.pools !== null && !of.pools.includes(pool.name))) continue;
     const offers = plan.components.every(
@@ -141,8 +157,34 @@ export function explainAccount(input: FleetInput, plan: FleetPlan, account: numb
       best = { words: `all of it on pool ${pool.name}`, costPerHour };
     }
   }
-  const bound = plan.grants[account]?.bound ?? 'its own demand';
+  const bound = boundOf(input, plan, account, block) ?? 'its own demand';
   return { what, bound, price, alternative: best };
+}
+
+/** What of an account's limits holds it down in a block; null where it gets all that it asks for, wherever it likes. */
+export function boundOf(input: FleetInput, plan: FleetPlan, account: number, block: number): string | null {
+  const of = input.accounts[account];
+  if (of === undefined) return null;
+  const short = plan.grants[account]?.bound ?? null;
+  if (short !== null) return short;
+  const unknown = plan.components.filter((component) => {
+    const stated = of.demand[component];
+    if (stated !== undefined) return Number.isNaN(stated[block] ?? Number.NaN);
+    return (of.guaranteed[component] ?? 0) > 0 || of.running.some((one) => (one.amount[component] ?? 0) > 0);
+  });
+  if (unknown.length > 0) return `its demand of ${unknown.join(' and ')} is unknown: it keeps what it has`;
+  if (of.spotMaxShare >= 1) return null;
+  let [own, beyond] = [0, 0];
+  let allowed = false;
+  input.pools.forEach((pool, p) => {
+    if (pool.capacityType !== 'spot' || (of.pools !== null && !of.pools.includes(pool.name))) return;
+    const at = (account * input.pools.length + p) * input.blocks.length + block;
+    own += plan.placed.guaranteed[at] ?? 0;
+    beyond += plan.placed.extra[at] ?? 0;
+    allowed = true;
+  });
+  if (!allowed || Math.max(own, beyond) < of.spotMaxShare - 1e-6) return null;
+  return `at most ${percent(of.spotMaxShare)} of it may be on spot`;
 }
 
 /** Demand of an account in its two parts; what is unknown is what it has. */

@@ -14,10 +14,11 @@ import type { FleetPolicy } from '../../domain/fleet.js';
 import { readFleetFile } from '../../domain/fleet-file.js';
 import type { FleetPlanRecord } from '../../domain/fleet-plan.js';
 import { grantSchema, type Grant } from '../../domain/grant.js';
-import { formatDuration, isoTime, REAL_TIME, simulatedNow, type EpochSeconds } from '../../domain/time.js';
-import { resolveTarget } from '../../temporal/connection.js';
+import { formatDuration, isoTime, type EpochSeconds } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
-import { findStore, type StoreClient } from '../find-store.js';
+import type { StoreClient } from '../find-store.js';
+import { withStore } from '../fleet-store.js';
+import type { WhyOptions } from '../fleet-why.js';
 import { explain, withSession, type Session } from '../session.js';
 import { createTable } from '../table.js';
 import { ensureFleet } from './freeze.js';
@@ -71,6 +72,17 @@ export const register: RegisterCommand = (program, terminal) => {
       .action((account: string | undefined, options: { json?: boolean }) => grants(terminal, account, options)),
     'fleet grants',
     'fleet grants shop',
+  );
+  withExamples(
+    fleet
+      .command('why')
+      .description('why pools have the nodes that they have and accounts what they get: what bound it, and its price')
+      .argument('[name]', 'only this pool or account')
+      .option('-f, --file <file>', 'solve once by this fleet file, as `fleet plan` does (default: the last plan)')
+      .option('--json', 'for machines')
+      .action((name: string | undefined, options: FileOption) => why(terminal, name, options)),
+    'fleet why',
+    'fleet why general --json',
   );
   withExamples(
     fleet
@@ -164,29 +176,6 @@ async function stop(terminal: Terminal, options: { json?: boolean }): Promise<vo
   });
 }
 
-/** The store alone: where it is, and what time its accounts live in. */
-async function withStore<T>(
-  terminal: Terminal,
-  work: (store: StoreClient, now: EpochSeconds) => Promise<T>,
-): Promise<T> {
-  const { runtime } = await resolveTarget(terminal.env);
-  const store = findStore(terminal.env, runtime);
-  if (store === null) {
-    throw new HeadroomError({
-      kind: 'unavailable',
-      component: 'cli',
-      action: 'opening the store',
-      problem: 'no process that owns one runs here, and HEADROOM_STORE_URL is not set',
-      remedy: 'start `headroom dev` or a worker, or name the store',
-    });
-  }
-  try {
-    return await work(store, simulatedNow(runtime?.scale ?? REAL_TIME, Date.now()));
-  } finally {
-    await store.close();
-  }
-}
-
 async function plan(terminal: Terminal, options: FileOption): Promise<void> {
   const given = options.file === undefined ? null : await readFleet(options.file);
   const { newestFleet } = await import('../../../activities/fleet/policies.js');
@@ -209,6 +198,12 @@ async function plan(terminal: Terminal, options: FileOption): Promise<void> {
       now,
     );
   });
+}
+
+async function why(terminal: Terminal, name: string | undefined, { file, json }: FileOption): Promise<void> {
+  const options: WhyOptions = { name, json: json === true, policy: file === undefined ? null : await readFleet(file) };
+  const { fleetWhy } = await import('../fleet-why.js');
+  await withStore(terminal, (store, now) => fleetWhy(terminal, store, now, options));
 }
 
 async function status(terminal: Terminal, options: { json?: boolean }): Promise<void> {
