@@ -29,6 +29,8 @@ export interface FakeApiServer {
   nodes: JsonObject[];
   /** Installs a kind of custom resource (`nodepools`) with one object, as `manager` made it. */
   install(kind: string, object: JsonObject, manager: string): ManagedObject;
+  /** The object of an installed kind as it stands; null where there is none. */
+  custom(kind: string, name: string): JsonObject | null;
   close(): Promise<void>;
 }
 
@@ -128,6 +130,7 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
   ]);
 
   const customs = new Map<string, Map<string, ManagedObject>>();
+  let uids = 1;
 
   const handle = async (request: IncomingMessage): Promise<JsonObject> => {
     const url = new URL(request.url ?? '/', 'http://localhost');
@@ -138,7 +141,7 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
     if (url.pathname === '/api/v1/nodes')
       return { apiVersion: 'v1', kind: 'NodeList', metadata: { resourceVersion: '1' }, items: server.nodes };
     const [, group, , kind, name] =
-      /^\/(?:apis\/([a-z0-9.-]+)|api)\/(v[0-9a-z]+)(?:\/namespaces\/acme)?\/([a-z]+)(?:\/([a-z-]+))?$/.exec(
+      /^\/(?:apis\/([a-z0-9.-]+)|api)\/(v[0-9a-z]+)(?:\/namespaces\/acme)?\/([a-z]+)(?:\/([a-z0-9-]+))?$/.exec(
         url.pathname,
       ) ?? [];
     const custom = customs.get(kind ?? '');
@@ -150,6 +153,15 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
         : kind === 'deployments'
           ? deployments
           : new Map<string, ManagedObject>());
+    if (name === undefined && method === 'POST') {
+      const body: Json = JSON.parse(await textOf(request));
+      const made = isObject(body) && isObject(body['metadata']) ? String(body['metadata']['name']) : '';
+      if (!isObject(body) || by === null || made === '') throw new Refused(400, 'no object, or no field manager');
+      if (objects.has(made)) throw new Refused(409, `${kind ?? 'thing'} "${made}" already exists`);
+      const object = createManagedObject(withUid({ ...body, status: {} }, `uid-${uids++}`), by, () => null);
+      objects.set(made, object);
+      return object.read();
+    }
     if (name === undefined) {
       return {
         apiVersion: 'v1',
@@ -161,6 +173,15 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
     const object = objects.get(name);
     if (object === undefined) throw new Refused(404, `${kind ?? 'thing'} "${name}" not found`);
     if (method === 'GET') return object.read();
+    if (method === 'DELETE') {
+      const options: Json = JSON.parse(await textOf(request));
+      const { preconditions } = isObject(options) ? options : {};
+      const metadata = object.read()['metadata'];
+      const uid = isObject(metadata) ? metadata['uid'] : undefined;
+      if (isObject(preconditions) && preconditions['uid'] !== uid) throw new Refused(409, 'the UID does not match');
+      objects.delete(name);
+      return { apiVersion: 'v1', kind: 'Status', status: 'Success' };
+    }
     server.beforePatch?.();
     const type = request.headers['content-type'] ?? '';
     const apply = type.startsWith('application/apply-patch+yaml');
@@ -229,6 +250,7 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
       customs.set(kind, (customs.get(kind) ?? new Map<string, ManagedObject>()).set(String(name), managed));
       return managed;
     },
+    custom: (kind, name) => customs.get(kind)?.get(name)?.read() ?? null,
     close: () =>
       new Promise((resolve) => {
         http.close(() => resolve());
@@ -237,6 +259,11 @@ export async function createFakeApiServer(): Promise<FakeApiServer> {
   };
   return server;
 }
+
+const withUid = (object: JsonObject, uid: string): JsonObject => ({
+  ...object,
+  metadata: { ...(isObject(object['metadata']) ? object['metadata'] : {}), uid },
+});
 
 async function textOf(request: IncomingMessage): Promise<string> {
   let text = '';

@@ -36,6 +36,18 @@ const OWN_QUESTIONS = /^(authorization\.k8s\.io\/selfsubject|authentication\.k8s
 const CUSTOM: Kind[] = [
   { base: '/apis/keda.sh/v1alpha1', group: 'keda.sh', name: 'scaledobjects', namespaced: true },
   { base: '/apis/keda.sh/v1alpha1', group: 'keda.sh', name: 'triggerauthentications', namespaced: true },
+  {
+    base: '/apis/gateway.networking.k8s.io/v1',
+    group: 'gateway.networking.k8s.io',
+    name: 'httproutes',
+    namespaced: true,
+  },
+  {
+    base: '/apis/snapshot.storage.k8s.io/v1',
+    group: 'snapshot.storage.k8s.io',
+    name: 'volumesnapshots',
+    namespaced: true,
+  },
   { base: '/apis/karpenter.sh/v1', group: 'karpenter.sh', name: 'nodepools', namespaced: false },
   { base: '/apis/karpenter.sh/v1', group: 'karpenter.sh', name: 'nodeclaims', namespaced: false },
 ].map((kind) => ({ ...kind, verbs: Object.keys(METHODS) }));

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { toolPath } from '../../infra/servers/index.js';
 import { ROOT } from '../../infra/servers/locate.js';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes/adapter.js';
+import type { MoveRequest, MoveWrite } from '../../src/cluster/migrating.js';
 import { headroom } from '../cli/headroom.js';
 import { askAs, everyAttempt, type Asker, type Attempt } from './api-requests.js';
 import { eventually, kubectl, ownNamespace, real, uniqueName } from './real.js';
@@ -220,6 +221,8 @@ const ACTUATORS = [
   'karpenter',
   'cronJobs',
   'jobs',
+  'migrations',
+  'migrationVolumes',
 ] as const;
 const allOf = (on: boolean): Values => Object.fromEntries(ACTUATORS.map((name) => [name, on]));
 const onlyOne = (name: string): Values => ({ ...allOf(false), [name]: true });
@@ -276,6 +279,20 @@ describe('what each role may do, by trying everything', () => {
     karpenter: ['patch karpenter.sh/nodepools'],
     cronJobs: ['create batch/jobs', 'delete batch/jobs', 'patch batch/jobs'],
     jobs: ['create batch/jobs', 'delete batch/jobs', 'patch apps/deployments', 'patch apps/statefulsets'],
+    migrations: [
+      ...['apps/deployments', 'apps/statefulsets', 'batch/jobs', 'policy/poddisruptionbudgets', 'services'].flatMap(
+        (resource) => [`create ${resource}`, `delete ${resource}`],
+      ),
+      ...['apps/deployments', 'apps/statefulsets', 'autoscaling/horizontalpodautoscalers', 'services'].map(
+        (resource) => `patch ${resource}`,
+      ),
+      ...['gateway.networking.k8s.io/httproutes', 'keda.sh/scaledobjects', 'policy/poddisruptionbudgets'].map(
+        (resource) => `patch ${resource}`,
+      ),
+    ].sort(),
+    migrationVolumes: ['persistentvolumeclaims', 'snapshot.storage.k8s.io/volumesnapshots']
+      .flatMap((resource) => [`create ${resource}`, `delete ${resource}`])
+      .sort(),
   };
 
   it.each(ACTUATORS)(
@@ -302,6 +319,66 @@ describe('what each role may do, by trying everything', () => {
     );
     expect(await asker.allowed(attempts, shop)).not.toEqual([]);
     expect(await asker.allowed(attempts, rival)).toEqual([]);
+  });
+
+  it('a migration goes through with `migrations` alone, and is refused what it may not where the role lacks it', async () => {
+    const items = [
+      deployment(shop, 'mover'),
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: 'mover', namespace: shop },
+        spec: { selector: { app: 'mover' }, ports: [{ port: 80 }] },
+      },
+      {
+        apiVersion: 'policy/v1',
+        kind: 'PodDisruptionBudget',
+        metadata: { name: 'mover', namespace: shop },
+        spec: { maxUnavailable: 1, selector: { matchLabels: { app: 'mover' } } },
+      },
+      autoscaler(shop, 'mover'),
+    ];
+    await kubectl(['apply', '--server-side', '-f', '-'], {
+      input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+    });
+    const request: MoveRequest = {
+      ...{ id: 'shop/mover/1', account: 'shop', copy: 'mover-1', to: { pool: 'spot', namespace: null, cluster: null } },
+      at: { workload: 'mover', kind: 'Deployment', namespace: shop, name: 'mover' },
+      ...{ nodeSelector: {}, tolerations: [], copyVolumes: false, noTraffic: false, backend: null },
+      ...{ steps: [100], old: 'remove', before: null },
+    };
+    const signal = AbortSignal.timeout(120_000);
+    const without = createKubernetesCluster({
+      kubeConfig: (await roleOf(main({ mode: 'auto' }))).kubeConfig,
+      name: 'main',
+    });
+    await expect(without.migrating?.survey(request, signal)).rejects.toThrow(/services/);
+    await without.close();
+    const asker = await roleOf(main({ mode: 'auto', actuators: onlyOne('migrations') }));
+    const { migrating, close } = createKubernetesCluster({ kubeConfig: asker.kubeConfig, name: 'main' });
+    const survey = await migrating?.survey(request, signal);
+    expect(survey).toMatchObject({ refusals: [], traffic: { kind: 'service' } });
+    const of = { ...request, before: survey?.before ?? null };
+    const writes: MoveWrite[] = [
+      ...([
+        { kind: 'claim' },
+        { kind: 'images' },
+        { kind: 'copy', replicas: 1 },
+        { kind: 'route', weight: 100, from: 0 },
+      ] as const),
+      ...([{ kind: 'hand-over' }, { kind: 'lower', replicas: 0 }, { kind: 'retire' }] as const),
+    ];
+    for (const write of writes) {
+      expect({ write, ...(await migrating?.write(of, write, signal)) }).toMatchObject({ write, kind: 'done' });
+      await migrating?.look(of, signal);
+    }
+    expect(await kubectl(['-n', shop, 'get', 'pdb', 'mover', '-o', 'jsonpath={.spec.selector.matchLabels.app}'])).toBe(
+      'mover-1',
+    );
+    expect(await kubectl(['-n', shop, 'get', 'hpa', 'mover', '-o', 'jsonpath={.spec.scaleTargetRef.name}'])).toBe(
+      'mover-1',
+    );
+    await close();
   });
 
   it('the adapter works with the role, and is told what it may not', async () => {
@@ -338,23 +415,23 @@ describe('what each role may do, by trying everything', () => {
   });
 });
 
-const deployment = (namespace: string) => ({
+const deployment = (namespace: string, name = 'web') => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
-  metadata: { name: 'web', namespace },
+  metadata: { name, namespace },
   spec: {
-    selector: { matchLabels: { app: 'web' } },
+    selector: { matchLabels: { app: name } },
     template: {
-      metadata: { labels: { app: 'web' } },
+      metadata: { labels: { app: name } },
       spec: { containers: [{ name: 'main', image: 'web', resources: { requests: { cpu: '100m' } } }] },
     },
   },
 });
 
-const autoscaler = (namespace: string) => ({
+const autoscaler = (namespace: string, name = 'web') => ({
   apiVersion: 'autoscaling/v2',
   kind: 'HorizontalPodAutoscaler',
-  metadata: { name: 'web', namespace },
+  metadata: { name, namespace },
   // Its floor is the server's default: nobody's field.
-  spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' }, maxReplicas: 9 },
+  spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name }, maxReplicas: 9 },
 });

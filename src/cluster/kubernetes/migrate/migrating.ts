@@ -10,16 +10,16 @@ import { ApiRefusal } from '../calls.js';
 import type { Transport } from '../cache/transport.js';
 import { locate } from '../locate.js';
 import { fieldOwner } from '../managed-fields.js';
-import { DISRUPTION_BUDGET, type LiveObject, type ObjectRef } from '../objects.js';
+import type { LiveObject, ObjectRef } from '../objects.js';
 import { actionJobName, prepullJob, type ActionRun } from '../provision/action-jobs.js';
 import type { ProvisionApi } from '../provision/api.js';
 import { fits, isOpen } from '../provision/node-match.js';
 import { copiesOf, readBefore, type Before } from './before.js';
+import { budgetsOf, madeBudgets, makeBudgets, removeBudgets, turnBudgets } from './budgets.js';
 import { copyOf } from './copy.js';
-import { CLAIM, CLAIMED, ENDPOINT_SLICE, SERVICE, SNAPSHOT } from './kinds.js';
-import { turned } from './labels.js';
+import { CLAIM, CLAIMED, COPY, ENDPOINT_SLICE, SERVICE, SNAPSHOT } from './kinds.js';
 import type { RestObjects } from './rest.js';
-import { budgetsOf, copyRef, findWorkload, refOf, scalersOf, type SeenWorkload } from './seen.js';
+import { copyRef, findWorkload, refOf, scalersOf, type SeenWorkload } from './seen.js';
 import { copiedPod, nothing, podOf, survey } from './survey.js';
 import { lead, ledToCopy, makeServices, turnSelectors } from './traffic.js';
 import { isMadeBy, make, makeVolumes } from './volumes.js';
@@ -107,7 +107,7 @@ async function perform(step: Step, write: MoveWrite): Promise<MoveResult> {
     case 'route':
       return lead(api, before, request, write, signal);
     case 'hand-over':
-      return handOver(step, before);
+      return handOver(step, source, before);
     case 'lower':
       if (source.spec.replicas > write.replicas) await scale(api, source, write.replicas, HEADROOM, signal);
       return done(`${Math.min(source.spec.replicas, write.replicas)} replicas of ${here}`);
@@ -151,18 +151,27 @@ async function makeCopy(step: Step, source: SeenWorkload, before: Before, replic
   const { api } = apis;
   const ref = copyRef(request);
   const there = await findWorkload(api, ref, signal);
+  const around = async () =>
+    (await makeBudgets(api, podsOf(source, request, before), request, signal)) ??
+    (await makeServices(api, before, request, signal));
   if (there === null) {
     const problem =
       (await make(api, ref, copyOf(source, request, before.changed, replicas), request.id, HEADROOM, signal)) ??
-      (await makeServices(api, before, request, signal));
+      (await around());
     return problem === null ? done(`${replicas} replicas of ${request.copy}`) : refused(problem);
   }
   if (!isMadeBy(there.object, request.id))
     return refused(`${request.copy} is there, and this migration has not made it`);
-  const problem = await makeServices(api, before, request, signal);
+  const problem = await around();
   if (problem !== null) return refused(problem);
   if (there.spec.replicas < replicas) await scale(api, there, replicas, HEADROOM, signal);
   return done(`${Math.max(replicas, there.spec.replicas)} replicas of ${request.copy}`);
+}
+
+/** Labels of both sides' pods. */
+function podsOf({ spec }: SeenWorkload, { copy }: MoveRequest, { changed }: Before) {
+  const source = spec.template.metadata.labels;
+  return { source, copy: { ...source, ...changed, [COPY]: copy } };
 }
 
 const runOf = ({ account, at, id }: MoveRequest): ActionRun => ({
@@ -195,7 +204,7 @@ async function pullImages({ apis, request, signal }: Step, source: SeenWorkload,
 }
 
 /** The Services that others call lead to the copy, then the routes are as they were; budgets and autoscalers follow. */
-async function handOver({ apis, request, signal }: Step, before: Before): Promise<MoveResult> {
+async function handOver({ apis, request, signal }: Step, source: SeenWorkload, before: Before): Promise<MoveResult> {
   const { api } = apis;
   if (before.kind !== 'none') {
     const turnedOver = await turnSelectors(api, before, request, true, signal);
@@ -212,17 +221,8 @@ async function handOver({ apis, request, signal }: Step, before: Before): Promis
     await api.merge(refOf(of, namespace, object.metadata.name), body, HEADROOM, signal);
     told.push(`${of.kind} ${object.metadata.name} scales ${request.copy}`);
   }
-  const copy = await findWorkload(api, copyRef(request), signal);
-  const source = await findWorkload(api, workloadRef(request.at), signal);
-  const budgets = await budgetsOf(api, namespace, source?.spec.template.metadata.labels ?? {}, signal);
-  for (const { object, selector } of budgets) {
-    const wanted = turned(selector, before.changed);
-    const known = copy?.spec.template.metadata.labels ?? {};
-    if (Object.entries(wanted).some(([key, value]) => known[key] !== value)) continue;
-    const body = { metadata: pinned(object), spec: { selector: { matchLabels: wanted } } };
-    await api.merge(refOf(DISRUPTION_BUDGET, namespace, object.metadata.name), body, HEADROOM, signal);
-    told.push(`budget ${object.metadata.name} counts ${request.copy}`);
-  }
+  const pods = { ...podsOf(source, request, before), changed: before.changed };
+  told.push(...(await turnBudgets(api, pods, request, signal)));
   return done([`${request.copy} serves in the place of ${request.at.name}`, ...told].join('; '));
 }
 
@@ -260,6 +260,7 @@ async function discard({ apis, request, signal }: Step, before: Before): Promise
   }
   await removeMade(api, copyRef(request), request.id, signal);
   await removeServices(api, before, request, signal);
+  await removeBudgets(api, request, new Set(), signal);
   for (const { copy, method } of before.volumes) {
     await removeMade(api, refOf(CLAIM, namespace, copy), request.id, signal);
     if (method === 'snapshot') await removeMade(api, refOf(SNAPSHOT, namespace, copy), request.id, signal);
@@ -333,6 +334,7 @@ async function look({ api, provision }: MigrateApis, request: MoveRequest, signa
   const claims = await Promise.all(
     before.volumes.map(({ copy: name }) => api.find(refOf(CLAIM, namespace, name), signal)),
   );
+  const made = await madeBudgets(api, namespace, id, signal);
   const { succeeded = 0, failed = 0 } = job?.status ?? {};
   const of = job?.spec?.completions ?? 0;
   return {
@@ -343,7 +345,7 @@ async function look({ api, provision }: MigrateApis, request: MoveRequest, signa
       job === null ? null : { done: succeeded, of, failed: ended(job.status?.conditions) ? of - succeeded : failed },
     mayTake: Math.min(source?.spec.replicas ?? 0, ...budgets.map(({ allowed }) => allowed)),
     claim,
-    made: [...(own === null ? [] : [own.object]), ...services, ...claims].flatMap((object) =>
+    made: [...(own === null ? [] : [own.object]), ...services, ...claims, ...made].flatMap((object) =>
       object !== null && isMadeBy(object, id) ? [`${object.kind} ${namespace}/${object.metadata.name}`] : [],
     ),
     counted: null,

@@ -60,7 +60,10 @@ export function createRestObjects(kubeConfig: KubeConfig): RestObjects {
       const payload = body === undefined ? undefined : JSON.stringify(body);
       const headers = {
         ...options.headers,
-        ...(payload === undefined ? {} : { 'Content-Type': type ?? 'application/json' }),
+        // The length said outright: Node frames no body of a DELETE by itself, and its precondition would be lost.
+        ...(payload === undefined
+          ? {}
+          : { 'Content-Type': type ?? 'application/json', 'Content-Length': String(Buffer.byteLength(payload)) }),
       };
       ({ status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
         const by = url.protocol === 'http:' ? requestHttp : requestHttps;

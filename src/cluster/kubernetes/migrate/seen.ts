@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { WorkloadTarget } from '../../port.js';
 import type { MoveRequest } from '../../migrating.js';
-import { DISRUPTION_BUDGET, HPA, SCALED_OBJECT, type LiveObject, type ObjectRef } from '../objects.js';
+import { HPA, SCALED_OBJECT, type LiveObject, type ObjectRef } from '../objects.js';
 import { workloadRef } from '../actuators/live-workload.js';
 import { sizedInPlace } from '../requests.js';
 import { HTTP_ROUTE, SERVICE } from './kinds.js';
 import { selectedBy } from './labels.js';
 import type { RestObjects } from './rest.js';
 
-/* What stands around a workload: the Services that select it, the routes that lead to those, budgets and autoscalers. */
+/* What stands around a workload: the Services that select it, the routes that lead to those, autoscalers. */
 
 export type Labels = Record<string, string>;
 const labels = z.record(z.string(), z.string());
@@ -77,21 +77,6 @@ export async function servicesOf(api: RestObjects, namespace: string, pods: Labe
 
 export const routesIn = (api: RestObjects, namespace: string, signal: AbortSignal): Promise<LiveObject[]> =>
   api.select(HTTP_ROUTE, namespace, '', signal);
-
-const budgetSchema = z.object({
-  spec: z.looseObject({ selector: selector.optional() }),
-  status: z.object({ disruptionsAllowed: z.number().default(0) }).prefault({}),
-});
-
-/** Budgets of its namespace that count its pods by labels, with how many may go now. */
-export async function budgetsOf(api: RestObjects, namespace: string, pods: Labels, signal: AbortSignal) {
-  const all = await api.list(DISRUPTION_BUDGET, namespace, signal);
-  return all.flatMap((object) => {
-    const { spec, status } = budgetSchema.parse(object);
-    const wanted = spec.selector?.matchLabels ?? {};
-    return selectedBy(wanted, pods) ? [{ object, selector: wanted, allowed: status.disruptionsAllowed }] : [];
-  });
-}
 
 const scalerSchema = z.object({
   spec: z.looseObject({ scaleTargetRef: z.looseObject({ kind: z.string().optional(), name: z.string() }) }),
