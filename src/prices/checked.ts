@@ -1,10 +1,37 @@
 import { CAPACITY_TYPES } from '../domain/account.js';
 import type { EgressRow, PriceRow } from '../domain/prices.js';
-import { parseTime } from '../domain/time.js';
+import { isoTime, parseTime, type EpochSeconds } from '../domain/time.js';
 import { priceError } from './port.js';
 
 /** Dearer than any node: a unit or a decimal point that went wrong. */
 const MOST = 1e6;
+
+/** Clocks differ by so much, in seconds; a time beyond it is no price of now, and would never grow old. */
+const AHEAD = 300;
+
+/**
+ * The time that a book or a row states.
+ * @throws HeadroomError `invalid-input` where it is none, or lies in the future.
+ */
+export function readTime(source: string, place: string, written: string, now: EpochSeconds): EpochSeconds {
+  const refused = (problem: string, remedy: string, cause?: unknown): Error =>
+    priceError('invalid-input', `reading ${source}, ${place}`, problem, remedy, cause);
+  let at: EpochSeconds;
+  try {
+    at = parseTime(written);
+  } catch (cause) {
+    throw refused(`at ${written} is no time`, 'write ISO-8601 with a zone, or epoch seconds', cause);
+  }
+  if (at <= now + AHEAD) return at;
+  // A thousandth of it is a time of the last decades: milliseconds.
+  if (at >= 1e11 && at / 1000 <= now + AHEAD) {
+    throw refused(
+      `at ${written} looks like epoch milliseconds`,
+      `write epoch seconds: ${at / 1000}, which is ${isoTime(at / 1000)}`,
+    );
+  }
+  throw refused(`at ${written} lies in the future`, 'state when the price was taken, or leave at out');
+}
 
 /** A row as it was read, and where: `row 7`, `prices[3]`. */
 export interface RawRow {
@@ -16,7 +43,7 @@ export interface RawRow {
  * Reads one row of prices or of egress.
  * @throws HeadroomError `invalid-input` with source, place, field, value and remedy.
  */
-export function readRow(source: string, row: RawRow): { price: PriceRow } | { egress: EgressRow } {
+export function readRow(source: string, row: RawRow, now: EpochSeconds): { price: PriceRow } | { egress: EgressRow } {
   const text = (field: string): string | undefined => {
     const value = row.cells[field];
     return value === undefined || value === null || value === '' ? undefined : String(value).trim();
@@ -71,28 +98,23 @@ export function readRow(source: string, row: RawRow): { price: PriceRow } | { eg
   const volatility = amount('volatility', 100);
   if (volatility !== undefined) price.volatility = volatility;
   const at = text('at');
-  if (at !== undefined) {
-    try {
-      price.at = parseTime(at);
-    } catch (cause) {
-      throw priceError(
-        'invalid-input',
-        `reading ${source}, ${row.place}`,
-        `at ${at} is no time`,
-        'write ISO-8601 with a zone, or epoch seconds',
-        cause,
-      );
-    }
-  }
+  if (at !== undefined) price.at = readTime(source, row.place, at, now);
   return { price };
 }
 
-/** The rows of a whole book, in their order. */
-export function readRows(source: string, rows: readonly RawRow[]): { prices: PriceRow[]; egress: EgressRow[] } {
+/**
+ * The rows of a whole book, in their order.
+ * @param now of the wall: what states a time beyond it is refused.
+ */
+export function readRows(
+  source: string,
+  rows: readonly RawRow[],
+  now: EpochSeconds,
+): { prices: PriceRow[]; egress: EgressRow[] } {
   const prices: PriceRow[] = [];
   const egress: EgressRow[] = [];
   for (const row of rows) {
-    const read = readRow(source, row);
+    const read = readRow(source, row, now);
     if ('price' in read) prices.push(read.price);
     else egress.push(read.egress);
   }

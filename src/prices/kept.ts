@@ -94,5 +94,5 @@ function sourceOf(policy: PricesPolicy, { env, now }: PricesOptions): PriceSourc
     return createPrometheusPrices({ url, queries, ...common });
   }
   if (policy.url !== undefined) return createHttpPrices({ url: policy.url, ...common });
-  return createFilePrices(policy.file ?? '');
+  return createFilePrices(policy.file ?? '', now);
 }

@@ -54,7 +54,7 @@ export function createPrometheusPrices(options: PrometheusPricesOptions): PriceS
           at: one.at,
         },
       }));
-      const read = readRows(name, rows);
+      const read = readRows(name, rows, options.now());
       return { source: name, at: Math.max(...prices.map((one) => one.at)), ...read };
     },
   };

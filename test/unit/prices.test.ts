@@ -70,6 +70,20 @@ describe('a book is read', () => {
   });
 
   test.each([
+    { name: 'a row of the year 2036', at: '2036-01-01', says: /row 2: at 2036-01-01 lies in the future.*leave at out/ },
+    { name: 'milliseconds', at: `${AT * 1000}`, says: new RegExp(`looks like epoch milliseconds.*seconds: ${AT},`) },
+    { name: 'more than clocks differ', at: `${AT + 301}`, says: /lies in the future/ },
+  ])('and a time in the future is refused, since it would never grow old: $name', ({ at, says }) => {
+    expect(() => readBook('prices.csv', `pool,pricePerHour,at\na,0.3,${at}\n`, 'csv', AT - 60, AT)).toThrow(says);
+    const whole = JSON.stringify({ at, prices: [{ pool: 'a', pricePerHour: 0.3 }] });
+    expect(() => readBook('prices', whole, 'json', AT - 60, AT)).toThrow(`reading prices, at: at ${at} `);
+  });
+
+  test('and one that is ahead by no more than clocks differ is taken', () => {
+    expect(readBook('prices.csv', `pool,pricePerHour,at\na,0.3,${AT + 299}\n`, 'csv', AT).at).toBe(AT + 299);
+  });
+
+  test.each([
     { name: 'no row', text: 'provider,pricePerHour\n', format: 'csv' as const },
     { name: 'no JSON', text: '<html>', format: 'json' as const },
     { name: 'a list', text: '[1]', format: 'json' as const },
@@ -227,9 +241,11 @@ describe('sources', () => {
     const file = join(folder, 'prices.yaml');
     await writeFile(file, 'prices: [{provider: aws, pricePerHour: 0.3}]\n');
     await utimes(file, AT, AT);
-    expect(await createFilePrices(file).read()).toMatchObject({ source: file, at: AT });
-    await expect(createFilePrices(join(folder, 'none.csv')).read()).rejects.toMatchObject({ kind: 'unavailable' });
-    expect(() => createFilePrices('prices.txt')).toThrow('ending');
+    expect(await createFilePrices(file, () => AT + 60).read()).toMatchObject({ source: file, at: AT });
+    await expect(createFilePrices(join(folder, 'none.csv'), () => AT).read()).rejects.toMatchObject({
+      kind: 'unavailable',
+    });
+    expect(() => createFilePrices('prices.txt', () => AT)).toThrow('ending');
   });
 
   test('HTTP sends the token, and does not fetch again what is unchanged', async () => {
