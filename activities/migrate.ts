@@ -12,6 +12,7 @@ import {
   type MigrationTarget,
 } from '../src/domain/migration.js';
 import { choosePool, poolProblems } from '../src/domain/choose-pool.js';
+import { modeProblem } from '../src/domain/mode-problem.js';
 import { simulatedNow, wallMilliseconds, type TimeScale } from '../src/domain/time.js';
 import type { Migrating, MoveLook, MoveRequest } from '../src/cluster/migrating.js';
 import { actionsOf } from '../src/domain/actions.js';
@@ -118,7 +119,9 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
           order.target === null
             ? choosePool(policy, workload)
             : { target: order.target, words: `${targetWords(order.target)}, as told` };
-        if (chosen.target === null) return refusedSurvey(order, copy, chosen.words);
+        const mode = modeProblem(policy, 'the migration');
+        const modes = mode === null ? [] : [mode];
+        if (chosen.target === null) return refusedSurvey(order, copy, [...modes, chosen.words]);
         const { pool, cluster } = chosen.target;
         // The pools of another cluster are not those of the account file.
         const refusals = pool === null || cluster !== null ? [] : poolProblems(policy, workload, pool);
@@ -126,7 +129,7 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
         const survey = await migratingOf(deps, policy.cluster, order).survey(request, signal);
         return {
           ...survey,
-          refusals: [...refusals, ...survey.refusals],
+          refusals: [...modes, ...refusals, ...survey.refusals],
           target: chosen.target,
           chosen: chosen.words,
           warm: actionsOf(workload).flatMap(({ action, kind }) => (kind === 'prepull' ? [] : [action])),
@@ -317,10 +320,10 @@ function requestOf(
   };
 }
 
-const refusedSurvey = (order: MigrationOrder, copy: string, why: string) => ({
-  refusals: [why],
+const refusedSurvey = (order: MigrationOrder, copy: string, refusals: string[]) => ({
+  refusals,
   target: { pool: null, namespace: null, cluster: null },
-  chosen: why,
+  chosen: refusals.join('; '),
   source: { words: `${order.account}/${order.workload}`, replicas: 0, ready: 0 },
   copy: { words: copy, name: copy },
   traffic: { kind: 'none' as const, words: '', steps: [] },

@@ -1,6 +1,8 @@
 import type { AccountPolicy } from '../src/domain/account.js';
 import { actionsOf, type WorkloadAction } from '../src/domain/actions.js';
 import type { Mutation } from '../src/domain/cluster.js';
+import { HeadroomError } from '../src/domain/errors.js';
+import { modeProblem } from '../src/domain/mode-problem.js';
 import { seenValue } from '../src/domain/seen.js';
 import type { DataSetNeed } from '../src/domain/plan.js';
 import { createDataSets } from './data-sets.js';
@@ -17,11 +19,19 @@ export type Prefetch = (input: PrefetchInput, signal: AbortSignal, scope: Prefet
  * Fills caches ahead of predicted reads, with no change of capacity: hooks are called and warm-up Jobs are started, each told
  * the data sets that are likely to be read in the hour that it prepares for. What one of them does not do keeps no other from
  * it. A repeat with the same key is told from another by whoever is called.
+ * @throws HeadroomError `refused` where the account’s mode touches nothing; a dry run is answered there, too.
  */
 export function createPrefetch(deps: Pick<Dependencies, 'behavior' | 'cluster'>, policies: Policies): Prefetch {
   const known = deps.behavior === undefined ? null : createDataSets(deps.behavior);
   return async ({ account, policyId, at, workload, key, dry }, signal, scope) => {
     const policy = await policies.get(policyId);
+    const problem = dry ? null : modeProblem(policy, 'the prefetch');
+    if (problem !== null) {
+      throw new HeadroomError({
+        ...{ kind: 'refused', component: 'activities/prefetch', action: `filling caches of ${account}`, problem },
+        remedy: '`headroom prefetch --dry-run` says what would be fetched',
+      });
+    }
     const needs = (await known?.of(account, policy, at, signal)) ?? [];
     const actions: PrefetchResult['actions'] = [];
     for (const one of policy.workloads) {

@@ -45,9 +45,9 @@ const workload = (name: string) => `  - name: ${name}
     replicas: { min: 3, max: 10 }
     verification: { for: 2m, every: 1m, checks: [{ metric: error_rate, max: 0.05 }] }
 `;
-const ACCOUNT = `version: headroom/v1
+const accountIn = (mode: string) => `version: headroom/v1
 account: shop
-mode: recommend
+mode: ${mode}
 ownership: own
 currency: EUR
 workloads:
@@ -79,7 +79,7 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     dev = await startHeadroomDev(env, '--scenario', scenario, '--speed', String(SPEED));
     const runtime = await readRuntimeFile(env['HEADROOM_HOME'] ?? '');
     cluster = await connectSimulatedCluster({ url: runtime?.clusterUrl ?? '', token: runtime?.clusterToken ?? '' });
-    const started = await headroom(env, 'start', 'shop', '-f', await folder.write('shop.yaml', ACCOUNT));
+    const started = await headroom(env, 'start', 'shop', '-f', await folder.write('shop.yaml', accountIn('recommend')));
     expect(started).toMatchObject({ code: 0 });
     await until('a first cycle', async () => (await within(env, 'plan', 'shop')).code === 0);
   });
@@ -100,6 +100,24 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     return within(env, 'migrate', ...argv, '--json');
   };
   const SOON = ['--step-for', '30s', '--ready-within', '20m'];
+
+  it('of an account that touches nothing is refused, and a dry run says so; under approve the order is the approval', async () => {
+    const before = await seen();
+    const touches = expect.stringContaining('mode recommend, which touches nothing') as string;
+    const refused = await migrate('shop', 'web', '--to', 'spot');
+    expect(refused).toMatchObject({ code: 4, err: touches });
+    const survey = await migrate('shop', 'web', '--to', 'spot', '--dry-run');
+    expect(survey.code).toBe(4);
+    expect(JSON.parse(survey.out)).toMatchObject({ refusals: [touches] });
+    expect(await within(env, 'prefetch', 'shop')).toMatchObject({ code: 4, err: touches });
+    expect(await within(env, 'prefetch', 'shop', '--dry-run')).toMatchObject({ code: 4, out: touches });
+    process.exitCode = undefined;
+    expect((await within(env, 'migrations', 'shop')).err).toContain('has begun no migration yet');
+    expect(await seen()).toEqual(before);
+    const file = await folder.write('approve.yaml', accountIn('approve'));
+    expect(await headroom(env, 'policy', 'set', 'shop', '-f', file)).toMatchObject({ code: 0 });
+    await until('the policy is in the store', async () => (await migrate('shop', 'web', '--dry-run')).code === 0);
+  });
 
   it('a dry run says what would be done, and touches nothing', async () => {
     const before = await seen();

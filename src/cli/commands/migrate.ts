@@ -16,6 +16,7 @@ import { policyQuery, statusQuery } from '../../../workflows/messages.js';
 import type { migrationSurvey } from '../../../workflows/prefetch.js';
 import type { AccountPolicy } from '../../domain/account.js';
 import { HeadroomError } from '../../domain/errors.js';
+import { modeProblem } from '../../domain/mode-problem.js';
 import { readSteps, type MigrationOrder, type MigrationOutcome, type MigrationTarget } from '../../domain/migration.js';
 import { parseDuration } from '../../domain/time.js';
 import {
@@ -173,7 +174,7 @@ async function orderOf(
   account: string,
   workload: string,
   options: Options,
-): Promise<Omit<MigrationOrder, 'id' | 'number'>> {
+): Promise<{ order: Omit<MigrationOrder, 'id' | 'number'>; policy: AccountPolicy }> {
   const running = session.account(account);
   const [{ policy }, { policyId }] = [await running.query(policyQuery), await running.query(statusQuery)];
   const found = policy.workloads.find(({ name }) => name === workload);
@@ -182,7 +183,7 @@ async function orderOf(
     throw new CommandFailure(EXIT.notFound, `${account} has no workload "${workload}"; it has ${known}`);
   }
   const { verification } = { verification: found.verification ?? policy.verification };
-  return {
+  const order = {
     ...{
       account,
       workload,
@@ -198,6 +199,7 @@ async function orderOf(
     whenPaused: policy.whenPaused,
     ...{ author: session.author, reason: options.reason },
   };
+  return { order, policy };
 }
 
 /** A name that the account file has among its pools is one; any other is a cluster. */
@@ -218,7 +220,7 @@ const inputOf = (session: Session, order: MigrationOrder): MigrationInput => {
 };
 
 async function dryRun(session: Session, account: string, workload: string, options: Options, terminal: Terminal) {
-  const order = await orderOf(session, account, workload, options);
+  const { order } = await orderOf(session, account, workload, options);
   const number = (await lastNumber(session, account, workload)) + 1;
   const input = inputOf(session, { ...order, number, id: `${account}/${workload}/${number}` });
   const survey = await session.client.workflow.execute<typeof migrationSurvey>('migrationSurvey', {
@@ -236,7 +238,10 @@ const MOST_TRIES = 20;
 const LOOK_EVERY_MS = 500;
 
 async function begin(session: Session, account: string, workload: string, options: Options, terminal: Terminal) {
-  const order = await orderOf(session, account, workload, options);
+  const { order, policy } = await orderOf(session, account, workload, options);
+  // The survey says so, too; here nothing is started for it.
+  const problem = modeProblem(policy, 'the migration');
+  if (problem !== null) throw new CommandFailure(EXIT.refused, problem);
   const handle = await startNext(session, order);
   const id = handle.workflowId;
   if (!options.wait) {

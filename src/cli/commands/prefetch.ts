@@ -1,8 +1,9 @@
 import type { prefetch } from '../../../workflows/prefetch.js';
 import { prefetchWorkflowId } from '../../../workflows/migration-messages.js';
-import { statusQuery } from '../../../workflows/messages.js';
+import { policyQuery, statusQuery } from '../../../workflows/messages.js';
+import { modeProblem } from '../../domain/mode-problem.js';
 import { isoTime, parseTime } from '../../domain/time.js';
-import { argument, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
+import { argument, CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
 import { withSession } from '../session.js';
 
 const momentOf = argument((text: string): number => parseTime(text));
@@ -22,7 +23,10 @@ export const register: RegisterCommand = (program, terminal) => {
       .action(
         async (account: string, options: { workload?: string; at?: number; dryRun?: boolean; json?: boolean }) => {
           await withSession(terminal, async (session) => {
-            const { policyId } = await session.account(account).query(statusQuery);
+            const running = session.account(account);
+            const [{ policy }, { policyId }] = [await running.query(policyQuery), await running.query(statusQuery)];
+            const problem = modeProblem(policy, 'the prefetch');
+            if (problem !== null && options.dryRun !== true) throw new CommandFailure(EXIT.refused, problem);
             const { light, cluster } = session.runtime?.queues ?? {
               light: 'headroom',
               cluster: 'headroom-cluster-main',
@@ -39,7 +43,7 @@ export const register: RegisterCommand = (program, terminal) => {
                 },
               ],
             });
-            if (options.json === true) printJson(terminal, { account, at, actions });
+            if (options.json === true) printJson(terminal, { account, at, actions, refused: problem });
             else if (actions.length === 0) {
               terminal.err(`no action of ${account} asks for data sets: give one a \`dataSets\` in the account file`);
             }
@@ -50,6 +54,11 @@ export const register: RegisterCommand = (program, terminal) => {
               }
             }
             if (actions.some(({ ok }) => !ok)) process.exitCode = EXIT.failed;
+            // Only a dry run gets here with one.
+            if (problem !== null) {
+              if (options.json !== true) terminal.out(`refused  ${problem}`);
+              process.exitCode = EXIT.refused;
+            }
           });
         },
       ),
