@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import { policyQuery, setPolicyUpdate } from '../../../workflows/messages.js';
 import { differences } from '../../domain/differences.js';
 import { printJson, withExamples, type RegisterCommand } from '../command.js';
+import { refuseTooLarge } from '../policy-size.js';
 import { withSession } from '../session.js';
 import { readPolicyFile, refuseAbsent } from './start.js';
 
@@ -33,6 +34,7 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--json', 'for machines')
       .action(async (name: string, options: { file: string; json?: boolean }) => {
         const wanted = await readPolicyFile(options.file);
+        refuseTooLarge(wanted);
         await refuseAbsent(terminal, wanted);
         await withSession(terminal, async (session) => {
           const account = session.account(name);

@@ -7,6 +7,7 @@ import { readAccountFile } from '../../domain/account-file.js';
 import { differences } from '../../domain/differences.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { printJson, withExamples, CommandFailure, EXIT, type RegisterCommand, type Terminal } from '../command.js';
+import { refuseTooLarge } from '../policy-size.js';
 import { withSession, type Session } from '../session.js';
 import { ensureFleet } from './freeze.js';
 
@@ -91,6 +92,7 @@ export const register: RegisterCommand = (program, terminal) => {
         if (policy.account !== name) {
           throw new CommandFailure(EXIT.usage, `${options.file} is for account "${policy.account}", not "${name}"`);
         }
+        refuseTooLarge(policy);
         await refuseAbsent(terminal, policy);
         const result = await withSession(terminal, (session) => startAccount(session, name, policy));
         if (options.json === true) printJson(terminal, { account: name, ...result });
