@@ -1,5 +1,6 @@
 import type { AccountPolicy } from '../../src/domain/account.js';
 import type { AccountForecast } from '../../src/domain/forecast.js';
+import type { Resources } from '../../src/domain/component.js';
 import type { FleetPolicy, SharedPool } from '../../src/domain/fleet.js';
 import type { FleetPlanRecord, ObservedPool } from '../../src/domain/fleet-plan.js';
 import { FLEET_ACCOUNT } from '../../src/domain/fleet-names.js';
@@ -7,6 +8,7 @@ import { sharesPool } from '../../src/domain/grant.js';
 import type { Plan } from '../../src/domain/plan.js';
 import { formatDuration, type EpochSeconds } from '../../src/domain/time.js';
 import { accountAsks, blockAfter, fleetBlocks, type AccountAsks } from '../../src/allocate/fleet-demand.js';
+import { poolInUse, runningOn, type PoolInUse } from '../../src/allocate/fleet-in-use.js';
 import type { FleetAccount, FleetPool } from '../../src/allocate/fleet/problem.js';
 import type { Block } from '../../src/allocate/problem.js';
 import type { RecordKind, Store } from '../../src/telemetry/port.js';
@@ -24,8 +26,15 @@ const AT_ONCE = 8;
 /** Without what it asks it is left out: `why` says the reason, null that its pools are other ones. */
 interface Read {
   account: string;
+  /** Where its workloads are; those of an account that is silent are still there. */
+  running: Map<string, Resources>;
   asks: Omit<AccountAsks, 'planIsFresh'> | null;
   why: string | null;
+}
+
+export interface GatherOptions {
+  /** For a plan that nobody carries out: pools that were not read are planned, too, from what is counted on them. */
+  sizeUnread?: boolean;
 }
 
 /** @returns the problem as a record keeps it. */
@@ -35,6 +44,7 @@ export async function gather(
   at: EpochSeconds,
   seen: readonly ObservedPool[],
   signal: AbortSignal,
+  { sizeUnread = false }: GatherOptions = {},
 ): Promise<PackedInput> {
   const blocks = fleetBlocks(fleet, at);
   const grantBlocks = Math.max(1, blockAfter(blocks, at + fleet.grantsFor));
@@ -42,6 +52,7 @@ export async function gather(
   const notes: string[] = [];
   const unknown: string[] = [];
   const accounts: FleetAccount[] = [];
+  const runs: { account: string; running: Map<string, Resources> }[] = [];
   const [policies, forecasts, plans, last] = await Promise.all([
     store.newestRecords('account'),
     newestBy(store, 'forecast'),
@@ -57,7 +68,12 @@ export async function gather(
         const silent = forecast === undefined ? null : at - forecast.at;
         if (silent === null || silent > fleet.forgetAfter) {
           const since = silent === null ? 'it has never forecast' : `silent for ${formatDuration(Math.round(silent))}`;
-          return { account, asks: null, why: since };
+          return {
+            account,
+            running: await runningOfSilent(store, id, plans.get(account), fleet),
+            asks: null,
+            why: since,
+          };
         }
         const asks = await readAccount(
           store,
@@ -65,12 +81,14 @@ export async function gather(
           silent <= fleet.staleAfter ? forecast : undefined,
           plans.get(account),
         );
-        if (asks === null) return { account, asks: null, why: 'its policy is not in the store' };
+        if (asks === null) return { account, running: new Map(), asks: null, why: 'its policy is not in the store' };
+        const running = runningShared(asks.plan, asks.policy, fleet);
         const shares = fleet.pools.some((pool) => sharesPool(asks.policy, pool));
-        return { account, asks: shares ? asks : null, why: null };
+        return { account, running, asks: shares ? asks : null, why: null };
       }),
     );
     for (const one of some) {
+      if (one.running.size > 0) runs.push({ account: one.account, running: one.running });
       if (one.asks === null) {
         if (one.why !== null) leftOut.push({ account: one.account, why: one.why });
         continue;
@@ -83,7 +101,9 @@ export async function gather(
   }
   return {
     blocks,
-    pools: fleet.pools.map((pool) => fleetPool(pool, at, blocks, seen, last, notes)),
+    pools: fleet.pools.map((pool) =>
+      fleetPool(pool, { at, blocks, seen, last, inUse: poolInUse(pool, runs), sizeUnread }, notes),
+    ),
     accounts: accounts.map(packAccount),
     grantBlocks,
     ...(last === null ? {} : { basis: last.basis }),
@@ -121,33 +141,68 @@ async function readAccount(
   };
 }
 
-/** A pool that could not be read stays as it was last seen: nothing is decided on what nobody knows. */
+/** Of the pools that it shares with others alone. */
+function runningShared(plan: Plan | null, policy: AccountPolicy, fleet: FleetPolicy): Map<string, Resources> {
+  if (plan === null) return new Map();
+  const shared = new Set(fleet.pools.filter((pool) => sharesPool(policy, pool)).map(({ name }) => name));
+  return new Map([...runningOn(plan)].filter(([pool]) => shared.has(pool)));
+}
+
+async function runningOfSilent(
+  store: GatherStore,
+  policyId: string,
+  plan: { id: string } | undefined,
+  fleet: FleetPolicy,
+): Promise<Map<string, Resources>> {
+  if (plan === undefined) return new Map();
+  const read = await readAccount(store, policyId, undefined, plan);
+  return read === null ? new Map() : runningShared(read.plan, read.policy, fleet);
+}
+
+interface PoolFacts {
+  at: EpochSeconds;
+  blocks: readonly Block[];
+  seen: readonly ObservedPool[];
+  last: FleetPlanRecord | null;
+  inUse: PoolInUse | null;
+  sizeUnread: boolean;
+}
+
+/**
+ * A pool that could not be read stays as it was last seen, and one that never was as accounts count on it: nothing is
+ * decided on what nobody knows. Nodes that accounts run on are part of its minimum.
+ */
 function fleetPool(
   pool: SharedPool,
-  at: EpochSeconds,
-  blocks: readonly Block[],
-  seen: readonly ObservedPool[],
-  last: FleetPlanRecord | null,
+  { at, blocks, seen, last, inUse, sizeUnread }: PoolFacts,
   notes: string[],
 ): FleetPool {
   const state = seen.find((one) => one.pool === pool.name)?.state ?? null;
   const before = last?.pools.find((one) => one.pool === pool.name)?.now ?? null;
-  const now = state?.nodes ?? before ?? pool.min;
+  const counted = Math.max(pool.min, Math.min(inUse?.nodes ?? 0, pool.max));
+  const now = state?.nodes ?? before ?? counted;
   if (state === null) {
-    const from = before === null ? 'its minimum' : 'as last seen';
+    const from =
+      before !== null
+        ? 'as last seen'
+        : inUse === null
+          ? 'its minimum: no account’s plan counts on more'
+          : `by the newest plans of ${inUse.accounts.slice(0, 3).join(', ')}${inUse.accounts.length > 3 ? ' and others' : ''}`;
     notes.push(`pool ${pool.name} was not read: counted with ${now} nodes, ${from}`);
   }
-  const { provider, region, zone, capacityType, pricePerHour, node, min, max, warm } = pool;
+  const { provider, region, zone, capacityType, pricePerHour, node, max, warm } = pool;
+  const held = Math.min(inUse?.nodes ?? 0, now, max);
   return {
     name: pool.name,
     ...(provider === undefined ? {} : { provider }),
     ...(region === undefined ? {} : { region }),
     ...(zone === undefined ? {} : { zone }),
-    ...{ capacityType, pricePerHour, node, min, max, now, warm },
-    size: state === null ? 'fixed' : pool.size,
+    ...{ capacityType, pricePerHour, node, min: Math.max(pool.min, held), max, now, warm },
+    size: state === null && !sizeUnread ? 'fixed' : pool.size,
     readyFrom: blockAfter(blocks, at + pool.leadTime),
     startPrice: pool.startPrice,
     interruptionsPerHour: pool.interruptionsPerHour,
     recoverySeconds: pool.leadTime,
+    ...(inUse === null || held === 0 ? {} : { inUse: { nodes: held, accounts: inUse.accounts } }),
   };
 }

@@ -33,6 +33,7 @@ export function decidedFleet(
       seen: seen.find((one) => one.pool === pool.name) ?? { pool: pool.name, state: null, problem: 'nobody read it' },
       nodes: plan.nodes.subarray(index * blocks, (index + 1) * blocks),
       readyFrom: blockAfter(plan.blocks, at + pool.leadTime),
+      inUse: input.pools[index]?.inUse ?? null,
     })),
   );
   const shorts = plan.grants.filter(({ short }) => Object.keys(short).length > 0);

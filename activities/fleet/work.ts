@@ -24,6 +24,7 @@ const poolSchema = z.object({
   startPrice: z.number(),
   interruptionsPerHour: z.number(),
   recoverySeconds: z.number(),
+  inUse: z.object({ nodes: z.number(), accounts: z.array(z.string()) }).exactOptional(),
 }) satisfies z.ZodType<FleetPool>;
 
 const accountSchema = z.object({

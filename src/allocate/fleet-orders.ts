@@ -2,6 +2,7 @@ import { NO_LIMIT, type FieldTarget } from '../domain/cluster.js';
 import type { FleetPolicy, SharedPool } from '../domain/fleet.js';
 import type { ObservedPool, PoolOrder } from '../domain/fleet-plan.js';
 import type { PlannedField } from '../domain/plan.js';
+import { inUseWords, type PoolInUse } from './fleet-in-use.js';
 import { seenValue } from '../domain/seen.js';
 
 /*
@@ -17,6 +18,8 @@ export interface PlannedPool {
   nodes: ArrayLike<number>;
   /** The first block in which a node that is asked for now is ready. */
   readyFrom: number;
+  /** Nodes that accounts run on; null where there are none. */
+  inUse?: PoolInUse | null;
 }
 
 /** Whether anybody may size it: its file says how, and it is no fixed pool. */
@@ -45,17 +48,28 @@ export function poolOrders(policy: FleetPolicy, planned: readonly PlannedPool[])
       now: state?.nodes ?? null,
       ready: state?.readyNodes ?? null,
       planned: one.nodes[0] ?? 0,
+      ...(one.inUse === undefined || one.inUse === null ? {} : { inUse: one.inUse }),
     };
-    const stay = (words: string): PoolOrder => ({ ...base, order: state?.nodes ?? wanted, words, fields: [] });
+    const going = state !== null && state.readyNodes > state.nodes ? `; ${state.readyNodes} are still there` : '';
+    const stay = (words: string): PoolOrder => ({
+      ...base,
+      order: state?.nodes ?? wanted,
+      words: `${words}${going}`,
+      fields: [],
+    });
     if (state === null) return stay(`not read, and left as it is: ${seen.problem ?? 'it is not there'}`);
     const { nodes } = state;
+    const { inUse = null } = one;
+    // Held by who runs there, not by what would be cheapest.
+    const held = inUse !== null && wanted > 0 && wanted === inUse.nodes ? inUseWords(inUse) : null;
+    if (held !== null && wanted === nodes && !hasOtherFields(one)) return stay(held);
     if (wanted === nodes && !hasOtherFields(one)) return stay(`${wanted} nodes are what is needed`);
     if (pool.size === 'fixed') return stay('a fixed pool');
     if (pool.provisioning.kind === 'none') return stay(`${wanted} nodes are needed; nobody provisions it`);
     if (wanted >= nodes) {
       const order = Math.min(wanted, nodes + policy.moving.mostUp);
       const step = order < wanted ? `, ${order} of them now (at most ${policy.moving.mostUp} more in a cycle)` : '';
-      const words = `${wanted} nodes are needed${step}`;
+      const words = `${held ?? `${wanted} nodes are needed`}${step}`;
       return { ...base, order, words, fields: fieldsOf(one, order, words) };
     }
     if (waiting.length > 0) {
@@ -69,7 +83,7 @@ export function poolOrders(policy: FleetPolicy, planned: readonly PlannedPool[])
     }
     const order = Math.max(wanted, nodes - policy.moving.mostDown);
     const step = order > wanted ? `, ${nodes - order} go now (at most ${policy.moving.mostDown} in a cycle)` : '';
-    const words = `${wanted} nodes are enough${step}`;
+    const words = `${held ?? `${wanted} nodes are enough`}${step}`;
     return { ...base, order, words, fields: fieldsOf(one, order, words) };
   });
 }
@@ -78,8 +92,8 @@ export function poolOrders(policy: FleetPolicy, planned: readonly PlannedPool[])
 const comes = (pool: SharedPool): boolean => isSized(pool) && pool.provisioning.kind !== 'karpenter';
 
 /** What is asked for now is there at `readyFrom`: so much has to be had until then, and no less before. */
-function wantedOf({ pool, nodes, readyFrom }: PlannedPool): number {
-  let most = 0;
+function wantedOf({ pool, seen, nodes, readyFrom, inUse }: PlannedPool): number {
+  let most = Math.min(inUse?.nodes ?? 0, seen.state?.nodes ?? 0);
   const until = Math.min(Math.max(0, readyFrom), Math.max(0, nodes.length - 1));
   for (let block = 0; block <= until; block++) most = Math.max(most, nodes[block] ?? 0);
   return Math.min(pool.max, Math.max(pool.min, most));

@@ -1,4 +1,4 @@
-import { gather } from '../../activities/fleet/gather.js';
+import { gather, type GatherStore } from '../../activities/fleet/gather.js';
 import { decidedFleet, type DecidedFleet } from '../../activities/fleet/plan.js';
 import { unpackInput } from '../../activities/fleet/work.js';
 import { createFleetSolver } from '../allocate/fleet/solver.js';
@@ -6,15 +6,15 @@ import type { FleetPolicy } from '../domain/fleet.js';
 import type { FleetPlanRecord, ObservedPool } from '../domain/fleet-plan.js';
 import { FLEET_ACCOUNT } from '../domain/fleet-names.js';
 import type { EpochSeconds } from '../domain/time.js';
-import type { StoreClient } from './find-store.js';
 
-/** Nobody is asked how the pools stand: they are taken as the last plan saw them, else at their minimum. */
-async function lastSeen(store: StoreClient, fleet: FleetPolicy): Promise<ObservedPool[]> {
+/** Nobody is asked how the pools stand: they are as the last plan saw them; what it did not see either is not known. */
+async function lastSeen(store: GatherStore, fleet: FleetPolicy): Promise<ObservedPool[]> {
   const [record] = await store.listRecords('fleet-plan', FLEET_ACCOUNT, { limit: 1 });
   const last = record === undefined ? null : (record.body as FleetPlanRecord);
-  return fleet.pools.map(({ name, min }): ObservedPool => {
+  return fleet.pools.map(({ name }): ObservedPool => {
     const before = last?.pools.find(({ pool }) => pool === name);
-    const nodes = before?.now ?? min;
+    const nodes = before?.now ?? null;
+    if (nodes === null) return { pool: name, state: null, problem: 'nobody has read it yet' };
     return {
       pool: name,
       state: { pool: name, nodes, readyNodes: before?.ready ?? nodes, owner: null },
@@ -24,9 +24,9 @@ async function lastSeen(store: StoreClient, fleet: FleetPolicy): Promise<Observe
 }
 
 /** Solves once from what the store has; writes nothing and asks nobody else. */
-export async function fleetOnce(store: StoreClient, fleet: FleetPolicy, at: EpochSeconds): Promise<DecidedFleet> {
+export async function fleetOnce(store: GatherStore, fleet: FleetPolicy, at: EpochSeconds): Promise<DecidedFleet> {
   const seen = await lastSeen(store, fleet);
-  const packed = await gather(store, fleet, at, seen, AbortSignal.timeout(PATIENCE_MS));
+  const packed = await gather(store, fleet, at, seen, AbortSignal.timeout(PATIENCE_MS), { sizeUnread: true });
   const input = unpackInput(packed);
   const solver = await createFleetSolver();
   const plan = solver.solve(input);

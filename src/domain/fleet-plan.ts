@@ -27,6 +27,8 @@ export interface PoolOrder {
   order: number;
   /** Why it is that, in words. */
   words: string;
+  /** Nodes of it that accounts run on, and which: it is sized no lower. Absent: none, or a plan of before they counted. */
+  inUse?: { nodes: number; accounts: string[] };
   /** What to write; empty where nothing changes, or nobody may. */
   fields: PlannedField[];
 }

@@ -1,3 +1,4 @@
+import { inUseWords } from '../fleet-in-use.js';
 import type { Component } from '../../domain/component.js';
 import { formatQuantity } from '../../domain/component.js';
 import type { FleetReason } from '../../domain/fleet-plan.js';
@@ -57,7 +58,8 @@ export function explainNodes(input: FleetInput, plan: FleetPlan, pool: number, b
     return { what, bound: `no new node is ready before ${at}`, price: saves, alternative };
   }
   if (nodes > 0 && nodes === of.min && needed <= of.min) {
-    return { what, bound: `its minimum of ${of.min} nodes`, price: 0, alternative: null };
+    const held = of.inUse?.nodes === nodes ? inUseWords(of.inUse) : `its minimum of ${of.min} nodes`;
+    return { what, bound: held, price: 0, alternative: null };
   }
   if (nodes === 0) return { what, bound: 'nothing is placed on it', price: 0, alternative: null };
   if (fullest === null && nodes <= of.warm) {

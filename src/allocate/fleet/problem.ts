@@ -38,6 +38,8 @@ export interface FleetPool {
   interruptionsPerHour: number;
   /** Seconds until what ran on an interrupted node runs elsewhere; with the rate, the price of a risky pool. */
   recoverySeconds: number;
+  /** Accounts run on so many of its nodes, and `min` has them in: they are not the fleet's to give away. Absent: none. */
+  inUse?: { nodes: number; accounts: string[] };
 }
 
 export interface FleetAccount {

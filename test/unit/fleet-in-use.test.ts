@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { gather, type GatherStore } from '../../activities/fleet/gather.js';
+import { decidedFleet, summaryOf } from '../../activities/fleet/plan.js';
+import { unpackInput } from '../../activities/fleet/work.js';
+import { createFleetSolver } from '../../src/allocate/fleet/index.js';
+import { fleetOnce } from '../../src/cli/fleet-once.js';
+import { readAccountFile } from '../../src/domain/account-file.js';
+import { readFleetFile } from '../../src/domain/fleet-file.js';
+import type { ObservedPool } from '../../src/domain/fleet-plan.js';
+import type { Plan } from '../../src/domain/plan.js';
+import { createEmbeddedStore, type EmbeddedStore } from '../../src/telemetry/embedded/store.js';
+import { forecastOf, START } from './fleet-world.js';
+
+/* Workloads run on `general`; another pool would be cheaper. What is taken away beneath them is an outage. */
+
+const fleet = readFleetFile(
+  `version: headroom/v1
+fleet: shared
+mode: auto
+horizon: 2h
+moving: { saving: 0 }
+pools:
+  - { name: general, pricePerHour: 4, node: { cpu: 4 }, max: 6, leadTime: 2m, provisioning: { kind: simulated } }
+  - { name: cheap, pricePerHour: 1, node: { cpu: 4 }, max: 6, leadTime: 2m, provisioning: { kind: simulated } }
+`,
+  'fleet.yaml',
+);
+const shop = readAccountFile(
+  `version: headroom/v1
+account: shop
+pools:
+  - { name: general, pricePerHour: 4, node: { cpu: 4 }, max: 6 }
+  - { name: cheap, pricePerHour: 1, node: { cpu: 4 }, max: 6 }
+workloads:
+  - name: web
+    components: { cpu: { request: 1 } }
+    replicas: { min: 1, max: 20 }
+`,
+  'shop.yaml',
+);
+
+/** `seen`: replicas that the cluster had, where the plan wants others. */
+const planOf = (replicas: number, seen = replicas): Plan => ({
+  ...{ id: 'p', account: 'shop', at: START, snapshotId: 's', forecastId: 'f', placements: [], reasons: [] },
+  ...{ conflict: null, costPerHour: 1, currency: 'USD' },
+  verdict: { kind: 'hold', reason: 'mode', detail: '' },
+  solver: { iterations: 0, objective: 0, gap: 0, warm: false, status: 'optimal' },
+  fields:
+    seen === replicas
+      ? []
+      : [
+          {
+            target: { field: 'replicas', workload: 'web', value: replicas },
+            seen: { value: seen, owner: null },
+            reason: '',
+          },
+        ],
+  blocks: [
+    {
+      ...{ from: START, to: START + 300, nodes: {}, costPerHour: 1 },
+      workloads: [
+        { workload: 'web', replicas, request: { cpu: 1 }, shortfall: {}, pools: { general: replicas, cheap: 0 } },
+      ],
+    },
+  ],
+});
+
+async function stored(plan: Plan | null, at = START): Promise<EmbeddedStore> {
+  const store = await createEmbeddedStore({ path: ':memory:' });
+  await store.putRecord({ kind: 'account', id: 'shop@1', account: 'shop', at, body: shop });
+  const forecast = forecastOf('shop', at, 8);
+  await store.putRecord({ kind: 'forecast', id: forecast.id, account: 'shop', at, body: forecast });
+  if (plan !== null) await store.putRecord({ kind: 'plan', id: plan.id, account: 'shop', at, body: plan });
+  return store;
+}
+
+const seenAs = (pool: string, nodes: number): ObservedPool => ({
+  pool,
+  state: { pool, nodes, readyNodes: nodes, owner: null },
+  problem: null,
+});
+
+async function decide(store: GatherStore, general: number, at = START) {
+  const seen = [seenAs('general', general), seenAs('cheap', 4)];
+  const packed = await gather(store, fleet, at, seen, new AbortController().signal);
+  const input = unpackInput(packed);
+  const plan = (await createFleetSolver()).solve(input);
+  const { record } = decidedFleet(plan, { fleet, fleetId: 'f', planId: 'fleet/1', at }, packed, input, seen);
+  return { record, general: record.pools[0], summary: summaryOf(record) };
+}
+
+describe('a pool that accounts run on', () => {
+  it.each([
+    { name: 'as its newest plan has it', plan: planOf(8), now: 2, order: 2, at: START },
+    { name: 'as the cluster had it, where the plan wants less', plan: planOf(8, 12), now: 3, order: 3, at: START },
+    {
+      name: 'though the account fell silent: what was stopped still runs',
+      plan: planOf(8),
+      now: 2,
+      order: 2,
+      at: START + 2 * 86_400,
+    },
+    { name: 'and nodes beyond those go', plan: planOf(8), now: 4, order: 2, at: START },
+  ])('keeps the nodes beneath them: $name', async ({ plan, now, order, at }) => {
+    const store = await stored(plan);
+    const { general, record, summary } = await decide(store, now, at);
+    await store.close();
+    expect(general).toMatchObject({ order, planned: order, inUse: { nodes: order, accounts: ['shop'] } });
+    expect(general?.words).toMatch(new RegExp(`^${order} nodes: shop runs there`));
+    expect(record.costPerHour, 'and they cost what they cost').toBeGreaterThanOrEqual(order * 4);
+    expect(summary.fields.filter(({ target }) => 'pool' in target && target.pool === 'general')).toHaveLength(
+      order === now ? 0 : 1,
+    );
+  });
+
+  it('nobody runs there: it is let go', async () => {
+    const store = await stored(null);
+    const { general } = await decide(store, 2);
+    await store.close();
+    expect(general).toMatchObject({ order: 0 });
+    expect(general?.inUse).toBeUndefined();
+  });
+});
+
+describe('fleet plan before any cycle', () => {
+  it('counts on an unread pool what accounts’ plans have there, says so, and shows no zero', async () => {
+    const store = await stored(planOf(12));
+    const { record } = await fleetOnce(store, fleet, START);
+    await store.close();
+    expect(record.pools[0]).toMatchObject({ now: null, ready: null, planned: 3 });
+    expect(record.pools[0]?.words).toMatch(/not read, and left as it is: nobody has read it yet/);
+    expect(record.notes.join('\n')).toMatch(
+      /pool general was not read: counted with 3 nodes, by the newest plans of shop/,
+    );
+    expect(record.notes.join('\n')).toMatch(/pool cheap was not read: counted with 0 nodes, its minimum/);
+    expect(record.short, 'what runs is not short of what it runs on').toBe(0);
+  });
+});
