@@ -6,6 +6,8 @@ import { priceError } from './port.js';
 /** Dearer than any node: a unit or a decimal point that went wrong. */
 const MOST = 1e6;
 
+const SUBJECT = ['pool', 'provider', 'region', 'zone', 'capacityType'] as const;
+
 /** Clocks differ by so much, in seconds; a time beyond it is no price of now, and would never grow old. */
 const AHEAD = 300;
 
@@ -102,6 +104,16 @@ export function readRow(source: string, row: RawRow, now: EpochSeconds): { price
   return { price };
 }
 
+/** What a price is of, in words: two rows of the same contradict each other. */
+function subjectOf(row: { price: PriceRow } | { egress: EgressRow }): string {
+  if ('egress' in row) return `from ${row.egress.from} to ${row.egress.to}`;
+  const named = SUBJECT.flatMap((field) => {
+    const value = row.price[field];
+    return value === undefined ? [] : [`${field} ${value}`];
+  });
+  return named.length === 0 ? 'of no pool in particular' : named.join(', ');
+}
+
 /**
  * The rows of a whole book, in their order.
  * @param now of the wall: what states a time beyond it is refused.
@@ -113,8 +125,20 @@ export function readRows(
 ): { prices: PriceRow[]; egress: EgressRow[] } {
   const prices: PriceRow[] = [];
   const egress: EgressRow[] = [];
+  const places = new Map<string, string>();
   for (const row of rows) {
     const read = readRow(source, row, now);
+    const of = subjectOf(read);
+    const before = places.get(of);
+    if (before !== undefined) {
+      throw priceError(
+        'invalid-input',
+        `reading ${source}, ${row.place}`,
+        `${before} has a price of the same already (${of})`,
+        'leave one of the two: only one can be true now',
+      );
+    }
+    places.set(of, row.place);
     if ('price' in read) prices.push(read.price);
     else egress.push(read.egress);
   }

@@ -11,6 +11,7 @@ import { createFilePrices } from '../../src/prices/file.js';
 import { createHttpPrices } from '../../src/prices/http.js';
 import { createPrices } from '../../src/prices/kept.js';
 import { createPrometheusPrices } from '../../src/prices/prometheus.js';
+import { unknownPools } from '../../src/prices/unknown.js';
 import type { PriceSource } from '../../src/prices/port.js';
 import { AT, demandOf, inputOf, policyOf, stateOf } from './allocate-fixtures.js';
 
@@ -81,6 +82,31 @@ describe('a book is read', () => {
 
   test('and one that is ahead by no more than clocks differ is taken', () => {
     expect(readBook('prices.csv', `pool,pricePerHour,at\na,0.3,${AT + 299}\n`, 'csv', AT).at).toBe(AT + 299);
+  });
+
+  test.each([
+    {
+      name: 'two prices of a pool',
+      text: 'pool,capacityType,pricePerHour\na,spot,0.3\na,,0.4\na,spot,0.9\n',
+      says: 'row 4: row 2 has a price of the same already (pool a, capacityType spot); leave one',
+    },
+    {
+      name: 'two of a way',
+      text: 'from,to,perGiB\naws,gcp,0.1\ngcp,aws,0.1\naws,gcp,0.2\n',
+      says: 'row 4: row 2 has a price of the same already (from aws to gcp)',
+    },
+  ])('and $name are refused, both named: the later one would count in silence', ({ text, says }) => {
+    expect(() => readBook('prices.csv', text, 'csv', AT)).toThrow(says);
+  });
+
+  test.each([
+    { name: 'one misspelt', pool: 'gg', says: ['did you mean "g"?'] },
+    { name: 'one of another account', pool: 'elsewhere', says: ['its pools: a, g, s'] },
+    { name: 'one that is there', pool: 'g', says: [] },
+  ])('and a pool that the account does not have is said: $name', ({ pool, says }) => {
+    const row = { pool, pricePerHour: 0.3 };
+    const told = unknownPools(book([row, { provider: 'aws', pricePerHour: 0.3 }, row]), market());
+    expect(told).toEqual(says.map((text) => expect.stringContaining(text)));
   });
 
   test.each([

@@ -1,5 +1,6 @@
 import { withPrices } from '../../allocate/index.js';
 import { createPrices } from '../../prices/kept.js';
+import { unknownPools } from '../../prices/unknown.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
 import { createTable } from '../table.js';
 import { readPolicyFile } from './start.js';
@@ -20,9 +21,10 @@ export const register: RegisterCommand = (program, terminal) => {
           book: null,
           problem: 'the account file names no source of prices',
         };
+        const notes = known.book === null ? [] : unknownPools(known.book, policy);
         const { used, policy: priced } = withPrices(policy, known);
         if (options.json === true) {
-          printJson(terminal, { pools: used, egress: priced.egress ?? [], problem: known.problem });
+          printJson(terminal, { pools: used, egress: priced.egress ?? [], problem: known.problem, notes });
         } else {
           const table = createTable(['pool', 'type', 'per hour', 'interruptions/h', 'price']);
           for (const [index, one] of used.entries()) {
@@ -37,6 +39,7 @@ export const register: RegisterCommand = (program, terminal) => {
             ]);
           }
           terminal.out(table.toString());
+          for (const note of notes) terminal.err(`note: ${note}`);
         }
         if (policy.prices !== undefined && known.book === null) {
           throw new CommandFailure(EXIT.failed, known.problem ?? 'there are no prices');
