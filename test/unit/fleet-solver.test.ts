@@ -289,4 +289,56 @@ describe('any fleet', () => {
       { numRuns: 25, seed: 12 },
     );
   });
+
+  it('grants no more than the pools can hold, and no guarantee less', () => {
+    fc.assert(
+      fc.property(someFleet(2, 6, 3), (input) => {
+        const plan = solver.solve({ ...input, grantBlocks: 3 });
+        // Of all accounts, and of those that can go nowhere but to one pool.
+        const sets = [input.pools, ...input.pools.map((one) => [one])];
+        for (const component of plan.components) {
+          for (const set of sets) {
+            const names = set.map(({ name }) => name);
+            let [granted, promised] = [0, 0];
+            input.accounts.forEach((account, a) => {
+              const within = (account.pools ?? plan.pools).every((name) => names.includes(name));
+              const got = plan.grants[a]?.amount[component];
+              const share = account.guaranteed[component] ?? 0;
+              if (got !== undefined) expect(got).toBeGreaterThanOrEqual(share * (1 - 1e-9));
+              if (!within) return;
+              granted += got ?? 0;
+              promised += share;
+            });
+            const room = [0, 1, 2].map((t) =>
+              set.reduce((sum, { name, node }) => {
+                const count = plan.nodes[plan.pools.indexOf(name) * 3 + t] ?? 0;
+                return sum + count * (node[component] ?? 0);
+              }, 0),
+            );
+            expect(granted, `${component} of ${names.join()}`).toBeLessThanOrEqual(
+              Math.max(promised, ...room) * (1 + 1e-6) + 1e-6,
+            );
+          }
+        }
+      }),
+      { numRuns: 60, seed: 13 },
+    );
+  });
+
+  it('whose peaks come in turns: each is cut by weight, and told', () => {
+    const input = {
+      ...fleet(
+        [pool('main', { max: 1, now: 1 })],
+        [account('a', [16, 0], { weight: 80 }), account('b', [0, 16], { weight: 20, guaranteed: { cpu: 2 } })],
+      ),
+      grantBlocks: 2,
+    };
+    const plan = solver.solve(input);
+    const [a, b] = plan.grants.map(({ amount: { cpu = Number.NaN } }) => cpu);
+    expect((a ?? 0) + (b ?? 0)).toBeCloseTo(16, 6);
+    expect(b, 'the guarantee, and the smaller part').toBeGreaterThan(2);
+    expect(a).toBeGreaterThan(b ?? 0);
+    expect(plan.grants[1]?.bound).toContain('cut by weight');
+    expect(checkFleet(input, plan).broken).toEqual([]);
+  });
 });

@@ -153,6 +153,7 @@ function checkGrants(input: FleetInput, plan: FleetPlan, broken: string[]): void
   for (const component of plan.components) {
     let granted = 0;
     let needed = 0;
+    let firm = 0;
     input.accounts.forEach((account, a) => {
       const grant = plan.grants[a];
       const amount = grant?.amount[component];
@@ -168,23 +169,28 @@ function checkGrants(input: FleetInput, plan: FleetPlan, broken: string[]): void
       }
       const promised = account.guaranteed[component] ?? 0;
       needed += Math.max(served, promised);
+      firm += promised;
       if (amount === undefined) {
         if (served > 0 || promised > 0) broken.push(`${account.name} has no grant of ${component}`);
         return;
       }
       granted += amount;
-      if (amount < served * (1 - CLOSE)) broken.push(`${account.name} is granted less ${component} than is placed`);
+      if (amount < served * (1 - CLOSE) && grant?.bound === null)
+        broken.push(`${account.name} is granted less ${component} than is placed`);
       if (amount < promised * (1 - CLOSE)) broken.push(`${account.name} is granted less ${component} than guaranteed`);
     });
     let most = Number.POSITIVE_INFINITY;
+    let there = 0;
     for (let t = 0; t < last; t++) {
       let room = 0;
       input.pools.forEach((pool, p) => (room += (pool.node[component] ?? 0) * (plan.nodes[p * B + t] ?? 0)));
       most = Math.min(most, room);
+      there = Math.max(there, room);
     }
-    // Over several blocks each account's highest may lie elsewhere: then what they need is the bound.
-    if (granted > Math.max(most, needed) * (1 + CLOSE) + 1e-9) {
-      broken.push(`grants of ${component} are ${granted} in all, and there is ${Math.max(most, needed)}`);
+    // Over several blocks each account's highest may lie elsewhere: then the block with the most nodes is the bound.
+    const bound = Math.max(most, Math.min(needed, there), firm);
+    if (granted > bound * (1 + CLOSE) + 1e-9) {
+      broken.push(`grants of ${component} are ${granted} in all, and there is ${bound}`);
     }
   }
 }

@@ -3,6 +3,7 @@ import { isoTime } from '../../domain/time.js';
 import type { Fleet } from './prepare.js';
 import type { FleetGrant } from './problem.js';
 import { loadsOf, type Placement } from './sums.js';
+import { cutToPools } from './within.js';
 
 /**
  * What each account may ask for until the grant expires: what is placed for it, never less than its guarantee, and of
@@ -57,6 +58,8 @@ export function grantsOf(fleet: Fleet, nodes: Int32Array, placement: Placement):
     }
   }
   const given = new Float64Array(A * C);
+  const had = served.slice();
+  const cutOf = new Uint8Array(A);
   components.forEach((component, c) => {
     let free = 0;
     for (let p = 0; p < pools; p++) free += spare[p * C + c] ?? 0;
@@ -83,6 +86,19 @@ export function grantsOf(fleet: Fleet, nodes: Int32Array, placement: Placement):
         given[a * C + c] = (given[a * C + c] ?? 0) + factor * part * (spare[p * C + c] ?? 0);
       });
     }
+    const of = (values: Float64Array): Float64Array =>
+      Float64Array.from({ length: A }, (_, a) => values[a * C + c] ?? 0);
+    const claims = {
+      promised: Float64Array.from(input.accounts, (account) => (account.guaranteed[component] ?? 0) / (unit[c] ?? 1)),
+      served: of(served),
+      spare: of(given),
+    };
+    const cut = cutToPools(fleet, nodes, c, claims);
+    for (let a = 0; a < A; a++) {
+      served[a * C + c] = claims.served[a] ?? 0;
+      given[a * C + c] = claims.spare[a] ?? 0;
+      if (cut[a] === 1) cutOf[a] = 1;
+    }
   });
   return input.accounts.map((account, a): FleetGrant => {
     const grant: FleetGrant = { account: account.name, amount: {}, spare: {}, short: {}, bound: null };
@@ -91,16 +107,20 @@ export function grantsOf(fleet: Fleet, nodes: Int32Array, placement: Placement):
       const has = served[a * C + c] ?? 0;
       const guaranteed = account.guaranteed[component] ?? 0;
       const lacks = short[a * C + c] ?? 0;
-      if (!knows(account.demand[component], last) && has === 0 && guaranteed === 0) return;
+      if (!knows(account.demand[component], last) && (had[a * C + c] ?? 0) === 0 && guaranteed === 0) return;
       const extra = lacks > 0 ? 0 : (given[a * C + c] ?? 0) * one;
       grant.amount[component] = Math.max(has * one, guaranteed) + extra;
       grant.spare[component] = extra;
       if (lacks > 0) grant.short[component] = lacks * one;
     });
     grant.bound = boundWords(fleet, nodes, a, shortAt[a] ?? -1, Object.keys(grant.short));
+    if (grant.bound === null && cutOf[a] === 1) grant.bound = CUT;
     return grant;
   });
 }
+
+const CUT =
+  'its highest block fits, and not together with the highest of all others: cut by weight to what the pools hold';
 
 /** Whether a series says anything about the blocks of the grant; an account of no such component is bounded at none. */
 function knows(series: ArrayLike<number> | undefined, blocks: number): boolean {
