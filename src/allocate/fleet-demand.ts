@@ -2,6 +2,7 @@ import type { AccountPolicy, WorkloadPolicy } from '../domain/account.js';
 import { COMPONENTS, type Component, type Resources } from '../domain/component.js';
 import type { AccountForecast } from '../domain/forecast.js';
 import type { FleetPolicy } from '../domain/fleet.js';
+import { MOST_AHEAD } from '../domain/fleet-rules.js';
 import { sharesPool } from '../domain/grant.js';
 import type { Plan } from '../domain/plan.js';
 import { CRITICALITY_WEIGHT } from '../domain/policy-rules.js';
@@ -17,12 +18,11 @@ import type { Block, DemandBlocks } from './problem.js';
 
 const HOUR = 3600;
 const FINE = 2 * HOUR;
-const DAY = 24 * HOUR;
 
 /** Steps for two hours, then hours, from the step that is running at `at` on: a grant binds at once. */
 export function fleetBlocks({ step, horizon }: Pick<FleetPolicy, 'step' | 'horizon'>, at: EpochSeconds): Block[] {
   const start = binStart(at, step);
-  const end = start + Math.min(DAY, Math.max(step, horizon));
+  const end = start + Math.min(MOST_AHEAD, Math.max(step, horizon));
   const blocks: Block[] = [];
   for (let from = start; from < end;) {
     const to = Math.min(end, from + (from - start < FINE ? step : Math.max(step, HOUR)));

@@ -6,6 +6,9 @@ import type { PolicyProblem } from './policy-rules.js';
  * update, and what a workflow runs is versioned by replay.
  */
 
+/** Seconds: the fleet’s plan reaches no further. */
+export const MOST_AHEAD = 86_400;
+
 /** What a schema cannot say: contradictions between fields. */
 export function fleetProblems(policy: FleetPolicy): PolicyProblem[] {
   const problems: PolicyProblem[] = [];
@@ -36,6 +39,9 @@ export function fleetProblems(policy: FleetPolicy): PolicyProblem[] {
   });
   if (policy.cycle < 30) say(['cycle'], `a cycle of ${policy.cycle}s is shorter than 30s`);
   if (policy.step < 60) say(['step'], `a step of ${policy.step}s is shorter than a minute`);
+  if (policy.horizon > MOST_AHEAD) {
+    say(['horizon'], `of ${policy.horizon}s is above a day: the fleet plans a day ahead at most; write 24h or less`);
+  }
   if (policy.horizon < policy.step) say(['horizon'], `is shorter than the step of ${policy.step}s`);
   if (policy.grantsFor < 2 * policy.cycle) {
     const problem = `of ${policy.grantsFor}s is shorter than two cycles of ${policy.cycle}s: one late cycle would let every grant expire`;

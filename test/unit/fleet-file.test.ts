@@ -57,6 +57,7 @@ describe('fleet file', () => {
     ['grants that one late cycle ends', `${MINIMAL}cycle: 10m\ngrantsFor: 15m\n`, 8, /one late cycle/],
     ['a cycle of nothing', `${MINIMAL}cycle: 0s\n`, 7, /shorter than 30s/],
     ['forgetting before doubting', `${MINIMAL}staleAfter: 2d\nforgetAfter: 1d\n`, 8, /shorter than staleAfter/],
+    ['a horizon that no plan reaches', `${MINIMAL}horizon: 30d\n`, 7, /above a day.*write 24h or less/],
     ['an unknown pool of a term', commitment('pool: ghost, pricePerHour: 0.1'), 7, /"ghost" is not defined/],
     ['a commitment that never pays', commitment('pool: general, pricePerHour: 0.3'), 7, /never pay/],
     ['a limit in what nodes do not have', limit(), 6, /names no memory/],

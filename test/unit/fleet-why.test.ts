@@ -21,11 +21,12 @@ const late = accountOf('late', workload('low'));
 
 let world: FleetWorld;
 let service: StoreService;
-const why = (...argv: string[]): Promise<Ran> =>
+const inFleet = (...argv: string[]): Promise<Ran> =>
   within(
     environment(tmpdir(), { HEADROOM_HOME: tmpdir(), HEADROOM_STORE_URL: service.url, HEADROOM_STORE_TOKEN: token }),
-    ...['fleet', 'why', ...argv],
+    ...['fleet', ...argv],
   );
+const why = (...argv: string[]): Promise<Ran> => inFleet('why', ...argv);
 
 beforeAll(async () => {
   world = await createFleetWorld(fleetOf(), [shop, batch, late]);
@@ -34,6 +35,18 @@ beforeAll(async () => {
 afterAll(async () => {
   await service.close();
   await world.close();
+});
+
+describe('headroom fleet grants', () => {
+  it('before any was given: not found, for scripts as for people', async () => {
+    expect(await inFleet('grants')).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('has granted anything yet'),
+    });
+    const { code, out } = await inFleet('grants', '--json');
+    expect(code).toBe(3);
+    expect(JSON.parse(out)).toMatchObject({ grants: [] });
+  });
 });
 
 describe('headroom fleet why', () => {

@@ -131,6 +131,7 @@ const told = async <T>(session: Session, action: string, call: () => Promise<T>)
 };
 
 const PATIENCE_MS = 30_000;
+const NO_FLEET = 'no fleet is running; headroom fleet start -f FILE starts it';
 
 const queuesOf = ({ runtime }: Session) =>
   runtime?.queues ?? { light: 'headroom', compute: 'headroom-compute', cluster: '' };
@@ -213,14 +214,14 @@ async function status(terminal: Terminal, options: { json?: boolean }): Promise<
     const record = id === undefined ? null : await storedPlan(session.store, id);
     if (options.json === true) {
       printJson(terminal, { ...answer, pools: record?.pools ?? null });
+      if (answer.fleet === null) throw new CommandFailure(EXIT.notFound, NO_FLEET);
       return;
     }
     const { fleet, freeze } = answer;
     const { color } = terminal;
     if (freeze !== null) terminal.out(`frozen by ${freeze.author} until ${isoTime(freeze.until)}: ${freeze.reason}`);
     if (fleet === null) {
-      terminal.out('no fleet is running; headroom fleet start -f FILE starts it');
-      return;
+      throw new CommandFailure(EXIT.notFound, NO_FLEET);
     }
     terminal.out(
       `${color.bold(fleet.policy.fleet)}  ${fleet.policy.mode}, cycle ${fleet.cycle}, file ${fleet.revision}`,
@@ -265,8 +266,13 @@ async function grants(terminal: Terminal, account: string | undefined, options: 
     }
     if (options.json === true) {
       printJson(terminal, { now, grants: found.map((grant) => ({ ...grant, live: grant.until > now })) });
-    } else if (found.length === 0) terminal.out('no fleet has granted anything yet');
-    else showGrants(terminal, found, now);
+    } else if (found.length > 0) showGrants(terminal, found, now);
+    if (found.length === 0) {
+      throw new CommandFailure(
+        EXIT.notFound,
+        'no fleet has granted anything yet: headroom fleet start -f FILE does, in modes grant and auto',
+      );
+    }
   });
 }
 
