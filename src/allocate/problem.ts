@@ -45,6 +45,8 @@ export interface AllocationInput {
   grant?: Resources;
   /** Who says so: the fleet, or the account's own guaranteed share while the fleet is silent. */
   grantFrom?: 'fleet' | 'guaranteed';
+  /** When the grant ends: blocks that begin after that are not bound by it, the first one always is. Absent: never. */
+  grantUntil?: EpochSeconds;
   /** Where earlier plans put movable tasks: an occurrence that has begun, or is about to, stays where it is. */
   placements?: TaskPlacement[];
   /** Data sets that actions are to be told of; absent where no action asked. */

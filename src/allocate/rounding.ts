@@ -140,7 +140,7 @@ interface Move {
 function repair(prepared: Prepared, numbers: Numbers, block: number, floors: readonly number[]): void {
   const quotas = quotasOf(prepared);
   const granted = COMPONENTS.flatMap((component) => {
-    const most = grantOf(prepared, component);
+    const most = grantOf(prepared, component, block);
     return most === null ? [] : [{ component, most }];
   });
   const loads = createLoads(prepared, numbers, block);

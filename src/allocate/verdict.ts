@@ -81,14 +81,22 @@ export function decide(
       ...limitField(provisioning, pool),
     ].filter((field) => !takesAway(pool, field)),
   );
-  const fields = [
+  const wanted = [
     ...targets.fields,
     ...kept,
     ...nodes,
     ...weightFields(provisioning),
     ...preparedFields(prepared, numbers),
     ...startFields(prepared, numbers, others),
-  ].sort((a, b) => rank(a) - rank(b));
+  ];
+  // Where limits contradict each other, what gives is a guess at what the operator would give up, and no reason to take
+  // away what serves: that is left until they agree. What an override names is what somebody asked for.
+  const fields = (broken ? wanted.filter((field) => raises(field) || isAsked(prepared, field)) : wanted).sort(
+    (a, b) => rank(a) - rank(b),
+  );
+  if (fields.length < wanted.length) {
+    others.push(`${wanted.length - fields.length} that would be lowered are left as they are until the limits agree`);
+  }
   const dataSets = toldWith(prepared, fields);
   const decided = { fields, dataSets, reasons: [...targets.reasons, ...dataSetReasons(prepared, dataSets)] };
   const notes = [
@@ -105,8 +113,9 @@ export function decide(
     const detail = tell(`${raised} to raise, ${fields.length - raised} to lower`);
     return { verdict: { kind: 'act', source: 'forecast', detail }, ...decided };
   }
-  if (conflict !== null && (broken || firstShortfall(prepared, numbers)?.block === 0)) {
-    const detail = tell(`nothing can be improved: ${conflict.set.map((one) => one.words).join(' against ')}`);
+  if (broken || (conflict !== null && firstShortfall(prepared, numbers)?.block === 0)) {
+    const against = conflict?.set.map((one) => one.words).join(' against ') ?? 'the limits contradict each other';
+    const detail = tell(`nothing can be improved: ${against}`);
     return { verdict: { kind: 'hold', reason: 'infeasible', detail }, ...decided };
   }
   if (gone.length > 0)
@@ -125,6 +134,16 @@ export function decide(
       : `lowering ${spared} would save less than ${Math.round(input.policy.hysteresis * 100)} % of the cost`;
   return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, ...decided };
 }
+
+/** The very number that an override asks for. */
+const isAsked = (prepared: Prepared, { target }: PlannedField): boolean =>
+  prepared.input.overrides.some(({ target: asked }) => {
+    if (asked.value !== target.value) return false;
+    if (asked.field === 'pool') return target.field === 'nodes' && target.pool === asked.pool;
+    if (asked.field === 'level' || !('workload' in target) || target.workload !== asked.workload) return false;
+    if (asked.field === 'replicas') return target.field === 'replicas' || target.field === 'floor';
+    return target.field === 'request' && target.component === asked.component;
+  });
 
 const short = (amount: number): number => Number(amount.toPrecision(4));
 
@@ -274,7 +293,7 @@ function roomFor(prepared: Prepared, numbers: Numbers, left: readonly PlannedFie
     return poolLoad(prepared, merged, 0, pool.index) <= Math.max(high, 0) + 1e-9;
   });
   const granted = COMPONENTS.every((component) => {
-    const most = grantOf(prepared, component);
+    const most = grantOf(prepared, component, 0);
     return most === null || askedFor(prepared, merged, component) <= most * (1 + 1e-9);
   });
   return fits && granted && (prepared.budget === null || billOf(prepared, merged, 0) <= prepared.budget * (1 + 1e-9));

@@ -1,5 +1,5 @@
 import { createAllocator, demandBlocks, planBlocks, withPrices } from '../allocate/index.js';
-import type { Block, DemandBlocks, SolverBasis } from '../allocate/problem.js';
+import type { AllocationInput, Block, DemandBlocks, SolverBasis } from '../allocate/problem.js';
 import type { AccountPolicy } from '../domain/account.js';
 import { raises } from '../domain/change.js';
 import type { ClusterState } from '../domain/cluster.js';
@@ -82,7 +82,7 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
       overrides: request.overrides,
       placements: movedTasks(request.state),
       ...(request.dataSets === undefined ? {} : { dataSets: request.dataSets }),
-      ...(request.grant === undefined ? {} : { grant: request.grant.amounts, grantFrom: request.grant.source }),
+      ...grantIn(request),
       ...(used === null ? {} : { prices: used }),
       ...trustIn(request, covered),
       ...(basis === undefined ? {} : { basis }),
@@ -127,6 +127,15 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
     close: () => Promise.resolve(),
   };
 }
+
+/** A share of one's own binds for as long as the fleet is silent; a grant, until it ends. */
+const grantIn = ({ grant }: AllocationRequest): Partial<AllocationInput> =>
+  grant === undefined
+    ? {}
+    : {
+        ...{ grant: grant.amounts, grantFrom: grant.source },
+        ...(grant.source === 'fleet' && typeof grant.until === 'number' ? { grantUntil: grant.until } : {}),
+      };
 
 /** Pools that do not grow while a surprise lasts have what is ready there. */
 const whileSurprised = <Request extends AllocationRequest>(request: Request): Request =>

@@ -61,7 +61,7 @@ export interface AllocationRequest {
   /** Data sets that actions of the policy are to be told of; absent where none asked. */
   dataSets?: DataSetNeed[];
   /** What the fleet grants; absent where no fleet has a say. */
-  grant?: Pick<GrantInForce, 'source' | 'amounts'>;
+  grant?: Pick<GrantInForce, 'source' | 'amounts'> & Partial<Pick<GrantInForce, 'until'>>;
   /** Surprises that last: pools that cannot be counted on to grow, and workloads that are not lowered meanwhile. */
   surprises?: { what: string; pools: string[]; workloads: string[] }[];
 }

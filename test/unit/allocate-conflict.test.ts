@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createAllocator, type AllocationInput, type Allocator } from '../../src/allocate/index.js';
 import { irreducible } from '../../src/allocate/conflict.js';
+import { raises } from '../../src/domain/change.js';
 import type { Override } from '../../src/domain/control.js';
 import { AT, demandOf, inputOf, simple, stateOf } from './allocate-fixtures.js';
 
@@ -162,11 +163,48 @@ describe.each(CASES)('$name', ({ input, words, without, replicas, verdict }) => 
   });
 });
 
-test('a conflict never writes less than the minimum', () => {
+describe('where limits contradict each other', () => {
+  // What a user loses: a slip in a limit (a budget of 0.01 for 6) took down what served.
   const policy = tenAt(0);
-  const { plan } = allocator.allocate(inputOf(policy, two, { state: stateOf(policy, { web: 12 }, { general: 0 }) }));
-  const field = plan.fields.find((one) => one.target.field === 'replicas');
-  expect(field?.target.value).toBe(10);
+  const state = stateOf(policy, { web: 12 }, { general: 0 });
+
+  test('nothing that serves is taken away, and the conflict says why', () => {
+    const { plan } = allocator.allocate(inputOf(policy, two, { state }));
+    expect(plan.conflict).not.toBeNull();
+    expect(plan.fields.filter((one) => !raises(one))).toEqual([]);
+    expect(plan.verdict).toMatchObject({ kind: 'hold', reason: 'infeasible' });
+    expect(plan.verdict.detail).toContain('left as they are until the limits agree');
+  });
+
+  test('but for what an operator asks for in so many words', () => {
+    const { plan } = allocator.allocate(
+      inputOf(policy, two, { state, overrides: [override({ field: 'replicas', workload: 'web', value: 0 })] }),
+    );
+    expect(plan.fields.filter((one) => !raises(one)).map(({ target }) => target)).toEqual([
+      { field: 'replicas', workload: 'web', value: 0 },
+    ]);
+  });
+});
+
+test('a grant bounds the blocks until it ends, and nothing after that', () => {
+  const policy = simple({}, { components: { cpu: { request: 1 } }, replicas: { min: 1, max: 20 } });
+  const later = [1, 1, 8, 8];
+  const given = inputOf(policy, [demandOf('web', 'cpu', later)], { grant: { cpu: 4 } });
+  const until = given.blocks[2]?.from ?? Number.NaN;
+  const bound = allocator.allocate(given).plan;
+  const free = allocator.allocate({ ...given, grantUntil: until }).plan;
+  const replicas = (plan: typeof bound): number =>
+    Math.max(...plan.blocks.map((one) => one.workloads[0]?.replicas ?? 0));
+  expect(bound.conflict?.set.map(({ constraint }) => constraint)).toContain('grant');
+  expect(replicas(bound)).toBeLessThanOrEqual(4);
+  expect(free.conflict).toBeNull();
+  expect(replicas(free)).toBeGreaterThanOrEqual(8);
+  // The next block is bound, however soon the grant ends.
+  const now = allocator.allocate({
+    ...inputOf(policy, [demandOf('web', 'cpu', [8, 8])], { grant: { cpu: 4 } }),
+    grantUntil: 0,
+  });
+  expect(now.plan.blocks[0]?.workloads[0]?.replicas).toBeLessThanOrEqual(4);
 });
 
 test('what several limits do together is found out of many, and nothing else is named', () => {

@@ -24,6 +24,8 @@ export interface CheckFacts {
   blocks?: readonly { from: EpochSeconds; to: EpochSeconds }[];
   overrides?: readonly Override[];
   grant?: Resources;
+  /** The grant binds the first block, and those that begin before this; absent: all. */
+  grantUntil?: EpochSeconds;
   placements?: readonly { task: string; scheduled: EpochSeconds; start: EpochSeconds }[];
 }
 

@@ -174,6 +174,7 @@ function checkShared(check: Check, block: PlanBlock, index: number): void {
     const granted = facts.grant?.[component];
     if (granted === undefined) continue;
     check.checked.add('grant');
+    if (index > 0 && facts.grantUntil !== undefined && block.from >= facts.grantUntil) continue;
     const most = Math.max(granted, facts.policy.guaranteedShare?.[component] ?? 0);
     const asked = block.workloads.reduce((sum, one) => sum + one.replicas * (one.request[component] ?? 0), 0);
     if (above(asked / Math.max(most, 1e-12), 1) && asked > 0) {

@@ -11,7 +11,7 @@ export const grant: Constraint = {
   add(build) {
     const { builder, prepared } = build;
     for (const component of COMPONENTS) {
-      const most = grantOf(prepared, component);
+      const most = grantOf(prepared, component, 0);
       if (most === null) continue;
       const scale = most > 0 ? most : 1;
       const group = builder.group({
@@ -27,22 +27,29 @@ export const grant: Constraint = {
             if (request !== undefined) entries.push({ column, value: request / scale });
           }
         }
-        builder.row(entries, { upper: { bound: most / scale, group } });
+        // A row that does not bind stays, so that the last cycle's basis fits.
+        const binds = grantOf(prepared, component, block) !== null;
+        builder.row(entries, { upper: binds ? { bound: most / scale, group } : { bound: Number.POSITIVE_INFINITY } });
       }
     }
   },
 };
 
-/** The most of a component that the account may ask for; null where nobody shares it out. */
-export function grantOf(prepared: Prepared, component: Component): number | null {
-  const granted = prepared.input.grant?.[component];
-  if (granted === undefined) return null;
+/**
+ * The most of a component that the account may ask for in a block; null where nobody shares it out. What begins after
+ * the grant has ended will have a grant of its own, of which nothing is known yet.
+ */
+export function grantOf(prepared: Prepared, component: Component, block: number): number | null {
+  const { grant: amounts, grantUntil } = prepared.input;
+  const granted = amounts?.[component];
+  const from = prepared.blocks[block]?.from ?? 0;
+  if (granted === undefined || (block > 0 && from >= (grantUntil ?? Number.POSITIVE_INFINITY))) return null;
   return Math.max(granted, prepared.input.policy.guaranteedShare?.[component] ?? 0);
 }
 
 /** Who bounds it, and at how much; null where nobody does. */
 export function grantWords(prepared: Prepared, component: Component): string | null {
-  const most = grantOf(prepared, component);
+  const most = grantOf(prepared, component, 0);
   if (most === null) return null;
   return prepared.input.grantFrom === 'guaranteed'
     ? `the fleet is silent, its own share is ${amountWords(component, most)}`
