@@ -153,6 +153,10 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     const before = await seen();
     expect(await migrate('shop', 'web', '--to', 'spot', '--step-for', '1h', '--no-wait')).toMatchObject({ code: 0 });
     await until('traffic is led over', async () => (await within(env, 'migrations', 'shop')).out.includes('10% of'));
+    const stop = await within(env, 'stop', 'shop');
+    expect(stop).toMatchObject({ code: 4, err: expect.stringContaining('migrate cancel shop web') as string });
+    process.exitCode = undefined;
+    expect(await within(env, 'status', 'shop')).toMatchObject({ code: 0 });
     const ran = await migrate('cancel', 'shop', 'web', '--reason', 'not now');
     expect(ran.code).toBe(0);
     expect(outcomeSchema.parse(JSON.parse(ran.out))).toMatchObject({

@@ -1,15 +1,12 @@
-import { z } from 'zod';
 import type { migration } from '../../../workflows/migration.js';
 import { migrationStatusQuery, migrationWorkflowId } from '../../../workflows/migration-messages.js';
 import { downtimeWords, targetWords, type MigrationOutcome, type MigrationState } from '../../domain/migration.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
+import { recordSchema } from '../migration-record.js';
 import { stateLines } from '../migration-words.js';
 import { numberOf, withSession, type Session } from '../session.js';
 import { createTable } from '../table.js';
-
-/** A record is what the migration itself wrote; of an older build's, what is not there is not shown. */
-const recordSchema = z.object({ outcome: z.custom<MigrationOutcome>().nullable() });
 
 interface Listed {
   id: string;

@@ -1,8 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AccountResult } from '../../../workflows/account.js';
 import { statusQuery, stopSignal } from '../../../workflows/messages.js';
-import { EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
+import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
+import { runningMigrations } from '../running-migrations.js';
 import { withSession, type AccountHandle } from '../session.js';
+
+interface Flags {
+  restore?: boolean;
+  evenIfMigrating?: boolean;
+  wait: boolean;
+  json?: boolean;
+}
 
 export const register: RegisterCommand = (program, terminal) => {
   withExamples(
@@ -11,11 +19,14 @@ export const register: RegisterCommand = (program, terminal) => {
       .description('end an account’s loop; what runs stays as it is, and is free for another account')
       .argument('<account>')
       .option('--restore', 'put back what was there before Headroom’s first change')
+      .option('--even-if-migrating', 'also while a migration of it runs: that goes on, to its end, without the account')
       .option('--no-wait', 'do not wait for a running change to end')
       .option('--json', 'for machines')
-      .action(async (name: string, options: { restore?: boolean; wait: boolean; json?: boolean }) => {
+      .action(async (name: string, options: Flags) => {
         await withSession(terminal, async (session) => {
           const account = session.account(name);
+          const migrating = options.evenIfMigrating === true ? [] : await runningMigrations(session, name);
+          if (migrating.length > 0) throw new CommandFailure(EXIT.refused, underWay(name, migrating));
           await account.signal(stopSignal, { restore: options.restore === true, author: session.author });
           const result = options.wait
             ? await ended(account, options.json === true ? () => undefined : terminal.err)
@@ -35,6 +46,12 @@ export const register: RegisterCommand = (program, terminal) => {
     'stop shop --restore',
   );
 };
+
+function underWay(account: string, ids: readonly string[]): string {
+  const cancel = ids.map((id) => `\`headroom migrate cancel ${account} ${id.split('/')[1] ?? ''}\``).join(', ');
+  const [which, verb, it] = ids.length === 1 ? ['migration', 'runs', 'it'] : ['migrations', 'run', 'them'];
+  return `${which} ${ids.join(', ')} ${verb}, and would go on without the account: take ${it} back with ${cancel}, or wait for the end (\`headroom migrations ${account}\`); --even-if-migrating stops all the same`;
+}
 
 /** Between two looks at what the account says of its end. */
 const LOOK_EVERY_MS = 500;
