@@ -1,7 +1,7 @@
-import { closest, distance } from 'fastest-levenshtein';
 import { isMap, isPair, isScalar, LineCounter, parseDocument, type Document, type ParsedNode } from 'yaml';
 import { z } from 'zod';
 import { HeadroomError } from './errors.js';
+import { nearest } from './nearest.js';
 
 /*
  * Reads a file of an operator whole: every problem at once, each with its line, its column and, for a misspelt field, the
@@ -100,11 +100,8 @@ function explain(issue: z.core.$ZodIssue, at: At, root: JsonSchema): FileProblem
   }
   const known = knownKeys(root, issue.path);
   return issue.keys.map((key) => {
-    const near = known.length === 0 ? null : closest(key, known);
-    const hint =
-      near !== null && distance(key, near) <= Math.max(2, Math.floor(near.length / 3))
-        ? `; did you mean "${near}"?`
-        : `; known here: ${known.join(', ')}`;
+    const near = nearest(key, known);
+    const hint = near !== null ? `; did you mean "${near}"?` : `; known here: ${known.join(', ')}`;
     return at(issue.path, `unknown field "${key}"${hint}`, key);
   });
 }

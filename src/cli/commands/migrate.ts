@@ -17,7 +17,7 @@ import type { migrationSurvey } from '../../../workflows/prefetch.js';
 import type { AccountPolicy } from '../../domain/account.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { modeProblem } from '../../domain/mode-problem.js';
-import { readSteps, type MigrationOrder, type MigrationOutcome, type MigrationTarget } from '../../domain/migration.js';
+import { readSteps, type MigrationOrder, type MigrationOutcome } from '../../domain/migration.js';
 import { parseDuration } from '../../domain/time.js';
 import {
   argument,
@@ -30,18 +30,17 @@ import {
   type Terminal,
 } from '../command.js';
 import { outcomeLines, stateLines, surveyLines } from '../migration-words.js';
+import { namedPool, namedWorkload } from '../named.js';
 import { explain, withSession, type Session } from '../session.js';
 
 interface Options {
   to?: string;
-  namespace?: string;
   steps: number[];
   stepFor: number;
   ready: number;
   old: 'remove' | 'keep';
   copyVolumes?: boolean;
   traffic: boolean;
-  backend?: string;
   reason: string;
   dryRun?: boolean;
   wait: boolean;
@@ -61,13 +60,10 @@ const oldOf = argument((text: string): 'remove' | 'keep' => {
 export const register: RegisterCommand = (program, terminal) => {
   const command = program
     .command('migrate')
-    .description(
-      'move a workload to another pool, namespace or cluster while it serves; before the hand-over it can be taken back',
-    )
+    .description('move a workload to another pool while it serves; before the hand-over it can be taken back')
     .argument('<account>')
     .argument('<workload>')
-    .option('--to <pool|cluster>', 'a pool of the account file, or a cluster (default: the cheapest pool that it fits)')
-    .option('--namespace <name>', 'into another namespace')
+    .option('--to <pool>', 'a pool of the account file (default: the cheapest that it fits)')
     .option(
       '--steps <list>',
       'percent of the traffic that is led over, step by step',
@@ -79,7 +75,6 @@ export const register: RegisterCommand = (program, terminal) => {
     .option('--old <what>', 'remove the old one at the end, or keep it without replicas', oldOf, 'remove')
     .option('--copy-volumes', 'consent: begin with a copy of its volumes; what is written later stays with the old one')
     .option('--no-traffic', 'lead no traffic over: it takes its work from a queue')
-    .option('--backend <service>', 'to another cluster: the Service here that leads there')
     .option('--reason <text>', 'why', '')
     .option('--dry-run', 'say what would be done, and touch nothing')
     .option('--no-wait', 'begin it and return')
@@ -177,41 +172,26 @@ async function orderOf(
 ): Promise<{ order: Omit<MigrationOrder, 'id' | 'number'>; policy: AccountPolicy }> {
   const running = session.account(account);
   const [{ policy }, { policyId }] = [await running.query(policyQuery), await running.query(statusQuery)];
-  const found = policy.workloads.find(({ name }) => name === workload);
-  if (found === undefined) {
-    const known = policy.workloads.map(({ name }) => name).join(', ');
-    throw new CommandFailure(EXIT.notFound, `${account} has no workload "${workload}"; it has ${known}`);
-  }
-  const { verification } = { verification: found.verification ?? policy.verification };
+  const verification = namedWorkload(policy, workload).verification ?? policy.verification;
+  const target =
+    options.to === undefined ? null : { pool: namedPool(policy, options.to).name, namespace: null, cluster: null };
   const order = {
     ...{
       account,
       workload,
       policyId,
-      target: targetOf(policy, options),
+      target,
       steps: options.steps,
       stepFor: options.stepFor,
     },
     ...{ old: options.old, copyVolumes: options.copyVolumes === true, noTraffic: !options.traffic },
-    backend: options.backend ?? null,
+    backend: null,
     limits: { ready: options.ready, stage: 600 },
     verification: { for: verification.for, every: verification.every, failAfter: verification.failAfter },
     whenPaused: policy.whenPaused,
     ...{ author: session.author, reason: options.reason },
   };
   return { order, policy };
-}
-
-/** A name that the account file has among its pools is one; any other is a cluster. */
-function targetOf(policy: AccountPolicy, { to, namespace }: Options): MigrationTarget | null {
-  if (to === undefined && namespace === undefined) return null;
-  const isPool = to === undefined || policy.pools.some(({ name }) => name === to);
-  const isHere = to === policy.cluster;
-  return {
-    pool: isPool ? (to ?? null) : null,
-    namespace: namespace ?? null,
-    cluster: isPool || isHere ? null : (to ?? null),
-  };
 }
 
 const inputOf = (session: Session, order: MigrationOrder): MigrationInput => {
