@@ -18,6 +18,5 @@ function named<T extends { name: string }>(account: string, kind: string, all: r
   const names = all.map((one) => one.name);
   const near = nearest(name, names);
   const meant = near === null ? '' : `; did you mean "${near}"?`;
-  const has = names.length === 0 ? 'none' : names.join(', ');
-  throw new CommandFailure(EXIT.notFound, `${account} has no ${kind} "${name}"; it has ${has}${meant}`);
+  throw new CommandFailure(EXIT.notFound, `${account} has no ${kind} "${name}"; it has ${names.join(', ')}${meant}`);
 }

@@ -222,6 +222,15 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
       const ran = await within(env, 'migrate', ...argv);
       expect({ argv, code: ran.code, says: ran.err.includes(says) }).toEqual({ argv, code, says: true });
     }
+    for (const [says, ...argv] of [
+      ['there is no account nosuch', 'migrations', 'nosuch'],
+      ['did you mean "web"?', 'prefetch', 'shop', '--workload', 'wbe'],
+      ['is not running', 'prefetch', 'nosuch'],
+      ['none runs', 'migrate', 'cancel', 'shop', 'nosuch'],
+    ] as const) {
+      const ran = await within(env, ...argv);
+      expect({ argv, code: ran.code, says: ran.err.includes(says) }).toEqual({ argv, code: 3, says: true });
+    }
     const away = await migrate('shop', 'api', '--to', 'abroad');
     expect(away).toMatchObject({ code: 4, out: expect.stringContaining('may be in eu alone') as string });
     expect(await migrate('shop', 'web', '--to', 'abroad')).toMatchObject({

@@ -35,7 +35,6 @@ describe('a name on the command line', () => {
       'mercury-seven',
       'shop has no pool "mercury-seven"; it has general, spot',
     ],
-    ['a pool where there is none', namedPool, '', 'spot', 'shop has no pool "spot"; it has none'],
     ['a mistyped workload', namedWorkload, POOLS, 'wbe', 'shop has no workload "wbe"; it has web; did you mean "web"?'],
     ['a name of other letter case', namedPool, POOLS, 'Spot', 'it has general, spot; did you mean "spot"?'],
   ])('%s is not found, with what there is', (_row, find, pools, name, says) => {

@@ -1,4 +1,6 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
 import type { migration } from '../../../workflows/migration.js';
+import { accountWorkflowId } from '../../../workflows/messages.js';
 import { migrationStatusQuery, migrationWorkflowId } from '../../../workflows/migration-messages.js';
 import { downtimeWords, targetWords, type MigrationOutcome, type MigrationState } from '../../domain/migration.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
@@ -28,6 +30,7 @@ export const register: RegisterCommand = (program, terminal) => {
         await withSession(terminal, async (session) => {
           const limit = Math.max(1, Math.round(numberOf(options.limit, '--limit')));
           const migrations = await listed(session, account, limit);
+          if (migrations.length === 0) await seeThatItIsKnown(session, account);
           if (options.json === true) return printJson(terminal, { account, migrations });
           if (migrations.length === 0) return terminal.err(`${account} has begun no migration yet`);
           for (const { state } of migrations)
@@ -61,6 +64,19 @@ export const register: RegisterCommand = (program, terminal) => {
     'migrations shop',
   );
 };
+
+/** An account that has run, or has a migration on record, is known: a mistyped one is not told that all is well. */
+async function seeThatItIsKnown({ client }: Session, account: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(accountWorkflowId(account)).describe();
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    throw new CommandFailure(
+      EXIT.notFound,
+      `there is no account ${account}, and no migration of it; \`headroom list\` shows what runs`,
+    );
+  }
+}
 
 async function listed(session: Session, account: string, limit: number): Promise<Listed[]> {
   const { store, client } = session;

@@ -4,6 +4,7 @@ import { policyQuery, statusQuery } from '../../../workflows/messages.js';
 import { modeProblem } from '../../domain/mode-problem.js';
 import { isoTime, parseTime } from '../../domain/time.js';
 import { argument, CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
+import { namedWorkload } from '../named.js';
 import { withSession } from '../session.js';
 
 const momentOf = argument((text: string): number => parseTime(text));
@@ -25,6 +26,7 @@ export const register: RegisterCommand = (program, terminal) => {
           await withSession(terminal, async (session) => {
             const running = session.account(account);
             const [{ policy }, { policyId }] = [await running.query(policyQuery), await running.query(statusQuery)];
+            if (options.workload !== undefined) namedWorkload(policy, options.workload);
             const problem = modeProblem(policy, 'the prefetch');
             if (problem !== null && options.dryRun !== true) throw new CommandFailure(EXIT.refused, problem);
             const { light, cluster } = session.runtime?.queues ?? {
@@ -45,7 +47,9 @@ export const register: RegisterCommand = (program, terminal) => {
             });
             if (options.json === true) printJson(terminal, { account, at, actions, refused: problem });
             else if (actions.length === 0) {
-              terminal.err(`no action of ${account} asks for data sets: give one a \`dataSets\` in the account file`);
+              terminal.err(
+                `no action of ${options.workload === undefined ? account : `${account}/${options.workload}`} asks for data sets: give one a \`dataSets\` in the account file`,
+              );
             }
             for (const { workload, action, neededAt, dataSets, result } of options.json === true ? [] : actions) {
               terminal.out(`${workload} ${action}, for ${isoTime(neededAt)}: ${result ?? 'would be told'}`);
