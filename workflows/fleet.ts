@@ -74,6 +74,10 @@ export async function fleet(input: FleetInput): Promise<void> {
     },
     {
       validator: ({ policy }) => {
+        // One fleet at a time: a file of another name would take over its pools and grants without a word.
+        if (state !== null && state.policy.fleet !== policy.fleet) {
+          throw ApplicationFailure.nonRetryable(otherFleet(state.policy.fleet, policy.fleet), 'conflict');
+        }
         const [problem] = fleetProblems(policy);
         if (problem !== undefined) {
           throw ApplicationFailure.nonRetryable(`${problem.path.join('.')}: ${problem.problem}`, 'invalid-input');
@@ -153,6 +157,10 @@ export async function fleet(input: FleetInput): Promise<void> {
   }
 }
 setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, fleet);
+
+const otherFleet = (running: string, given: string): string =>
+  `fleet ${running} is running, and this file is of fleet ${given}: nothing is changed; \`headroom fleet stop\` ends ` +
+  `${running} first, or write \`fleet: ${running}\` in the file to go on by it`;
 
 /** The next boundary of the cycle: fleets of one cycle fall together with the accounts of the same. */
 const nextCycle = (now: number, cycle: number): number => Math.floor(now / cycle) * cycle + cycle;

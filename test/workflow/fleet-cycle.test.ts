@@ -112,6 +112,21 @@ describe('fleet cycle', () => {
     });
   });
 
+  it('a file of another fleet takes nothing over: it is refused, and the running one goes on', async () => {
+    await live(async ({ set, pass, status }) => {
+      const policy = fleetPolicyOf();
+      await set(policy);
+      const refused = await set({ ...policy, fleet: 'second' }).catch((error: unknown) => error);
+      expect(refused).toBeInstanceOf(WorkflowUpdateFailedError);
+      const { cause } = refused as WorkflowUpdateFailedError;
+      expect(cause?.message).toMatch(
+        new RegExp(`fleet ${policy.fleet} is running, and this file is of fleet second.*headroom fleet stop`),
+      );
+      await pass(MINUTE);
+      expect(await status()).toMatchObject({ revision: 1, policy: { fleet: policy.fleet } });
+    });
+  });
+
   it('frozen, it plans and grants and sizes nothing; afterwards it does', async () => {
     await live(async ({ fakes, set, pass, freeze, status }) => {
       fakes.wanted.set('general', 5);
