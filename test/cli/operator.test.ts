@@ -278,7 +278,11 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
     expect(held.summary).toContain('frozen');
     expect(await replicasOf('cold')).toBe(2);
     expect(held.results).toMatchObject({ kept: 0 });
-    expect(await within(env, 'unfreeze', '--reason', 'over')).toMatchObject({ code: 0 });
+    expect(await within(env, 'unfreeze', '--reason', 'over')).toMatchObject({ code: 0, out: 'unfrozen\n' });
+    expect(await within(env, 'unfreeze')).toMatchObject({ code: 0, out: 'nothing was frozen\n' });
+    const forEver = await within(env, 'freeze', '--for', '100000d');
+    expect(forEver).toMatchObject({ code: 2 });
+    expect(forEver.err).toContain('holds 90d at most');
     await until('cold is changed', async () => (await replicasOf('cold')) === 4);
   });
 

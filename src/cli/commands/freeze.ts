@@ -1,8 +1,9 @@
 import { WorkflowIdConflictPolicy } from '@temporalio/client';
 import type { fleet } from '../../../workflows/fleet.js';
+import { fleetStatusQuery } from '../../../workflows/fleet-messages.js';
 import { FLEET_WORKFLOW_ID, freezeSignal, unfreezeSignal } from '../../../workflows/messages.js';
 import { isoTime } from '../../domain/time.js';
-import { printJson, withExamples, type RegisterCommand } from '../command.js';
+import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
 import { untilOf, withSession, type Session } from '../session.js';
 
 /** The fleet workflow holds the freeze; it is started with the first account, and once. */
@@ -17,6 +18,8 @@ export async function ensureFleet(session: Session): Promise<void> {
 }
 
 const A_DAY = 86_400;
+/** A freeze that nobody remembers stops every account: whoever means longer says it again. */
+const MOST_DAYS = 90;
 
 export const register: RegisterCommand = (program, terminal) => {
   withExamples(
@@ -29,8 +32,15 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--json', 'for machines')
       .action(async (options: { for?: string; until?: string; reason: string; json?: boolean }) => {
         await withSession(terminal, async (session) => {
-          await ensureFleet(session);
           const until = untilOf(options, session.now(), A_DAY);
+          if (until > session.now() + MOST_DAYS * A_DAY) {
+            const given = options.for === undefined ? `--until ${options.until ?? ''}` : `--for ${options.for}`;
+            throw new CommandFailure(
+              EXIT.usage,
+              `${given}: a freeze holds ${MOST_DAYS}d at most; give less, and freeze again before it ends`,
+            );
+          }
+          await ensureFleet(session);
           const freeze = {
             kind: 'freeze' as const,
             author: session.author,
@@ -54,11 +64,14 @@ export const register: RegisterCommand = (program, terminal) => {
       .action(async (options: { reason: string; json?: boolean }) => {
         await withSession(terminal, async (session) => {
           await ensureFleet(session);
-          await session.client.workflow
-            .getHandle(FLEET_WORKFLOW_ID)
-            .signal(unfreezeSignal, { author: session.author, reason: options.reason });
-          if (options.json === true) printJson(terminal, { frozen: false });
-          else terminal.out('unfrozen');
+          const fleetHandle = session.client.workflow.getHandle(FLEET_WORKFLOW_ID);
+          // Only words hang on it: where no worker answers, the signal is sent all the same.
+          const before = await fleetHandle.query(fleetStatusQuery).catch(() => null);
+          const nothing = before !== null && (before.freeze === null || before.freeze.until <= session.now());
+          await fleetHandle.signal(unfreezeSignal, { author: session.author, reason: options.reason });
+          if (options.json === true)
+            printJson(terminal, { frozen: false, wasFrozen: before === null ? null : !nothing });
+          else terminal.out(nothing ? 'nothing was frozen' : 'unfrozen');
         });
       }),
     'unfreeze --reason "incident over"',
