@@ -8,7 +8,7 @@ import type { Queues } from './messages.js';
 const WORKER_GONE = '12s';
 
 type Light = Pick<FleetActivities, 'recordFleet' | 'publishGrants'>;
-type Compute = Pick<FleetActivities, 'gatherFleet' | 'solveFleet'>;
+type Compute = Pick<FleetActivities, 'gatherFleet' | 'solveFleet' | 'recommendCommitments'>;
 
 export const fleetLight = (queues: Queues, summary: string): Light =>
   proxyActivities<Light>({

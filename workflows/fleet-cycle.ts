@@ -20,6 +20,8 @@ export interface FleetRun {
   policyUnsent: boolean;
   /** Another file came, or none goes on: what is under way ends before it writes anything. */
   superseded(fleetId: string): boolean;
+  /** False in a run that began before commitments were recommended: the next run does. */
+  recommends: boolean;
 }
 
 const LOG_LENGTH = 12;
@@ -70,6 +72,29 @@ export async function runFleetCycle(run: FleetRun): Promise<void> {
     state.problem = reasonOf(error).slice(0, 500);
   } finally {
     state.phase = 'sleeping';
+  }
+  if (run.recommends && !run.superseded(fleetId)) await recommend(run, at);
+}
+
+/** Where a recommendation failed: it is asked for again after an hour, and not with every cycle. */
+const AGAIN = 3600;
+
+/** What is worth reserving, every so often: a record that a person decides on. Nothing is bought here. */
+async function recommend({ state, now }: FleetRun, at: EpochSeconds): Promise<void> {
+  const { fleetId, policy, queues, commitments } = state;
+  if (policy.commitments === undefined || (commitments !== undefined && at < commitments.nextAt)) return;
+  const id = `commitments/${state.cycle}-${runOf(fleetId)}`;
+  try {
+    const { lines, open } = await fleetCompute(queues, 'what is worth reserving').recommendCommitments({
+      ...{ fleetId, at },
+      recommendationId: id,
+    });
+    state.commitments = { id, at, nextAt: at + policy.commitments.every, lines, open };
+    if (open > 0) noteFleet(state, now(), `commitments recommended: ${lines.join('; ').slice(0, 300)}`);
+  } catch (error) {
+    const lines = [`no recommendation: ${reasonOf(error).slice(0, 300)}`];
+    state.commitments = { id: commitments?.id ?? id, at, nextAt: at + AGAIN, lines, open: 0 };
+    noteFleet(state, now(), lines.join());
   }
 }
 

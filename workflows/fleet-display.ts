@@ -4,7 +4,7 @@ import type { FleetState } from './fleet-messages.js';
 /** What the Temporal UI shows of the fleet, a line each (Markdown); nothing without one. */
 export function fleetLines(state: FleetState | null): string[] {
   if (state === null) return [];
-  const { policy, revision, cycle, phase, plan, grants, sized, problem, nextCycleAt, log } = state;
+  const { policy, revision, cycle, phase, plan, grants, sized, problem, nextCycleAt, commitments, log } = state;
   const lines = [
     '',
     `**${policy.fleet}** · ${policy.mode} · file ${revision} · cycle ${cycle} · ${phase}`,
@@ -22,5 +22,8 @@ export function fleetLines(state: FleetState | null): string[] {
   }
   if (grants !== null) lines.push(`**Grants** ${grants.count} until ${isoTime(grants.until)}`);
   if (sized !== null) lines.push(`**Sized** ${sized.changeId}: ${sized.lines.slice(0, 5).join('; ')}`);
+  if (commitments !== undefined) {
+    lines.push(`**Commitments** of ${isoTime(commitments.at)}: ${commitments.lines.join('; ')}`);
+  }
   return [...lines, ...log.map((entry) => `- ${isoTime(entry.at)} ${entry.text}`)];
 }

@@ -22,6 +22,8 @@ export interface FleetState {
   grants: { planId: string; count: number; until: EpochSeconds } | null;
   /** What the last sizing came to. */
   sized: { changeId: string; at: EpochSeconds; lines: string[] } | null;
+  /** The last recommendation of commitments, and when the next is due. Absent before the first. */
+  commitments?: { id: string; at: EpochSeconds; nextAt: EpochSeconds; lines: string[]; open: number };
   /** Why the last cycle did not get through; null where it did. */
   problem: string | null;
   log: { at: EpochSeconds; text: string }[];

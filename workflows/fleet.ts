@@ -11,6 +11,7 @@ import {
 } from '@temporalio/workflow';
 import { FREEZE_MEMO, type Freeze } from '../src/domain/control.js';
 import { differences } from '../src/domain/differences.js';
+import type { FleetPolicy } from '../src/domain/fleet.js';
 import { fleetProblems } from '../src/domain/fleet-rules.js';
 import { isoTime, simulatedNow, wallMilliseconds } from '../src/domain/time.js';
 import { fleetLight } from './fleet-activities.js';
@@ -46,6 +47,7 @@ export async function fleet(input: FleetInput): Promise<void> {
     freeze: () => (freeze !== null && freeze.until > now() ? freeze : null),
     policyUnsent: true,
     superseded: (fleetId) => state?.fleetId !== fleetId,
+    recommends: input.recommends === true,
   });
   let running: FleetRun | null = state === null ? null : run(state);
   setHandler(
@@ -66,6 +68,7 @@ export async function fleet(input: FleetInput): Promise<void> {
         sized: before?.sized ?? null,
         problem: null,
         log: before?.log ?? [],
+        ...keptCommitments(before, policy),
       };
       noteFleet(state, now(), `${before === null ? 'started' : `file ${revision}`} by ${author}, mode ${policy.mode}`);
       running = run(state);
@@ -131,6 +134,7 @@ export async function fleet(input: FleetInput): Promise<void> {
       await continueAsNew<typeof fleet>({
         scale: input.scale,
         freeze,
+        recommends: true,
         ...(carried === null ? {} : { fleet: carried }),
       });
     }
@@ -161,6 +165,13 @@ setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, fleet);
 const otherFleet = (running: string, given: string): string =>
   `fleet ${running} is running, and this file is of fleet ${given}: nothing is changed; \`headroom fleet stop\` ends ` +
   `${running} first, or write \`fleet: ${running}\` in the file to go on by it`;
+
+/** With other terms, or none, the last recommendation is none any more: the next cycle makes one. */
+const keptCommitments = (before: FleetState | null, policy: FleetPolicy): Pick<FleetState, 'commitments'> =>
+  before?.commitments === undefined ||
+  differences(before.policy.commitments ?? null, policy.commitments ?? null).length > 0
+    ? {}
+    : { commitments: before.commitments };
 
 /** The next boundary of the cycle: fleets of one cycle fall together with the accounts of the same. */
 const nextCycle = (now: number, cycle: number): number => Math.floor(now / cycle) * cycle + cycle;

@@ -47,6 +47,8 @@ export interface FleetInput {
   scale: TimeScale;
   /** Present after continue-as-new, where a fleet file was given. */
   fleet?: FleetState;
+  /** Whether commitments are recommended; histories of before that say nothing, and go on without. */
+  recommends?: true;
 }
 
 // account: signals

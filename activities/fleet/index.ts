@@ -8,6 +8,7 @@ import type { FleetDecider } from '../../src/decide/fleet.js';
 import type { Store, StoredRecord } from '../../src/telemetry/port.js';
 import type { Fence } from '../dependencies.js';
 import { translated } from '../failures.js';
+import { recommendFrom } from './commitments.js';
 import { gather } from './gather.js';
 import { decidedFleet, summaryOf } from './plan.js';
 import { createFleetPolicies } from './policies.js';
@@ -117,6 +118,19 @@ export function createFleetActivities(deps: FleetDependencies): FleetActivities 
         return { grants: grants.length };
       }),
 
+    recommendCommitments: ({ fleetId, recommendationId, at }) =>
+      translated(async (signal) => {
+        const fleet = await policies.get(fleetId);
+        const { pools } = await recommendFrom(store, fleet, { id: recommendationId, fleetId, at }, signal);
+        return {
+          recommendationId,
+          lines: pools
+            .slice(0, MOST_RECOMMENDED)
+            .map(({ words, notJudged }) => [words, ...notJudged.slice(0, 2)].join('; ').slice(0, MOST_WORDS)),
+          open: pools.filter(({ term }) => term !== null).length,
+        };
+      }),
+
     sizePools: ({ fleetId, mutations }) =>
       translated(async (signal) => {
         const fleet = await policies.get(fleetId);
@@ -153,6 +167,7 @@ const poolNamed = (fleet: FleetPolicy, name: string): SharedPool | null =>
   fleet.pools.find((pool) => pool.name === name) ?? null;
 
 const MOST_WORDS = 300;
+const MOST_RECOMMENDED = 5;
 
 const wordsOf = (error: unknown): string =>
   (isHeadroomError(error) || error instanceof Error ? error.message : String(error)).slice(0, MOST_WORDS);

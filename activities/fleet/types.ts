@@ -45,6 +45,20 @@ export interface PoolSized {
   result: MutationResult | { kind: 'frozen'; detail: string } | { kind: 'failed'; detail: string };
 }
 
+export interface RecommendInput extends FleetRef {
+  recommendationId: string;
+  at: EpochSeconds;
+}
+
+/** What of a recommendation the workflow is told. */
+export interface RecommendResult {
+  recommendationId: string;
+  /** A line a pool, bounded. */
+  lines: string[];
+  /** Pools for which something is worth reserving: a person decides. */
+  open: number;
+}
+
 export interface FleetActivities {
   /** What accounts go by where the fleet is silent, and other activities by its id. */
   recordFleet(input: RecordFleetInput): Promise<void>;
@@ -59,6 +73,8 @@ export interface FleetActivities {
   publishGrants(
     input: FleetRef & { planId: string; at: EpochSeconds; until: EpochSeconds },
   ): Promise<{ grants: number }>;
+  /** What is worth reserving, by the nodes that the fleet's plans had: a record, which a person decides on. */
+  recommendCommitments(input: RecommendInput): Promise<RecommendResult>;
   /** The mutations of one cluster, in order, each behind the fence and keyed by its cycle. */
   sizePools(input: SizePoolsInput): Promise<{ sized: PoolSized[] }>;
 }

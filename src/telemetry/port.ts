@@ -105,6 +105,8 @@ export const RECORD_KINDS = [
   'fleet-plan',
   'fleet-work',
   'grant',
+  // What was recommended to be reserved, with the hours of nodes behind it, and what a person decided.
+  'commitment',
   'migration',
 ] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];

@@ -12,6 +12,7 @@ import { withWorker } from './environment.js';
 import { callsOf, createFleetFakes, fleetPolicyOf, type FleetFakes } from './fleet-fakes.js';
 
 const MINUTE = 60;
+const HOUR = 3600;
 
 interface World {
   fakes: FleetFakes;
@@ -30,7 +31,7 @@ async function live(work: (world: World) => Promise<void>): Promise<void> {
     const handle = await environment.client.workflow.start<typeof fleet>('fleet', {
       workflowId: FLEET_WORKFLOW_ID,
       taskQueue,
-      args: [{ freeze: null, scale: REAL_TIME }],
+      args: [{ freeze: null, scale: REAL_TIME, recommends: true }],
     });
     const queues = { light: taskQueue, compute: taskQueue, cluster: taskQueue };
     const now = async (): Promise<number> => (await environment.currentTimeMs()) / 1000;
@@ -210,6 +211,50 @@ describe('fleet cycle', () => {
       expect(fakes.nodes.get('general')).toEqual({ nodes: 9, owner: 'kubectl' });
       expect((await status()).sized?.lines[0]).toMatch(/left at 9, set by kubectl since/);
       expect(fakes.outcomes).toMatchObject([{ applied: 0, result: 'failed' }]);
+    });
+  });
+
+  it('recommends commitments at once and then weekly; one that fails is asked for again before', async () => {
+    await live(async ({ fakes, set, pass, status }) => {
+      const asked = () => callsOf(fakes, 'recommendCommitments').length;
+      fakes.failNext.recommendCommitments = ['final: the store is away'];
+      const terms = (price: number): FleetPolicy => ({
+        ...fleetPolicyOf('mode: observe'),
+        ...{ cycle: 6 * HOUR, grantsFor: 12 * HOUR },
+        commitments: {
+          every: 7 * 24 * HOUR,
+          terms: [{ name: 'season', pool: 'general', length: 90 * 24 * HOUR, pricePerHour: price, most: 9 }],
+        },
+      });
+      await set(terms(0.6));
+      await pass(10 * MINUTE);
+      expect(asked()).toBe(1);
+      expect((await status()).commitments).toMatchObject({
+        open: 0,
+        lines: [expect.stringContaining('store is away')],
+      });
+      expect((await status()).problem, 'plans and grants go on').toBeNull();
+      await pass(6 * HOUR);
+      expect(asked()).toBe(2);
+      expect((await status()).commitments).toMatchObject({ open: 1, lines: [expect.stringContaining('reserve 3')] });
+      await pass(6 * 24 * HOUR);
+      expect(asked(), 'within the week').toBe(2);
+      await pass(30 * HOUR);
+      expect(asked()).toBe(3);
+      const ids = callsOf(fakes, 'recommendCommitments').map(({ input }) => input);
+      expect(new Set(ids.map((input) => JSON.stringify(input))).size).toBe(3);
+      await set(terms(0.5));
+      await pass(MINUTE);
+      expect(asked(), 'other terms: nobody waits a week for them').toBe(4);
+    });
+  });
+
+  it('a fleet without terms recommends nothing', async () => {
+    await live(async ({ fakes, set, pass, status }) => {
+      await set(fleetPolicyOf());
+      await pass(30 * MINUTE);
+      expect(callsOf(fakes, 'recommendCommitments')).toHaveLength(0);
+      expect((await status()).commitments).toBeUndefined();
     });
   });
 

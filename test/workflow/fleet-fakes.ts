@@ -119,6 +119,11 @@ export function createFleetFakes(): FleetFakes {
       fakes.grants.push({ planId: input.planId, until: input.until });
       return { grants: 2 };
     },
+    async recommendCommitments(input) {
+      record('recommendCommitments', input);
+      const lines = ['reserve 3 nodes of pool general for season'];
+      return { recommendationId: input.recommendationId, lines, open: 1 };
+    },
     async sizePools(input) {
       await fakes.beforeSizing();
       record('sizePools', input);

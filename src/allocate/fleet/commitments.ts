@@ -13,6 +13,8 @@ export interface CommitmentTerm {
   hours: number;
   /** Money per hour of one reserved node, used or not, with what is paid ahead spread over the term. */
   pricePerHour: number;
+  /** Nodes at most; default: as many as pay. */
+  most?: number;
 }
 
 export interface CommitmentInput {
@@ -65,7 +67,7 @@ export function planCommitment(input: CommitmentInput): Commitment {
     if (seen * 2 < term.hours) continue;
     const needs = sortedNeeds(scenarios, input.reserved, seen);
     if (needs.length === 0) continue;
-    const nodes = bestNumber(needs, term.pricePerHour, onDemandPerHour);
+    const nodes = bestNumber(needs, term.pricePerHour, onDemandPerHour, term.most);
     const cost = expectedCost(needs, nodes, term.pricePerHour, onDemandPerHour);
     const without = expectedCost(needs, 0, term.pricePerHour, onDemandPerHour);
     if (nodes === 0 || (best !== null && without - cost <= best.withoutPerHour - best.costPerHour)) continue;
@@ -127,10 +129,13 @@ function shareAtLeast(needs: Float64Array, nodes: number): number {
   return (needs.length - low) / needs.length;
 }
 
-/** The largest number whose last node is needed more often than its price is of the on-demand price. */
-function bestNumber(needs: Float64Array, reserved: number, onDemand: number): number {
+/**
+ * The largest number whose last node is needed more often than its price is of the on-demand price. The cost is convex:
+ * where only `most` can be had, they are the best of those.
+ */
+function bestNumber(needs: Float64Array, reserved: number, onDemand: number, most = Number.POSITIVE_INFINITY): number {
   let low = 0;
-  let high = Math.ceil(needs.at(-1) ?? 0);
+  let high = Math.max(0, Math.min(most, Math.ceil(needs.at(-1) ?? 0)));
   while (low < high) {
     const middle = (low + high + 1) >> 1;
     if (onDemand * shareAtLeast(needs, middle) > reserved) low = middle;

@@ -17,6 +17,7 @@ import { grantSchema, type Grant } from '../../domain/grant.js';
 import { formatDuration, isoTime, type EpochSeconds } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import type { StoreClient } from '../find-store.js';
+import { registerCommitments } from '../fleet-commitments.js';
 import { withStore } from '../fleet-store.js';
 import type { WhyOptions } from '../fleet-why.js';
 import { explain, withSession, type Session } from '../session.js';
@@ -84,6 +85,7 @@ export const register: RegisterCommand = (program, terminal) => {
     'fleet why',
     'fleet why general --json',
   );
+  registerCommitments(fleet, terminal);
   withExamples(
     fleet
       .command('stop')
@@ -237,6 +239,9 @@ async function status(terminal: Terminal, options: { json?: boolean }): Promise<
       terminal.out(over ? color.red(`${line}: over; accounts are held to their guaranteed shares`) : line);
     }
     if (record !== null) showPlan(terminal, record);
+    if (fleet.commitments !== undefined && fleet.commitments.open > 0) {
+      terminal.out(`${fleet.commitments.open} commitments are recommended; headroom fleet commitments shows them`);
+    }
     if (fleet.sized !== null) terminal.out(`${fleet.sized.changeId}: ${fleet.sized.lines.join('; ')}`);
     for (const entry of fleet.log) terminal.out(color.dim(`${isoTime(entry.at)}  ${entry.text}`));
   });

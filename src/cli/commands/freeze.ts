@@ -13,7 +13,7 @@ export async function ensureFleet(session: Session): Promise<void> {
     taskQueue: session.runtime?.queues.light ?? 'headroom',
     workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
     staticSummary: 'all accounts: the freeze',
-    args: [{ freeze: null, scale: session.scale }],
+    args: [{ freeze: null, scale: session.scale, recommends: true }],
   });
 }
 

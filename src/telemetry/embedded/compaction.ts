@@ -33,6 +33,8 @@ const RECORD_DAYS: Record<RecordKind, (retentionDays: number) => number> = {
   // What one cycle hands to its next step.
   'fleet-work': (days) => Math.min(days, 1),
   grant: (days) => Math.min(days, 14),
+  // Each has the hours since the one before: a term of a year is judged by half a year of them.
+  commitment: () => Number.POSITIVE_INFINITY,
   migration: () => Number.POSITIVE_INFINITY,
 };
 
