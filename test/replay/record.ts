@@ -41,6 +41,7 @@ import {
 import { createRetrainFakes } from '../workflow/retrain-fakes.js';
 import { liveMigrations, migratingWith } from './live-migration.js';
 import { createFleetFakes } from '../workflow/fleet-fakes.js';
+import { liveCommitments } from './live-commitments.js';
 import { liveContingency } from './live-contingency.js';
 import { liveFederate } from './live-federate.js';
 import { liveFleetCycles } from './live-fleet.js';
@@ -66,7 +67,18 @@ const DEADLINE_MS = 30_000;
 
 const scaleFromNow = (): TimeScale => ({ wallEpochMs: Date.now(), epoch: 1_772_445_600, factor: 3000 });
 
-const LIVES = ['fleet', 'account', 'lean', 'retrain', 'search', 'federate', 'migration', 'shared', 'fired'] as const;
+const LIVES = [
+  'fleet',
+  'account',
+  'lean',
+  'retrain',
+  'search',
+  'federate',
+  'migration',
+  'shared',
+  'fired',
+  'recommending',
+] as const;
 
 /**
  * Plays the lives and writes their histories.
@@ -129,6 +141,11 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
         for (const [index, run] of runs.entries()) {
           played.push(await recorded(client.workflow.getHandle(FLEET_WORKFLOW_ID, run), `shared-fleet-${index + 1}`));
         }
+        await client.workflow.getHandle(FLEET_WORKFLOW_ID).terminate('recorded');
+      }
+      if (lives.includes('recommending')) {
+        const handle = await liveCommitments(client, sharing, scaleFromNow(), QUEUE);
+        played.push(...(await runsOf(client, handle, 'recommending-fleet')));
         await client.workflow.getHandle(FLEET_WORKFLOW_ID).terminate('recorded');
       }
       if (lives.includes('federate')) {

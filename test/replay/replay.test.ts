@@ -67,6 +67,8 @@ describe('the recorded histories', () => {
     ['shared-fleet', 'activityTaskFailed'],
     ['shared-fleet', 'workflowExecutionContinuedAsNew'],
     ['shared-fleet', 'workflowExecutionSignaled'],
+    ['recommending-fleet', 'activityTaskFailed'],
+    ['recommending-fleet', 'workflowExecutionUpdateAccepted'],
     ['federate', 'activityTaskCompleted'],
     ['federate', 'activityTaskTimedOut'],
     ['federate', 'workflowExecutionCompleted'],
@@ -243,6 +245,27 @@ const ALTERATIONS: Alteration[] = [
       if (reverse === undefined) throw new Error('the history has no recordContingency');
       const others = activityEvents(history, reverse);
       return without(history, (one) => one === reverse || others(one));
+    },
+  },
+  {
+    name: 'a recommendation of commitments that was never asked for',
+    file: 'recommending-fleet-1.json',
+    alter: (history) => {
+      const asked = history.events.find((event) =>
+        JSON.stringify(attributes(event, 'activityTaskScheduled')?.['activityType'] ?? null).includes(
+          'recommendCommitments',
+        ),
+      );
+      if (asked === undefined) throw new Error('the history has no recommendCommitments');
+      const id = asked.eventId;
+      return without(
+        history,
+        (one) =>
+          one === asked ||
+          ['activityTaskStarted', 'activityTaskCompleted', 'activityTaskFailed'].some(
+            (kind) => attributes(one, kind)?.['scheduledEventId'] === id,
+          ),
+      );
     },
   },
   {
