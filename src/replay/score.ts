@@ -10,12 +10,9 @@ export interface Score {
   depth: number | null;
   /** Mean unused capacity / mean capacity. */
   slack: number | null;
-  /** How often capacity changed between counted bins, by more than arithmetic does: a ten-thousandth of it. */
+  /** How often capacity changed from one counted bin to the next: what a timeline shows. */
   changes: number;
 }
-
-/** Of a capacity: less than it is noise of a fit that means the same, and of two cores no cluster could be told of it. */
-const SAME = 1e-4;
 
 /** Bins from `firstScored` on that count: those whose demand is known. */
 export function scoredBins(demand: Series, firstScored: number): number[] {
@@ -40,12 +37,8 @@ export function scoreCapacities(demand: Series, capacities: Float64Array, firstS
     const capacity = capacities[index] ?? Number.NaN;
     const value = demand.values[index] ?? Number.NaN;
     if (Number.isNaN(value)) continue;
-    // Against the last capacity that counted, so that a slow climb is seen, however small its steps.
-    if (count === 0) last = capacity;
-    else if (!(Math.abs(capacity - last) <= SAME * Math.max(Math.abs(capacity), Math.abs(last)))) {
-      changes += 1;
-      last = capacity;
-    }
+    if (count > 0 && capacity !== last) changes += 1;
+    last = capacity;
     count += 1;
     demanded += value;
     provided += capacity;
