@@ -67,7 +67,11 @@ const outcomeSchema = z.object({
   downtime: z.object({ seconds: z.number(), requests: z.object({ all: z.number(), unserved: z.number() }).nullable() }),
 });
 
-const listSchema = z.object({ migrations: z.array(z.object({ outcome: outcomeSchema.nullable() })) });
+const listSchema = z.object({
+  migrations: z.array(
+    z.object({ outcome: outcomeSchema.nullable(), state: z.object({ weight: z.number() }).nullable() }),
+  ),
+});
 
 describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because(NO_SERVER)}`, () => {
   let folder: Folder;
@@ -236,7 +240,8 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     const begun = await migrate('shop', 'web', '--to', 'general', '--steps', '50', '--step-for', '20m', '--no-wait');
     expect(begun.code).toBe(0);
     await until('half of the traffic is led over', async () => {
-      return (await ran('migrations', 'shop')).out.includes('50% of');
+      const { migrations } = await json(listSchema, 'migrations', 'shop');
+      return migrations.some(({ state }) => (state?.weight ?? 0) > 0);
     });
     await dev.kill();
     const alone = await cluster.now();
