@@ -69,7 +69,7 @@ const outcomeSchema = z.object({
 
 const listSchema = z.object({
   migrations: z.array(
-    z.object({ outcome: outcomeSchema.nullable(), state: z.object({ weight: z.number() }).nullable() }),
+    z.object({ id: z.string(), outcome: outcomeSchema.nullable(), state: z.object({ weight: z.number() }).nullable() }),
   ),
 });
 
@@ -98,7 +98,9 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     url = spawned.url;
     env = environment(join(folder.path, 'home'), { HEADROOM_SIMULATOR_TOKEN: spawned.token });
     dev = await startHeadroomDev(env, '--cluster-url', url);
-    expect(await ran('start', 'shop', '-f', await folder.write('shop.yaml', accountIn('recommend')))).toMatchObject({ code: 0 });
+    expect(await ran('start', 'shop', '-f', await folder.write('shop.yaml', accountIn('recommend')))).toMatchObject({
+      code: 0,
+    });
     await until('the account answers', async () => (await ran('policy', 'show', 'shop')).code === 0);
   });
   afterAll(async () => {
@@ -135,7 +137,7 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     expect((await ran('migrations', 'shop')).err).toContain('has begun no migration yet');
     expect(await seen()).toEqual(before);
     const file = await folder.write('approve.yaml', accountIn('approve'));
-    expect(await headroom(env, 'policy', 'set', 'shop', '-f', file)).toMatchObject({ code: 0 });
+    expect(await ran('policy', 'set', 'shop', '-f', file)).toMatchObject({ code: 0 });
     await until('the policy is in the store', async () => (await migrate('shop', 'web', '--dry-run')).code === 0);
   });
 
@@ -241,7 +243,10 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     expect(begun.code).toBe(0);
     await until('half of the traffic is led over', async () => {
       const { migrations } = await json(listSchema, 'migrations', 'shop');
-      return migrations.some(({ state }) => (state?.weight ?? 0) > 0);
+      const now = migrations.find(({ id }) => begun.out.includes(id));
+      // Where it has ended already, its outcome says what went wrong.
+      expect(now?.outcome ?? null).toBeNull();
+      return (now?.state?.weight ?? 0) > 0;
     });
     await dev.kill();
     const alone = await cluster.now();
