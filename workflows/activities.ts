@@ -10,7 +10,7 @@ import type { Queues } from './messages.js';
 export const NON_RETRYABLE = ['invalid-input', 'not-found', 'refused'];
 
 /** Activities heartbeat every few seconds: one whose worker died is taken up elsewhere after this. */
-const WORKER_GONE = '12s';
+export const WORKER_GONE = '12s';
 
 type Light = Pick<Activities, 'recordContingency' | 'recordOutcome' | 'exportHistory'>;
 type Compute = Pick<Activities, 'forecast' | 'optimize' | 'learn'>;

@@ -27,6 +27,7 @@ import {
   supersedeSignal,
   type ChangeInput,
 } from './messages.js';
+import { reasonOf } from './reason.js';
 
 /** Where a change stands; what it has written decides what must be put back. */
 interface Progress {
@@ -408,8 +409,3 @@ const isFinal = (error: unknown): boolean =>
   error instanceof ActivityFailure &&
   error.cause instanceof ApplicationFailure &&
   NON_RETRYABLE.includes(error.cause.type ?? '');
-
-function reasonOf(error: unknown): string {
-  if (error instanceof ActivityFailure && error.cause !== undefined) return reasonOf(error.cause);
-  return error instanceof Error ? error.message : String(error);
-}

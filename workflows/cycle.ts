@@ -4,8 +4,9 @@ import type { GrantInForce } from '../src/domain/grant.js';
 import type { PlanSummary } from '../src/domain/plan.js';
 import type { AccountRun } from './account.js';
 import { compute, light, reading } from './activities.js';
-import { decide, hold, reasonOf } from './decide.js';
+import { decide, hold } from './decide.js';
 import { changeWorkflowId } from './messages.js';
+import { reasonOf } from './reason.js';
 import { expire, note, preparedIn } from './state.js';
 import { NO_PLAN, answerNoPlan, answerSilence, answerSymptoms, answerWaiting } from './surprise.js';
 

@@ -1,11 +1,4 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  getExternalWorkflowHandle,
-  log,
-  ParentClosePolicy,
-  startChild,
-} from '@temporalio/workflow';
+import { getExternalWorkflowHandle, log, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { addsTo, fieldName, orderChange, raises } from '../src/domain/change.js';
 import type { HoldReason, PlanSummary } from '../src/domain/plan.js';
@@ -160,11 +153,4 @@ export function hold(run: AccountRun, reason: HoldReason, detail: string): void 
   state.verdict = { kind: 'hold', reason, detail };
   state.holds[reason] = (state.holds[reason] ?? 0) + 1;
   if (before?.kind !== 'hold' || before.reason !== reason) note(state, run.now(), `holds (${reason}): ${detail}`);
-}
-
-/** The words of whoever failed at the far end, without the layers between. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof ActivityFailure && error.cause !== undefined) return reasonOf(error.cause);
-  if (error instanceof ApplicationFailure) return error.message;
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,11 +1,9 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { FleetActivities } from '../activities/fleet/types.js';
-import { NON_RETRYABLE } from './activities.js';
+import { NON_RETRYABLE, WORKER_GONE } from './activities.js';
 import type { Queues } from './messages.js';
 
 /* The activities of the fleet by queue, with time limits that fit them. */
-
-const WORKER_GONE = '12s';
 
 type Light = Pick<FleetActivities, 'recordFleet' | 'publishGrants'>;
 type Compute = Pick<FleetActivities, 'gatherFleet' | 'solveFleet' | 'recommendCommitments'>;

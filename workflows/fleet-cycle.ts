@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure, log } from '@temporalio/workflow';
+import { log } from '@temporalio/workflow';
 import type { PoolSized } from '../activities/fleet/types.js';
 import { fieldName } from '../src/domain/change.js';
 import type { Mutation } from '../src/domain/cluster.js';
@@ -10,6 +10,7 @@ import { light } from './activities.js';
 import { atCluster, fleetCompute, fleetLight, sizing } from './fleet-activities.js';
 import type { FleetState } from './fleet-messages.js';
 import type { Queues } from './messages.js';
+import { reasonOf } from './reason.js';
 
 /** The fleet in motion. */
 export interface FleetRun {
@@ -254,11 +255,4 @@ function lineOf({ field, result }: PoolSized): string {
     case 'frozen':
       return `${field} not written: frozen ${result.detail}`;
   }
-}
-
-/** The words of whoever failed at the far end, without the layers between. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof ActivityFailure && error.cause !== undefined) return reasonOf(error.cause);
-  if (error instanceof ApplicationFailure) return error.message;
-  return error instanceof Error ? error.message : String(error);
 }

@@ -15,10 +15,11 @@ import type { FleetPolicy } from '../src/domain/fleet.js';
 import { fleetProblems } from '../src/domain/fleet-rules.js';
 import { isoTime, simulatedNow, wallMilliseconds } from '../src/domain/time.js';
 import { fleetLight } from './fleet-activities.js';
-import { noteFleet, reasonOf, runFleetCycle, type FleetRun } from './fleet-cycle.js';
+import { noteFleet, runFleetCycle, type FleetRun } from './fleet-cycle.js';
 import { fleetLines } from './fleet-display.js';
 import { fleetStatusQuery, setFleetUpdate, stopFleetUpdate, type FleetState } from './fleet-messages.js';
 import { freezeSignal, unfreezeSignal, type FleetInput } from './messages.js';
+import { reasonOf } from './reason.js';
 
 /**
  * All accounts at once. Holds the freeze, and lets it expire; with a fleet file it also goes through the fleet's cycle,

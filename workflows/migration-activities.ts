@@ -1,13 +1,12 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import type { MigrateActivities } from '../activities/migrate-types.js';
 import type { Activities } from '../activities/types.js';
-import { NON_RETRYABLE } from './activities.js';
+import { NON_RETRYABLE, WORKER_GONE } from './activities.js';
 import type { MigrationInput } from './migration-messages.js';
 
 /* The activities of a migration, with time limits that fit them. Errors that a repeat cannot mend are named once. */
 
 type Queues = MigrationInput['queues'];
-const WORKER_GONE = '12s';
 
 type Recording = Pick<MigrateActivities, 'recordMigration' | 'recordMigrationOutcome' | 'retargetAccount'>;
 /** The store, and the account: some attempts, then it is said. */

@@ -2,7 +2,8 @@ import { ApplicationFailure, log, sleep } from '@temporalio/workflow';
 import type { MoveWrite } from '../src/domain/migration.js';
 import { isoTime } from '../src/domain/time.js';
 import { looking, moving, noting, watching } from './migration-activities.js';
-import { enter, reasonOf, refOf, type MigrationRun } from './migration-run.js';
+import { enter, refOf, type MigrationRun } from './migration-run.js';
+import { reasonOf } from './reason.js';
 
 /**
  * Takes back what was written, last first, for as long as it takes; says so while it does not work. Allowed under pause and

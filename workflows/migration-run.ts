@@ -1,4 +1,4 @@
-import { ActivityFailure, CancellationScope, isCancellation, setCurrentDetails } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, setCurrentDetails } from '@temporalio/workflow';
 import type { MigrationRef } from '../activities/migrate-types.js';
 import {
   addDowntime,
@@ -16,6 +16,7 @@ import type { MoveWrite } from '../src/domain/migration.js';
 import { simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import { moving, watching } from './migration-activities.js';
 import type { MigrationInput } from './migration-messages.js';
+import { reasonOf } from './reason.js';
 
 /** Ends the way forward; all that was written by then goes back. */
 export class Stop extends Error {
@@ -188,9 +189,4 @@ export async function watch(run: MigrationRun, seconds: number, weight: number):
   run.state.downtime = seen.downtime.requests === null ? addDowntime(before, seen.downtime) : seen.downtime;
   if (seen.kind === 'held') return seen;
   throw new Stop(seen.kind === 'halted' ? 'stopped' : 'failed', seen.detail);
-}
-
-export function reasonOf(error: unknown): string {
-  if (error instanceof ActivityFailure && error.cause !== undefined) return reasonOf(error.cause);
-  return error instanceof Error ? error.message : String(error);
 }

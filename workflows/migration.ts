@@ -19,7 +19,6 @@ import {
   createRun,
   enter,
   isFenced,
-  reasonOf,
   refOf,
   SERVERS_CANCEL,
   step,
@@ -30,6 +29,7 @@ import {
   write,
   type MigrationRun,
 } from './migration-run.js';
+import { reasonOf } from './reason.js';
 
 /**
  * One migration, a saga with a history of its own: survey, the way back on record, pre-stage, cut over in steps, verify; then,

@@ -2,7 +2,8 @@ import type { AnswerResult } from '../activities/types.js';
 import { surpriseOf, type LastingSurprise, type Symptom } from '../src/domain/contingency.js';
 import type { AccountRun } from './account.js';
 import { reading } from './activities.js';
-import { decide, reasonOf } from './decide.js';
+import { decide } from './decide.js';
+import { reasonOf } from './reason.js';
 import { note, preparedIn, type AccountState } from './state.js';
 
 /*

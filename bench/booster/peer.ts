@@ -1,40 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { HeadroomError } from '../../src/domain/errors.js';
 import type { TrainingRows } from '../../src/forecast/booster/train.js';
-import { checkoutRoot } from '../result.js';
+import { pythonPeer } from '../python.js';
 import type { Data } from './data.js';
 
-const folder = join(
-  process.env['HEADROOM_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'headroom'),
-  'bench-booster',
-);
-const python = join(folder, 'venv', 'bin', 'python');
-const source = (file: string): string => join(checkoutRoot(), 'bench', 'booster', file);
-
+const peer = pythonPeer('booster', { peer: 'LightGBM', probe: 'lightgbm', version: 'Python 3.11' });
+const { folder, python, source } = peer;
 /** A virtual environment with the pinned LightGBM, made once. @throws HeadroomError `unavailable` */
-export function provideLightGbm(): void {
-  const wanted = readFileSync(source('requirements.txt'), 'utf8');
-  const stamp = join(folder, 'requirements.txt');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  mkdirSync(folder, { recursive: true });
-  try {
-    execFileSync(process.env['PYTHON'] ?? 'python3', ['-m', 'venv', join(folder, 'venv')], { stdio: 'inherit' });
-    execFileSync(python, ['-m', 'pip', 'install', '--quiet', '-r', source('requirements.txt')], { stdio: 'inherit' });
-  } catch (error) {
-    throw new HeadroomError({
-      kind: 'unavailable',
-      component: 'bench/booster',
-      action: 'installing LightGBM',
-      problem: error instanceof Error ? error.message : String(error),
-      remedy: 'check Python 3.11 and that the package index is in reach (pip download lightgbm)',
-    });
-  }
-  writeFileSync(stamp, wanted);
-}
+export const provideLightGbm = peer.provide;
 
 const answerSchema = z.object({
   losses: z.array(z.number()),

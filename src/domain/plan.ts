@@ -2,7 +2,7 @@ import type { Component, Resources } from './component.js';
 import type { FiredBy } from './contingency.js';
 import type { FieldOwner, FieldTarget, Mutation } from './cluster.js';
 import type { PlanPrice } from './prices.js';
-import type { Strategy } from './strategies.js';
+import type { Strategy, StrategySettings } from './strategies.js';
 import type { EpochSeconds } from './time.js';
 
 /** Why a cycle changes nothing. */
@@ -137,14 +137,8 @@ export interface Plan {
 }
 
 /** Settings that a strategy presets, as they were in force. */
-export interface PlanSettings {
+export interface PlanSettings extends StrategySettings {
   strategy: Strategy | null;
-  level: number;
-  hysteresis: number;
-  spotMaxShare: number;
-  spotMarketMaxShare: number;
-  surviveZone: number;
-  weights: { shortfall: number; churn: number; priceRisk: number };
 }
 
 export interface PlanCheck {

@@ -1,3 +1,5 @@
+import { logit } from './levels.js';
+
 /*
  * Adaptive conformal calibration: each (anchor, level) carries a correction, in units of the forecast's own spread,
  * that rises on a miss and falls a little on a hit, so that the long-run share of misses is the stated one whatever
@@ -13,8 +15,6 @@ const CAUTION = 0.95;
 
 /** Levels so far apart in logits learn from each other: 0.75 and 0.8 do, 0.9 and 0.95 hardly. */
 const NEAR = 0.4;
-
-const logit = (p: number): number => Math.log(p / (1 - p));
 
 /** Steps ahead at which corrections move half as fast as for the next step. */
 const SLOWER = 12;

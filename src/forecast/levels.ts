@@ -26,11 +26,12 @@ export function straighten(
   for (let l = low - 1; l >= 0; l--) to[l] = Math.min(to[l] ?? 0, to[l + 1] ?? 0);
 }
 
+export const logit = (p: number): number => Math.log(p / (1 - p));
+
 /** Reads between learnt levels, linear in the logit, where the tails of most series are close to straight. */
 export function readLevel(levels: readonly number[], values: Float64Array, level: number): number {
   const exact = levels.indexOf(level);
   if (exact >= 0) return values[exact] ?? 0;
-  const logit = (p: number): number => Math.log(p / (1 - p));
   let upper = levels.findIndex((known) => known > level);
   if (upper === -1) upper = levels.length - 1;
   if (upper === 0) upper = 1;

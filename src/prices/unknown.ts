@@ -1,5 +1,5 @@
-import { closest, distance } from 'fastest-levenshtein';
 import type { AccountPolicy } from '../domain/account.js';
+import { nearest } from '../domain/nearest.js';
 import type { PriceBook } from '../domain/prices.js';
 
 /**
@@ -12,11 +12,8 @@ export function unknownPools(book: PriceBook, { account, pools }: AccountPolicy)
   return [...named]
     .filter((pool) => !known.includes(pool))
     .map((pool) => {
-      const near = known.length === 0 ? null : closest(pool, known);
-      const hint =
-        near !== null && distance(pool, near) <= Math.max(2, Math.floor(near.length / 3))
-          ? `did you mean "${near}"?`
-          : `its pools: ${known.join(', ')}`;
+      const near = nearest(pool, known);
+      const hint = near === null ? `its pools: ${known.join(', ')}` : `did you mean "${near}"?`;
       return `${book.source} has a price of pool "${pool}", which ${account} does not have; ${hint}`;
     });
 }

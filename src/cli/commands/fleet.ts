@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type { fleet as fleetWorkflow } from '../../../workflows/fleet.js';
 import {
   fleetStatusQuery,
@@ -20,6 +19,7 @@ import type { StoreClient } from '../find-store.js';
 import { registerCommitments } from '../fleet-commitments.js';
 import { withStore } from '../fleet-store.js';
 import type { WhyOptions } from '../fleet-why.js';
+import { readNamedFile } from '../read-file.js';
 import { explain, withSession, type Session } from '../session.js';
 import { createTable } from '../table.js';
 import { ensureFleet } from './freeze.js';
@@ -96,22 +96,8 @@ export const register: RegisterCommand = (program, terminal) => {
   );
 };
 
-async function readFleet(path: string): Promise<FleetPolicy> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new HeadroomError({
-      kind: 'not-found',
-      component: 'cli',
-      action: `reading ${path}`,
-      problem: error instanceof Error ? error.message : String(error),
-      remedy: 'name a fleet file; examples/fleet.yaml is one',
-      cause: error,
-    });
-  }
-  return readFleetFile(text, path);
-}
+const readFleet = async (path: string): Promise<FleetPolicy> =>
+  readFleetFile(await readNamedFile(path, 'name a fleet file; examples/fleet.yaml is one'), path);
 
 const handleOf = (session: Session) => session.client.workflow.getHandle<typeof fleetWorkflow>(FLEET_WORKFLOW_ID);
 

@@ -1,33 +1,18 @@
-import { readFile } from 'node:fs/promises';
 import { WorkflowExecutionAlreadyStartedError, WorkflowIdConflictPolicy } from '@temporalio/client';
 import type { account } from '../../../workflows/account.js';
 import { accountWorkflowId, policyQuery, type Queues } from '../../../workflows/messages.js';
 import type { AccountPolicy } from '../../domain/account.js';
 import { readAccountFile } from '../../domain/account-file.js';
 import { differences } from '../../domain/differences.js';
-import { HeadroomError } from '../../domain/errors.js';
 import { printJson, withExamples, CommandFailure, EXIT, type RegisterCommand, type Terminal } from '../command.js';
 import { refuseTooLarge } from '../policy-size.js';
+import { readNamedFile } from '../read-file.js';
 import { withSession, type Session } from '../session.js';
 import { ensureFleet } from './freeze.js';
 
 /** Reads an account file from disk. */
-export async function readPolicyFile(path: string): Promise<AccountPolicy> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new HeadroomError({
-      kind: 'not-found',
-      component: 'cli',
-      action: `reading ${path}`,
-      problem: error instanceof Error ? error.message : String(error),
-      remedy: 'name an account file; examples/shop.yaml is one',
-      cause: error,
-    });
-  }
-  return readAccountFile(text, path);
-}
+export const readPolicyFile = async (path: string): Promise<AccountPolicy> =>
+  readAccountFile(await readNamedFile(path, 'name an account file; examples/shop.yaml is one'), path);
 
 /** @throws CommandFailure (refused) where the account file names trained models that serve nobody. */
 export async function refuseAbsent({ env }: Terminal, policy: AccountPolicy): Promise<void> {

@@ -69,26 +69,34 @@ export function createCaller(kubeConfig: KubeConfig): Caller {
         throw unavailable(error instanceof Error ? error.message : String(error));
       }
       const said = messageOf(error);
-      switch (error.code) {
-        case 404:
-          throw new ApiRefusal('not-found', said);
-        case 409:
-          throw new ApiRefusal('conflict', said);
-        case 400:
-        case 405:
-        case 413:
-        case 415:
-        case 422:
-          throw new ApiRefusal('invalid', said);
-        case 401:
-          throw new ApiRefusal('forbidden', `${said}; renew the credentials of the kubeconfig`);
-        case 403:
-          throw new ApiRefusal('forbidden', `${said}; where the role lacks it, grant ${grant}`);
-        default:
-          throw unavailable(`it answers ${error.code}: ${said}`);
-      }
+      throw refusalOf(error.code, said, grant) ?? unavailable(`it answers ${error.code}: ${said}`);
     }
   };
+}
+
+/**
+ * What the API server's status refuses; null where it refuses nothing, and another try may do.
+ * @param grant the right that a role may lack, as `patch on deployments`.
+ */
+export function refusalOf(code: number, said: string, grant: string): ApiRefusal | null {
+  switch (code) {
+    case 404:
+      return new ApiRefusal('not-found', said);
+    case 409:
+      return new ApiRefusal('conflict', said);
+    case 400:
+    case 405:
+    case 413:
+    case 415:
+    case 422:
+      return new ApiRefusal('invalid', said);
+    case 401:
+      return new ApiRefusal('forbidden', `${said}; renew the credentials of the kubeconfig`);
+    case 403:
+      return new ApiRefusal('forbidden', `${said}; where the role lacks it, grant ${grant}`);
+    default:
+      return null;
+  }
 }
 
 /** The server's own words, out of the Status that it answers with. */

@@ -2,7 +2,7 @@ import { request as requestHttp, type RequestOptions } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { HeadroomError } from '../../../domain/errors.js';
-import { ApiRefusal } from '../calls.js';
+import { ApiRefusal, refusalOf } from '../calls.js';
 import {
   apiVersionOf,
   listSchema,
@@ -84,23 +84,10 @@ export function createRestObjects(kubeConfig: KubeConfig): RestObjects {
     const answer: unknown = parsed(text);
     if (status >= 200 && status < 300) return answer;
     const said = messageOf(answer) ?? `status ${status}`;
-    switch (status) {
-      case 404:
-        throw new ApiRefusal('not-found', said);
-      case 409:
-        throw new ApiRefusal('conflict', said);
-      case 401:
-      case 403:
-        throw new ApiRefusal('forbidden', `${said}; where the role lacks it, grant ${method} on ${path}`);
-      case 400:
-      case 405:
-      case 413:
-      case 415:
-      case 422:
-        throw new ApiRefusal('invalid', said);
-      default:
-        throw unavailable(`${method} ${path}`, `it answers ${status}: ${said}`);
-    }
+    throw (
+      refusalOf(status, said, `${method} on ${path}`) ??
+      unavailable(`${method} ${path}`, `it answers ${status}: ${said}`)
+    );
   };
 
   const unavailable = (action: string, problem: string, cause?: unknown): HeadroomError =>
