@@ -1,13 +1,11 @@
 import type { NumberReason, TaskPlacement } from '../domain/plan.js';
-import { COMPONENTS, COMPONENT_UNITS, REQUESTABLE, type Component } from '../domain/component.js';
+import { COMPONENT_UNITS, REQUESTABLE, type Component } from '../domain/component.js';
 import { formatDuration, isoTime } from '../domain/time.js';
 import { sizeCost } from './choose.js';
 import { disruptionWords, leastAvailable } from './constraints/disruption.js';
-import { grantWords } from './constraints/grant.js';
-import { quotasOf } from './constraints/quota.js';
 import { amountWords } from './constraints/demand.js';
-import { budgetWords } from './constraints/budget.js';
 import { firstShortfall } from './conflict.js';
+import { createLimiter, type Limiter } from './limiter.js';
 import { poolLoad, shortfallOf, taskLoad, totalOf, unservedCost, type Numbers } from './numbers.js';
 import { replicasFor, type Prepared, type PreparedNeed, type PreparedPool, type PreparedWorkload } from './prepare.js';
 import { replicaRange } from './rounding.js';
@@ -27,13 +25,21 @@ export function reasonsOf(prepared: Prepared, numbers: Numbers, prices: Readonly
   if (span === undefined) return [];
   const block = { from: span.from, to: span.to };
   const reasons: NumberReason[] = [];
+  const limiter = createLimiter(prepared, numbers, prices);
   for (const workload of prepared.workloads) {
     if (!workload.exists) continue;
-    reasons.push({ ...block, ...replicasReason(prepared, numbers, workload, prices) });
+    reasons.push({ ...block, ...replicasReason(prepared, numbers, workload, { prices, limiter }) });
     reasons.push(...requestReasons(prepared, numbers, workload).map((reason) => ({ ...block, ...reason })));
   }
-  for (const pool of prepared.pools) reasons.push({ ...block, ...nodesReason(prepared, numbers, pool, prices) });
+  for (const pool of prepared.pools)
+    reasons.push({ ...block, ...nodesReason(prepared, numbers, pool, { prices, limiter }) });
   return reasons;
+}
+
+/** What the limits are worth, by group, and which of them keeps a number from being more. */
+interface Bounds {
+  prices: ReadonlyMap<string, number>;
+  limiter: Limiter;
 }
 
 type Undated = Omit<NumberReason, 'from' | 'to'>;
@@ -55,12 +61,7 @@ export function wanted(
   return top;
 }
 
-function replicasReason(
-  prepared: Prepared,
-  numbers: Numbers,
-  workload: PreparedWorkload,
-  prices: ReadonlyMap<string, number>,
-): Undated {
+function replicasReason(prepared: Prepared, numbers: Numbers, workload: PreparedWorkload, bounds: Bounds): Undated {
   const value = totalOf(numbers, workload.index, 0);
   const top = wanted(prepared, numbers, workload, 0);
   const forecast = top.need?.series.blocks[0];
@@ -79,7 +80,7 @@ function replicasReason(
             upper: short(forecast.atLevel),
           },
         }),
-    binding: replicasBinding(prepared, numbers, workload, value, prices),
+    binding: replicasBinding(prepared, numbers, workload, value, bounds),
     rejected: replicasRejected(prepared, numbers, workload, value),
   };
 }
@@ -90,7 +91,7 @@ function replicasBinding(
   numbers: Numbers,
   workload: PreparedWorkload,
   value: number,
-  prices: ReadonlyMap<string, number>,
+  { prices, limiter }: Bounds,
 ): Binding {
   const { name } = workload.policy;
   const is = (constraint: string, group: string, words: string, unit = 'replicas'): Binding => ({
@@ -106,7 +107,8 @@ function replicasBinding(
   }
   const blackout = prepared.blackout[0] ?? null;
   if (blackout !== null) return is('blackout', `blackout/${blackout}`, blackout);
-  if (value < whole) {
+  const asked = Math.max(whole, replicaRange(prepared, numbers, workload, 0).low, workload.override?.value ?? 0);
+  if (value < asked) {
     if (value >= workload.max) return is('replica-limits', `maximum/${name}`, workload.maxWords);
     const { stepUp } = workload.policy.replicas;
     if (stepUp !== undefined && value >= workload.running + stepUp) {
@@ -116,7 +118,7 @@ function replicasBinding(
         `at most ${stepUp} more replicas of ${name} at once, from ${workload.running}`,
       );
     }
-    return limiter(prepared, workload, prices);
+    return limiter.ofReplicas(workload);
   }
   if (workload.missing.length > 0 && value === Math.min(workload.now, workload.max) && value > workload.min) {
     const words = `no forecast of ${workload.missing.join(', ')}: its ${value} replicas stay`;
@@ -152,45 +154,6 @@ function replicasBinding(
     );
   }
   return is('rounding', '', 'whole replicas on whole nodes');
-}
-
-/** What kept a workload from covering its demand, where that is not a limit of its own. */
-function limiter(prepared: Prepared, workload: PreparedWorkload, prices: ReadonlyMap<string, number>): Binding {
-  const named: [group: string, constraint: string, words: string, unit: string][] = [];
-  if (prepared.budget !== null) {
-    named.push(['budget', 'budget', budgetWords(prepared.budget, prepared.currency), `${prepared.currency}/h`]);
-  }
-  for (const index of workload.pools) {
-    const pool = prepared.pools[index];
-    if (pool === undefined) continue;
-    const { name } = pool.policy;
-    named.push(
-      [`fixed/${name}`, 'pool-fit', `pool ${name} has ${pool.now} nodes and is fixed`, 'nodes'],
-      [`pool-maximum/${name}`, 'pool-size', `maximum ${pool.max} nodes of pool ${name}`, 'nodes'],
-      [
-        `lead-time/${name}`,
-        'lead-time',
-        `a node of pool ${name} takes ${formatDuration(pool.policy.leadTime)}`,
-        'nodes',
-      ],
-    );
-  }
-  for (const component of COMPONENTS) {
-    const words = grantWords(prepared, component);
-    if (words !== null && workload.options[workload.reference]?.request[component] !== undefined) {
-      named.push([`grant/${component}`, 'grant', words, COMPONENT_UNITS[component]]);
-    }
-  }
-  for (const { name, words, unit, count } of quotasOf(prepared)) {
-    if (count(workload, workload.reference) > 0) named.push([`quota/${name}`, 'quota', words, unit]);
-  }
-  let best: Binding = { constraint: 'pool-fit', words: 'no room on its pools', pricePerHour: null, unit: 'nodes' };
-  for (const [group, constraint, words, unit] of named) {
-    const price = prices.get(group);
-    if (price === undefined || price >= (best.pricePerHour ?? 0)) continue;
-    best = { constraint, words, pricePerHour: short(price), unit };
-  }
-  return best;
 }
 
 /** Money per hour of one replica where most of the workload's are. */
@@ -351,12 +314,7 @@ const priceWords = (prepared: Prepared, { policy }: PreparedPool): string =>
   prepared.input.prices?.find((one) => one.pool === policy.name)?.words ??
   `${short(policy.pricePerHour)} ${prepared.currency}/h of the account file`;
 
-function nodesReason(
-  prepared: Prepared,
-  numbers: Numbers,
-  pool: PreparedPool,
-  prices: ReadonlyMap<string, number>,
-): Undated {
+function nodesReason(prepared: Prepared, numbers: Numbers, pool: PreparedPool, { prices, limiter }: Bounds): Undated {
   const { name } = pool.policy;
   const value = numbers.nodes[0]?.[pool.index] ?? 0;
   const load = poolLoad(prepared, numbers, 0, pool.index);
@@ -388,6 +346,8 @@ function nodesReason(
   if (pool.override !== null && value === pool.override.value) {
     return { ...base, binding: binding('overrides', `override/${name}/nodes`, pool.override.words), rejected: fewer };
   }
+  const limit = value < pool.min ? limiter.ofNodes(pool) : null;
+  if (limit !== null) return { ...base, binding: limit, rejected: fewer };
   if (value <= pool.min && load <= pool.min) {
     return {
       ...base,

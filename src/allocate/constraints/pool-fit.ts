@@ -1,4 +1,4 @@
-import { COMPONENTS } from '../../domain/component.js';
+import { COMPONENTS, type Resources } from '../../domain/component.js';
 import type { Entry } from '../model.js';
 import { amountWords } from './demand.js';
 import type { Constraint } from './constraint.js';
@@ -13,14 +13,10 @@ export const poolFit: Constraint = {
       // Without any pool it is not its size that is wrong; see residency.ts.
       if (!build.unfit.has(workload.index) || workload.pools.length === 0) continue;
       const request = workload.options[build.sizes(workload)]?.request ?? {};
-      const asked = COMPONENTS.flatMap((component) => {
-        const amount = request[component];
-        return amount === undefined ? [] : [amountWords(component, amount)];
-      });
       const group = builder.group({
         id: `fit/${workload.policy.name}`,
         constraint: 'pool-fit',
-        words: `a replica of ${workload.policy.name} (${asked.join(', ')}) fits no node of its pools`,
+        words: fitsNoNodeWords(workload.policy.name, request),
       });
       for (const block of build.blocks) {
         builder.row(build.total(workload.index, block), { upper: { bound: 0, group } });
@@ -58,3 +54,12 @@ export const poolFit: Constraint = {
     }
   },
 };
+
+/** Of a size that is larger than every node that the workload may run on. */
+export function fitsNoNodeWords(workload: string, request: Resources): string {
+  const asked = COMPONENTS.flatMap((component) => {
+    const amount = request[component];
+    return amount === undefined ? [] : [amountWords(component, amount)];
+  });
+  return `a replica of ${workload} (${asked.join(', ')}) fits no node of its pools`;
+}

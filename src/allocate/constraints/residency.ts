@@ -1,3 +1,4 @@
+import type { WorkloadPolicy } from '../../domain/account.js';
 import { residencyWords } from '../../domain/residency.js';
 import type { Constraint } from './constraint.js';
 
@@ -14,7 +15,7 @@ export const residency: Constraint = {
       const group = build.builder.group({
         id: `residency/${workload.policy.name}`,
         constraint: 'residency',
-        words: `data of ${workload.policy.name} may be in ${residencyWords(workload.policy)} alone: no pool of its is there`,
+        words: nowhereWords(workload.policy),
       });
       for (const block of build.blocks) {
         build.builder.row(build.total(workload.index, block), { upper: { bound: 0, group } });
@@ -22,3 +23,7 @@ export const residency: Constraint = {
     }
   },
 };
+
+/** Of a workload whose data may be on none of its pools. */
+export const nowhereWords = (policy: WorkloadPolicy): string =>
+  `data of ${policy.name} may be in ${residencyWords(policy)} alone: no pool of its is there`;
