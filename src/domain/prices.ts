@@ -64,7 +64,13 @@ const TOKEN_NAME = /^HEADROOM_PRICES_TOKEN(_[A-Z0-9_]+)?$/;
 
 export const pricesSchema = z
   .strictObject({
-    file: z.string().min(1).optional().describe('CSV, JSON or YAML, as the worker sees it'),
+    file: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'CSV, JSON or YAML, read by the worker at this path on its machine; a relative one lies beside the account file',
+      ),
     url: z
       .url({ protocol: /^https?$/ })
       .optional()

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { extname, isAbsolute, resolve } from 'node:path';
 import type { EpochSeconds } from '../domain/time.js';
 import { readBook } from './document.js';
 import { priceError, type PriceSource } from './port.js';
@@ -28,7 +28,7 @@ export function createFilePrices(file: string, now: () => EpochSeconds): PriceSo
         text = await readFile(file, { encoding: 'utf8', ...(signal === undefined ? {} : { signal }) });
       } catch (cause) {
         const problem = cause instanceof Error ? cause.message : String(cause);
-        throw priceError('unavailable', `reading ${file}`, problem, 'put the file where the worker sees it', cause);
+        throw priceError('unavailable', `reading ${file}`, problem, remedyFor(file), cause);
       }
       const wall = now();
       // A file copied from a machine whose clock is ahead is of now at the latest.
@@ -36,3 +36,10 @@ export function createFilePrices(file: string, now: () => EpochSeconds): PriceSo
     },
   };
 }
+
+/** The command line has made relative paths whole; one that comes from elsewhere is of the folder that this process runs in. */
+const remedyFor = (file: string): string =>
+  isAbsolute(file)
+    ? 'the worker reads prices.file at this very path on its own machine (what an account file names by a relative path lies beside ' +
+      'that file): put the prices there too, name another path, or use prices.url'
+    : `this process looks for it at ${resolve(file)}: name an absolute path`;

@@ -1,3 +1,4 @@
+import { dirname, resolve } from 'node:path';
 import { WorkflowExecutionAlreadyStartedError, WorkflowIdConflictPolicy } from '@temporalio/client';
 import type { account } from '../../../workflows/account.js';
 import { accountWorkflowId, policyQuery, type Queues } from '../../../workflows/messages.js';
@@ -10,9 +11,16 @@ import { readNamedFile } from '../read-file.js';
 import { withSession, type Session } from '../session.js';
 import { ensureFleet } from './freeze.js';
 
-/** Reads an account file from disk. */
-export const readPolicyFile = async (path: string): Promise<AccountPolicy> =>
-  readAccountFile(await readNamedFile(path, 'name an account file; examples/shop.yaml is one'), path);
+/**
+ * Reads an account file from disk. A file that it names by a relative path lies beside it, whoever reads the policy later and from
+ * whatever folder: the policy carries the whole path.
+ */
+export async function readPolicyFile(path: string): Promise<AccountPolicy> {
+  const policy = readAccountFile(await readNamedFile(path, 'name an account file; examples/shop.yaml is one'), path);
+  const { prices } = policy;
+  if (prices?.file === undefined) return policy;
+  return { ...policy, prices: { ...prices, file: resolve(dirname(path), prices.file) } };
+}
 
 /** @throws CommandFailure (refused) where the account file names trained models that serve nobody. */
 export async function refuseAbsent({ env }: Terminal, policy: AccountPolicy): Promise<void> {
