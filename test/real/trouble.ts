@@ -83,6 +83,8 @@ export const AUDIT_POLICY = JSON.stringify({
       resources: [
         { group: 'apps', resources: ['deployments', 'statefulsets', 'deployments/scale'] },
         { group: 'autoscaling', resources: ['horizontalpodautoscalers'] },
+        { group: 'karpenter.sh', resources: ['nodepools'] },
+        { group: 'cluster.x-k8s.io', resources: ['machinedeployments'] },
       ],
     },
     { level: 'None' },
@@ -90,6 +92,9 @@ export const AUDIT_POLICY = JSON.stringify({
 });
 
 export interface AuditedWrite {
+  /** As `deployments`. */
+  resource: string;
+  /** `undefined` of what stands in none. */
   namespace: string;
   name: string;
   /** HTTP status of the answer. */
@@ -116,6 +121,7 @@ export async function auditedWrites(file: string): Promise<AuditedWrite[]> {
       if (manager === '' || keys.length === 0) return [];
       return [
         {
+          resource: String(event.objectRef.resource),
           namespace: String(event.objectRef.namespace),
           name: String(event.objectRef.name),
           code: Number(event.responseStatus.code),

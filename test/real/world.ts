@@ -43,6 +43,10 @@ export interface WorldOptions {
   /** Folder of the control plane; default beside everything else. */
   planeFolder?: string;
   demand?: (at: EpochSeconds) => number;
+  /** What an account has on the API server; default two Deployments, and three nodes of its own. */
+  objects?: (account: string) => unknown[];
+  /** What else the control plane has before there is any account. */
+  prepare?: (plane: ControlPlane) => Promise<void>;
   /** Accounts that have usage, and nothing else yet. */
   known?: readonly string[];
   /** Folders of the store and of the Temporal server; default of the stand's own. */
@@ -53,7 +57,7 @@ export interface WorldOptions {
 export const steady = (at: EpochSeconds): number => 0.5 + 0.02 * Math.sin(at / 700);
 
 export async function openWorld(options: WorldOptions): Promise<World> {
-  const { accounts, influx = real.influx, demand = steady } = options;
+  const { accounts, influx = real.influx, demand = steady, objects = accountObjects } = options;
   const folder = await mkdtemp(join(tmpdir(), 'headroom-world-'));
   const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   const close = async (): Promise<void> => {
@@ -72,8 +76,9 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     closing.push(() => plane.stop());
     const bucket = await ownBucket(influx);
     closing.push(() => bucket.remove());
+    await options.prepare?.(plane);
     for (const account of accounts) {
-      const items = accountObjects(account);
+      const items = objects(account);
       await plane.kubectl(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
     }
     const keys = [...accounts, ...(options.known ?? [])].flatMap((account) =>
@@ -123,10 +128,15 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   }
 }
 
-function accountObjects(account: string): unknown[] {
+const accountObjects = (account: string): unknown[] => [
+  ...poolNodes(account, 3),
+  ...deployments(account, onPool(account)),
+];
+
+/** The namespace of an account, and its workloads; `where`: what of their pods says which nodes they run on. */
+export function deployments(account: string, where: object): unknown[] {
   return [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: account } },
-    ...poolNodes(account, 3),
     ...WORKLOADS.map((name) => ({
       apiVersion: 'apps/v1',
       kind: 'Deployment',
@@ -137,7 +147,7 @@ function accountObjects(account: string): unknown[] {
         template: {
           metadata: { labels: { app: name } },
           spec: {
-            ...onPool(account),
+            ...where,
             containers: [{ name: 'main', image: name, resources: { requests: { cpu: '500m' } } }],
           },
         },
