@@ -19,7 +19,7 @@ import { actionsOf } from '../src/domain/actions.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
 import type { Halted, MigrateActivities, MigrationRef, WatchResult } from './migrate-types.js';
-import { createPolicies, targetOf } from './policies.js';
+import { askingAccounts, createPolicies, targetOf, type KnownPolicies } from './policies.js';
 import { createPrefetch } from './prefetch.js';
 import type { Store } from '../src/telemetry/port.js';
 
@@ -32,7 +32,7 @@ const SAMPLE_EVERY_SECONDS = 1;
 const HALT_EVERY_MS = 2000;
 
 /** What a migration needs to know and to say of accounts. */
-export interface Accounts {
+export interface Accounts extends KnownPolicies {
   /** Why an account is paused, in words; null where it is not, or does not run. */
   paused(account: string): Promise<string | null>;
   /** Has the account take its policy over from here; null where it does not run. @throws HeadroomError `refused`. */
@@ -49,7 +49,7 @@ export interface MigrateDependencies extends Pick<Dependencies, 'store' | 'clust
 
 /** The activities of a migration: each step is one of these, over the cluster's port for moving workloads. */
 export function createMigration(deps: MigrateDependencies): MigrateActivities {
-  const policies = createPolicies(deps.store);
+  const policies = askingAccounts(createPolicies(deps.store), deps.accounts);
   const prefetch = createPrefetch(deps, policies);
 
   const halted = async (account: string, fenced: boolean): Promise<Halted | null> => {
@@ -182,27 +182,27 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
         return until(ref, { limit, scale, fenced, what }, signal);
       }),
 
-    watchMigration: ({ for: length, scale, weight, fenced, ...ref }) =>
-      translated(async (signal): Promise<WatchResult> => {
+    watchMigration: ({ for: length, scale, weight, fenced, ...ref }) => {
+      // What a worker that died had sampled goes on, each heartbeat carries it: the time without any is one long gap.
+      const sampled = resumed(activityInfo().heartbeatDetails) ?? { ...NO_DOWNTIME, last: null };
+      const work = async (signal: AbortSignal): Promise<WatchResult> => {
         const { request, migrating } = await opened(ref);
         const from = simulatedNow(scale, Date.now());
         const pause = Math.max(LOOK_AT_LEAST_MS, wallMilliseconds(scale, SAMPLE_EVERY_SECONDS));
-        // What a worker that died had sampled goes on: a heartbeat carries it.
-        const sampled: Downtime = resumed(activityInfo().heartbeatDetails) ?? { ...NO_DOWNTIME };
-        let last: { at: number; unserved: number } | null = null;
         let asked = 0;
         for (;;) {
           const look = await migrating.look(request, signal);
           const at = simulatedNow(scale, Date.now());
           if (look.weight !== null && look.counted === null) {
             // A gap is as long as the time between the samples that saw it.
-            if (last !== null) {
-              sampled.seconds += last.unserved * (at - last.at);
-              sampled.resolution = Math.max(sampled.resolution, at - last.at);
+            if (sampled.last !== null) {
+              sampled.seconds += sampled.last.unserved * (at - sampled.last.at);
+              sampled.resolution = Math.max(sampled.resolution, at - sampled.last.at);
             }
-            last = { at, unserved: unservedShare(look) };
+            sampled.last = { at, unserved: unservedShare(look) };
           }
-          const downtime: Downtime = look.counted === null ? sampled : countedDowntime(look.counted);
+          const { last: _last, ...measured } = sampled;
+          const downtime: Downtime = look.counted === null ? measured : countedDowntime(look.counted);
           const state = { downtime, source: look.source?.replicas ?? null, mayTake: look.mayTake };
           const broken = brokenBy(look, weight, ref);
           if (broken !== null) return { kind: 'broken', detail: broken, ...state };
@@ -217,7 +217,9 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
             signal,
           });
         }
-      }),
+      };
+      return translated(work, () => sampled);
+    },
 
     warmWorkload: ({ at, ...ref }) =>
       translated(async (signal) => {
@@ -350,9 +352,14 @@ function brokenBy(look: MoveLook, weight: number, { order, copy }: MigrationRef)
   return null;
 }
 
-const sampledSchema = z.object({ seconds: z.number(), resolution: z.number(), requests: z.null() });
+/** Downtime so far, and the last sample of it: what stands between that and the next is not known better than by both. */
+const sampledSchema = z.object({
+  ...{ seconds: z.number(), resolution: z.number(), requests: z.null() },
+  last: z.object({ at: z.number(), unserved: z.number() }).nullable().default(null),
+});
 
-const resumed = (details: unknown): Downtime | null => sampledSchema.safeParse(details).data ?? null;
+const resumed = (details: unknown): z.output<typeof sampledSchema> | null =>
+  sampledSchema.safeParse(details).data ?? null;
 
 /** The policy with its workload where the copy is; where it might go from there is what it was before. */
 function pointedAt(policy: AccountPolicy, workload: string, copy: string, to: MigrationTarget): AccountPolicy {

@@ -1,7 +1,7 @@
 import type { AccountPolicy } from '../src/domain/account.js';
 import type { FieldTarget } from '../src/domain/cluster.js';
 import { actionsOf } from '../src/domain/actions.js';
-import { HeadroomError } from '../src/domain/errors.js';
+import { HeadroomError, isHeadroomError } from '../src/domain/errors.js';
 import type { EpochSeconds } from '../src/domain/time.js';
 import { provisionRequest } from './places.js';
 import type { Store } from '../src/telemetry/port.js';
@@ -36,6 +36,33 @@ export function createPolicies(store: Store): Policies {
       const policy = record.body as AccountPolicy;
       known.set(policyId, policy);
       return policy;
+    },
+  };
+}
+
+/** What account workflows know of their policies. */
+export interface KnownPolicies {
+  /** The policy that an account has now, with the id that it goes by; null where the account does not run. */
+  policy(account: string): Promise<{ policyId: string; policy: AccountPolicy; at: EpochSeconds } | null>;
+}
+
+/**
+ * An account sends a policy to the store with its next cycle: whoever is told its id before that asks the account, and keeps
+ * what it answers, since it may set another one before it ever sent this.
+ */
+export function askingAccounts(policies: Policies, accounts: KnownPolicies): Policies {
+  return {
+    remember: policies.remember,
+    async get(policyId) {
+      try {
+        return await policies.get(policyId);
+      } catch (error) {
+        if (!isHeadroomError(error) || error.kind !== 'unavailable') throw error;
+        const known = await accounts.policy(policyId.slice(0, policyId.lastIndexOf('@')));
+        if (known?.policyId !== policyId) throw error;
+        await policies.remember(policyId, known.policy, known.at);
+        return known.policy;
+      }
     },
   };
 }

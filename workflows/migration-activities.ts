@@ -14,7 +14,7 @@ export const noting = (queues: Queues, summary: string): Recording =>
   proxyActivities<Recording>({
     taskQueue: queues.light,
     startToCloseTimeout: '30s',
-    scheduleToCloseTimeout: '3m',
+    scheduleToCloseTimeout: '10m',
     heartbeatTimeout: WORKER_GONE,
     retry: { initialInterval: '500ms', maximumInterval: '10s', nonRetryableErrorTypes: NON_RETRYABLE },
     summary,
@@ -29,6 +29,23 @@ export const looking = (queues: Pick<Queues, 'cluster'>, summary: string): Looki
     scheduleToCloseTimeout: '3m',
     heartbeatTimeout: WORKER_GONE,
     retry: { initialInterval: '250ms', maximumAttempts: 3, nonRetryableErrorTypes: NON_RETRYABLE },
+    summary,
+  });
+
+/**
+ * The first look: a worker that restarts, a cluster that is out of reach for some seconds, end nothing that was asked for;
+ * after half a minute it is said.
+ */
+export const surveying = (queues: Pick<Queues, 'cluster'>, summary: string): Pick<Looking, 'surveyMigration'> =>
+  proxyActivities<Pick<Looking, 'surveyMigration'>>({
+    taskQueue: queues.cluster,
+    startToCloseTimeout: '60s',
+    scheduleToCloseTimeout: '10m',
+    heartbeatTimeout: WORKER_GONE,
+    retry: {
+      ...{ initialInterval: '250ms', maximumInterval: '10s', maximumAttempts: 8 },
+      nonRetryableErrorTypes: NON_RETRYABLE,
+    },
     summary,
   });
 

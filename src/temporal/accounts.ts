@@ -28,6 +28,13 @@ export function createAccounts(client: Client): Accounts {
       const why = pause.reason === '' ? '' : `: ${pause.reason}`;
       return `account ${name} is paused by ${pause.author} until ${isoTime(pause.until)}${why}`;
     },
+    async policy(name) {
+      const status = await ifRunning(() => handleOf(name).query(statusQuery));
+      const known = status === null ? null : await ifRunning(() => handleOf(name).query(policyQuery));
+      // Two questions: another policy may have been set between them.
+      if (status === null || known === null || status.revision !== known.revision) return null;
+      return { policyId: status.policyId, policy: known.policy, at: status.now };
+    },
     async setPolicy(name, alter, author) {
       const known = await ifRunning(() => handleOf(name).query(policyQuery));
       if (known === null) return null;

@@ -117,6 +117,25 @@ describe('a migration', () => {
     expect(fakes.world.copy).toBe(7);
   });
 
+  it('a cluster, a store, an account that does not answer for some seconds ends nothing', async () => {
+    const { outcome } = await play((of) => {
+      for (const point of ['surveyMigration', 'recordMigration'] as const) {
+        of.failNext[point] = Array.from({ length: 6 }, () => 'the worker restarts');
+      }
+    });
+    expect(outcome.result).toBe('moved');
+    expect(fakes.world).toEqual(MOVED);
+  });
+
+  it('what cannot be read for long is said, and nothing was touched', async () => {
+    const { outcome } = await play((of) => {
+      of.failNext.surveyMigration = Array.from({ length: 20 }, () => 'the cluster is down');
+    });
+    expect(outcome).toMatchObject({ result: 'failed', detail: 'the cluster is down', restored: true });
+    expect(fakes.points).toEqual(expect.arrayContaining(['surveyMigration', 'recordMigrationOutcome']));
+    expect(fakes.world).toEqual(BEFORE);
+  });
+
   it('what is refused is told with its remedies, and nothing was touched', async () => {
     const { outcome } = await play((of) => (of.survey = { refusals: ['it has volumes; --copy-volumes'] }));
     expect(outcome).toMatchObject({ result: 'refused', detail: 'it has volumes; --copy-volumes' });
