@@ -13,7 +13,7 @@ import { atLevel } from './quantile.js';
 
 /** Above the level that is asked for: what it would take to be surer, shown as a rejected alternative. */
 const FAR_LEVEL = 0.999;
-const LOWER_LEVEL = 0.1;
+export const LOWER_LEVEL = 0.1;
 
 export interface DemandInput {
   forecast: AccountForecast;

@@ -12,6 +12,12 @@ export function egressPrice(policy: AccountPolicy, workload: WorkloadPolicy, poo
   return money;
 }
 
+/** Money for 2^30 bytes from one pool to another; nothing where a pool does not say where it is. */
+export function gibBetween(policy: AccountPolicy, from: PoolPolicy, to: PoolPolicy): number {
+  if (from.provider === undefined) return 0;
+  return pricePerGiB(policy, from.region === undefined ? from.provider : `${from.provider}/${from.region}`, to);
+}
+
 /** Nothing within one place, and nothing where nobody says what it costs. */
 function pricePerGiB(policy: AccountPolicy, from: string, pool: PoolPolicy): number {
   const { provider, region } = pool;

@@ -1,5 +1,6 @@
 import { PREFETCH, type NumberReason, type Plan, type PlanSummary } from '../domain/plan.js';
 import { fieldName } from '../domain/change.js';
+import { proposalWords } from '../domain/migration-proposal.js';
 
 /** Bytes of JSON that a summary may have: it travels through a workflow's history at every cycle. */
 const MOST_BYTES = 4096;
@@ -40,6 +41,7 @@ export function summarizePlan(plan: Plan): PlanSummary {
             set: conflict.set.slice(0, 6).map((one) => ({ ...one, words: cut(one.words, 120) })),
             gaveUp: cut(conflict.gaveUp, 240),
           },
+    ...proposedIn(plan),
     reasons: order,
   };
   const fits = (): boolean => Buffer.byteLength(JSON.stringify(summary)) <= MOST_BYTES;
@@ -51,6 +53,14 @@ export function summarizePlan(plan: Plan): PlanSummary {
   while (summary.reasons.length > 0 && !fits()) summary.reasons.pop();
   if (!fits()) summary.fields = summary.fields.map((field) => ({ ...field, reason: cut(field.reason, 24) }));
   return summary;
+}
+
+/** The best one that nothing stands against. */
+function proposedIn({ migrations = [], currency }: Plan): Pick<PlanSummary, 'migration'> {
+  const best = migrations.find(({ refusals }) => refusals.length === 0);
+  if (best === undefined) return {};
+  const { workload, from, to, confidence } = best;
+  return { migration: { workload, from, to, confidence, words: cut(proposalWords(best, currency), 240) } };
 }
 
 const cut = (text: string, length: number): string => (text.length <= length ? text : `${text.slice(0, length - 1)}…`);

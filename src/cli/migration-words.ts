@@ -5,6 +5,7 @@ import {
   type MigrationState,
   type MigrationSurvey,
 } from '../domain/migration.js';
+import { proposalWords, type MigrationProposal } from '../domain/migration-proposal.js';
 
 /* A migration in words, for people; `--json` has the objects themselves. */
 
@@ -47,3 +48,16 @@ export function outcomeLines(outcome: MigrationOutcome): string[] {
     ...(outcome.restored ? [] : ['not everything is as it was: see above']),
   ];
 }
+
+/** What a plan proposes to move, and what it would if nothing stood in the way; a line each, and one for each refusal. */
+export const proposalLines = (proposals: readonly MigrationProposal[], currency: string): string[] =>
+  proposals.flatMap((proposal) => {
+    const { workload, from, to, refusals, savingPerHour } = proposal;
+    const saving = `${Number(savingPerHour.toPrecision(3))} ${currency}/h`;
+    return refusals.length === 0
+      ? [`migration ${workload}: pool ${from} → ${to}  ${proposalWords(proposal, currency)}`]
+      : [
+          `no migration of ${workload} from pool ${from} to ${to}, which would save some ${saving}:`,
+          ...refusals.map((why) => `  - ${why}`),
+        ];
+  });

@@ -1,4 +1,4 @@
-import { createAllocator, demandBlocks, planBlocks, withPrices } from '../allocate/index.js';
+import { createAllocator, demandBlocks, planBlocks, proposeMigrations, withPrices } from '../allocate/index.js';
 import type { AllocationInput, Block, DemandBlocks, SolverBasis } from '../allocate/problem.js';
 import type { AccountPolicy } from '../domain/account.js';
 import { raises } from '../domain/change.js';
@@ -18,6 +18,13 @@ import { NOTHING_SERVED, type ServedModels } from './served.js';
 import { readyIn, underSurprises, withCappedPools } from './surprises.js';
 import { trustIn } from './trust.js';
 import type { AllocationRequest, Decider, PrepareRequest } from './port.js';
+
+interface Solved {
+  plan: Plan;
+  covered: CoveredDemand;
+  input: AllocationInput;
+  basis: SolverBasis;
+}
 
 /**
  * The decision in this very thread; pool.ts puts it into worker threads.
@@ -45,7 +52,7 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
   }
 
   /** The plan of a request, or of a variation of one. */
-  function solve(request: AllocationRequest, variation?: Variation): { plan: Plan; covered: CoveredDemand } {
+  function solve(request: AllocationRequest, variation?: Variation): Solved {
     const { account } = request;
     const { policy, used } =
       request.prices === undefined
@@ -70,7 +77,7 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
     const name = variation?.name ?? '';
     const ofAccount = bases.get(account) ?? new Map<string, SolverBasis>();
     const basis = ofAccount.get(name);
-    const { plan, basis: next } = allocator.allocate({
+    const input: AllocationInput = {
       account,
       at: request.at,
       snapshotId: request.snapshotId,
@@ -86,16 +93,28 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
       ...(used === null ? {} : { prices: used }),
       ...trustIn(request, covered),
       ...(basis === undefined ? {} : { basis }),
-    });
+    };
+    const { plan, basis: next } = allocator.allocate(input);
     bases.set(account, ofAccount.set(name, next));
-    return { plan, covered };
+    return { plan, covered, input, basis: next };
+  }
+
+  /** Nothing is moved on old data, without a forecast, or in a surprise. */
+  function proposals(request: AllocationRequest, { plan, covered, input, basis }: Solved): Pick<Plan, 'migrations'> {
+    const { forecast, raiseOnly, surprises = [] } = request;
+    if (forecast === null || raiseOnly.length > 0 || surprises.length > 0) return {};
+    const distrusted = new Set(covered.guarded.map(({ workload }) => workload));
+    const migrations = proposeMigrations(allocator, { input, plan, basis, distrusted });
+    return migrations.length === 0 ? {} : { migrations };
   }
 
   function allocate(given: AllocationRequest): Plan {
     capacities.note(given.account, given.state, given.at, given.policy.step);
     const request = whileSurprised(given);
-    const { plan, covered } = solve(request);
-    return underSurprises(attribute(withoutReductions(plan, request.raiseOnly), covered), request.surprises);
+    const solved = solve(request);
+    const { plan, covered } = solved;
+    const decided = underSurprises(attribute(withoutReductions(plan, request.raiseOnly), covered), request.surprises);
+    return { ...decided, ...proposals(request, solved) };
   }
 
   function prepare(given: PrepareRequest): ContingencySet {

@@ -41,6 +41,8 @@ const timeZone = z.string().refine((zone) => {
 }, 'is not an IANA time zone; write for example Europe/Berlin or UTC');
 
 export const CAPACITY_TYPES = ['reserved', 'on-demand', 'spot'] as const;
+/** What becomes of migrations that plans propose. */
+export const MIGRATING = ['never', 'propose', 'auto'] as const;
 export const MODES = ['observe', 'recommend', 'approve', 'auto'] as const;
 export const CRITICALITIES = ['low', 'normal', 'high', 'critical'] as const;
 
@@ -147,6 +149,15 @@ const workloadSchema = z
       .describe(
         'Pools that a migration may take it to; default: pools. A migration, which binds it to one pool, keeps them',
       ),
+    migration: z
+      .strictObject({
+        gib: z
+          .number()
+          .min(0)
+          .max(1e9)
+          .describe('What is copied once when it moves (volumes, caches), in 2^30 bytes: weighed by egress'),
+      })
+      .optional(),
     residency: z
       .strictObject({
         providers: z.array(z.string().min(1)).min(1).optional(),
@@ -281,6 +292,12 @@ export const accountFileSchema = z
     settle: duration.default(15).describe('How long after the end of a bin its telemetry is waited for'),
     staleAfter: duration.default(900).describe('Telemetry older than this is stale: hold, never scale down on it'),
     whenPaused: z.enum(['finish', 'roll-back']).default('finish').describe('What a running change does on a pause'),
+    migrations: z
+      .enum(MIGRATING)
+      .optional()
+      .describe(
+        'What plans do about cheaper pools: propose (default), never, or, in mode auto, begin them one at a time',
+      ),
     approvalWithin: duration.default(3600).describe('An approval that does not come within this is a rejection'),
     hysteresis: z
       .number()

@@ -29,6 +29,8 @@ export interface WorkloadState {
   } | null;
   /** Owners of the fields that Headroom may touch. */
   owners: { replicas: FieldOwner; request: FieldOwner; floor: FieldOwner; target?: FieldOwner };
+  /** Its replicas that have a node, by pool; absent where that is not seen, or all pools are one. */
+  placed?: Record<string, number>;
   /** The time of need that each action last prepared it for; absent where the cluster keeps no such book. */
   prepared?: Record<string, EpochSeconds>;
   /** With `exists: false`: why there is no such object, in words; several that match are named. */

@@ -53,6 +53,9 @@ export interface MigrationOrder {
   reason: string;
 }
 
+/** What an order says where nobody says otherwise: steps in percent of the traffic, and seconds. */
+export const MIGRATION_DEFAULTS = { steps: [10, 50, 100], stepFor: 120, ready: 900, stage: 600 } as const;
+
 export type MigrationPhase =
   'choosing' | 'pre-staging' | 'cutting-over' | 'verifying' | 'handing-over' | 'draining' | 'going-back' | 'ended';
 

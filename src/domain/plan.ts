@@ -1,6 +1,7 @@
 import type { Component, Resources } from './component.js';
 import type { FiredBy } from './contingency.js';
 import type { FieldOwner, FieldTarget, Mutation } from './cluster.js';
+import type { MigrationProposal, ProposedMove } from './migration-proposal.js';
 import type { PlanPrice } from './prices.js';
 import type { Strategy, StrategySettings } from './strategies.js';
 import type { EpochSeconds } from './time.js';
@@ -121,6 +122,8 @@ export interface Plan {
   placements: TaskPlacement[];
   /** What the actions among `fields` are told to fetch; absent where none is. Names stay here, and out of histories. */
   dataSets?: DataSetNeed[];
+  /** Workloads that would be cheaper on another pool, the best first; absent where none is. Each is weighed by itself. */
+  migrations?: MigrationProposal[];
   reasons: NumberReason[];
   conflict: Conflict | null;
   /** Money per hour over the first block that can still be decided, in `currency`. */
@@ -219,6 +222,8 @@ export interface PlanSummary {
   conflict: Conflict | null;
   /** The first decided block's reasons, each with at most one rejected alternative. */
   reasons: NumberReason[];
+  /** The best migration that is proposed; absent where none is. */
+  migration?: ProposedMove;
   /** It is a prepared answer, and this is the surprise; absent otherwise. */
   firedBy?: FiredBy;
 }

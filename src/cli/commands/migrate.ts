@@ -17,7 +17,7 @@ import type { migrationSurvey } from '../../../workflows/prefetch.js';
 import type { AccountPolicy } from '../../domain/account.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { modeProblem } from '../../domain/mode-problem.js';
-import { readSteps, type MigrationOrder, type MigrationOutcome } from '../../domain/migration.js';
+import { MIGRATION_DEFAULTS, readSteps, type MigrationOrder, type MigrationOutcome } from '../../domain/migration.js';
 import { parseDuration } from '../../domain/time.js';
 import {
   argument,
@@ -31,10 +31,12 @@ import {
 } from '../command.js';
 import { outcomeLines, stateLines, surveyLines } from '../migration-words.js';
 import { namedPool, namedWorkload } from '../named.js';
+import { proposedMove } from '../proposed-move.js';
 import { explain, withSession, type Session } from '../session.js';
 
 interface Options {
   to?: string;
+  proposed?: boolean;
   steps: number[];
   stepFor: number;
   ready: number;
@@ -62,16 +64,18 @@ export const register: RegisterCommand = (program, terminal) => {
     .command('migrate')
     .description('move a workload to another pool while it serves; before the hand-over it can be taken back')
     .argument('<account>')
-    .argument('<workload>')
+    .argument('[workload]', 'with --proposed: default, what the plan thinks best')
+    .option('--proposed', 'to where the account’s plan proposes')
     .option('--to <pool>', 'a pool of the account file (default: the cheapest that it fits)')
-    .option(
-      '--steps <list>',
-      'percent of the traffic that is led over, step by step',
-      argument(readSteps),
-      [10, 50, 100],
+    .option('--steps <list>', 'percent of the traffic that is led over, step by step', argument(readSteps), [
+      ...MIGRATION_DEFAULTS.steps,
+    ])
+    .addOption(
+      durationOption('--step-for <duration>', 'how long each step is watched', seconds, MIGRATION_DEFAULTS.stepFor),
     )
-    .addOption(durationOption('--step-for <duration>', 'how long each step is watched', seconds, 120))
-    .addOption(durationOption('--ready-within <duration>', 'for the copy to be ready', seconds, 900))
+    .addOption(
+      durationOption('--ready-within <duration>', 'for the copy to be ready', seconds, MIGRATION_DEFAULTS.ready),
+    )
     .option('--old <what>', 'remove the old one at the end, or keep it without replicas', oldOf, 'remove')
     .option('--copy-volumes', 'consent: begin with a copy of its volumes; what is written later stays with the old one')
     .option('--no-traffic', 'lead no traffic over: it takes its work from a queue')
@@ -79,9 +83,19 @@ export const register: RegisterCommand = (program, terminal) => {
     .option('--dry-run', 'say what would be done, and touch nothing')
     .option('--no-wait', 'begin it and return')
     .option('--json', 'for machines')
-    .action(async (account: string, workload: string, options: Options & { readyWithin: number }) => {
+    .action(async (account: string, named: string | undefined, options: Options & { readyWithin: number }) => {
+      if (options.proposed === true && options.to !== undefined)
+        throw new CommandFailure(EXIT.usage, '--to and --proposed are two ways to say where it shall go: give one');
+      if (options.proposed !== true && named === undefined)
+        throw new CommandFailure(EXIT.usage, 'name a workload, or give --proposed');
       await withSession(terminal, async (session) => {
-        const asked = { ...options, ready: options.readyWithin };
+        const found = options.proposed === true ? await proposedMove(session, account, named) : null;
+        const workload = found?.workload ?? named ?? '';
+        const asked = {
+          ...options,
+          ready: options.readyWithin,
+          ...(found === null ? {} : { to: found.to, reason: options.reason === '' ? found.words : options.reason }),
+        };
         if (asked.dryRun === true) await dryRun(session, account, workload, asked, terminal);
         else await begin(session, account, workload, asked, terminal);
       });
@@ -89,6 +103,7 @@ export const register: RegisterCommand = (program, terminal) => {
   withExamples(
     command,
     'migrate shop web --to spot --dry-run',
+    'migrate shop --proposed',
     'migrate shop web --to spot --steps 10,50,100 --step-for 5m',
     'migrate cancel shop web --reason "latency is up"',
   );
@@ -186,7 +201,7 @@ async function orderOf(
     },
     ...{ old: options.old, copyVolumes: options.copyVolumes === true, noTraffic: !options.traffic },
     backend: null,
-    limits: { ready: options.ready, stage: 600 },
+    limits: { ready: options.ready, stage: MIGRATION_DEFAULTS.stage },
     verification: { for: verification.for, every: verification.every, failAfter: verification.failAfter },
     whenPaused: policy.whenPaused,
     ...{ author: session.author, reason: options.reason },

@@ -7,6 +7,7 @@ import type { ContingencySet } from '../../domain/contingency.js';
 import { isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { contingenciesOf, showContingencies, type Contingencies } from '../contingencies.js';
+import { proposalLines } from '../migration-words.js';
 import { readPlanFile, showCheck } from '../plan-check.js';
 import { createTable } from '../table.js';
 import { withSession, type Session } from '../session.js';
@@ -148,6 +149,7 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
     terminal.err('(the whole plan is in the store of the process that made it; HEADROOM_HOME names its folder)');
     return;
   }
+  for (const line of proposalLines(plan.migrations ?? [], plan.currency)) terminal.out(line);
   if (plan.settings !== undefined) terminal.out(color.dim(settingsWords(plan.settings)));
   for (const { pool, words } of plan.prices ?? []) terminal.out(color.dim(`price of ${pool}: ${words}`));
   const table = createTable(['from', 'workload', 'replicas', 'request', 'replicas by pool', 'nodes', 'cost/h']);

@@ -2,6 +2,7 @@ import { planQuery, whyQuery } from '../../../workflows/messages.js';
 import type { NumberReason, Plan } from '../../domain/plan.js';
 import { isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { proposalLines } from '../migration-words.js';
 import { withSession } from '../session.js';
 
 export const register: RegisterCommand = (program, terminal) => {
@@ -12,7 +13,7 @@ export const register: RegisterCommand = (program, terminal) => {
         'for each number of the plan: the forecast behind it, what bound it and its price, what was rejected',
       )
       .argument('<account>')
-      .argument('[number]', 'only this one, as web.replicas')
+      .argument('[number]', 'only this one, as web.replicas; web.pool: where it would better run')
       .option('--json', 'for machines')
       .action(async (name: string, number: string | undefined, options: { json?: boolean }) => {
         await withSession(terminal, async (session) => {
@@ -20,10 +21,15 @@ export const register: RegisterCommand = (program, terminal) => {
           const why = await account.query(whyQuery);
           const summary = await account.query(planQuery);
           const record = summary === null ? null : ((await session.store?.getRecord('plan', summary.id)) ?? null);
-          const all = record === null ? why.reasons : (record.body as Plan).reasons;
+          const plan = record === null ? null : (record.body as Plan);
+          const all = plan?.reasons ?? why.reasons;
           const reasons = number === undefined ? all : all.filter((reason) => reason.number === number);
-          if (number !== undefined && reasons.length === 0) {
-            const known = [...new Set(all.map((reason) => reason.number))].join(', ') || 'none';
+          const migrations = (plan?.migrations ?? []).filter(
+            ({ workload }) => number === undefined || number === poolNumber(workload),
+          );
+          if (number !== undefined && reasons.length === 0 && migrations.length === 0) {
+            const places = (plan?.migrations ?? []).map(({ workload }) => poolNumber(workload));
+            const known = [...new Set([...all.map((reason) => reason.number), ...places])].join(', ') || 'none';
             throw new CommandFailure(EXIT.notFound, `the plan has no number "${number}"; it has ${known}`);
           }
           const currency = summary?.currency ?? '';
@@ -36,6 +42,7 @@ export const register: RegisterCommand = (program, terminal) => {
               ...firedBy,
               currency,
               reasons,
+              ...(migrations.length === 0 ? {} : { migrations }),
             });
             return;
           }
@@ -51,12 +58,16 @@ export const register: RegisterCommand = (program, terminal) => {
             terminal.out(terminal.color.red(`given up: ${summary.conflict.gaveUp}`));
           }
           for (const reason of reasons) show(terminal, reason, currency);
+          for (const line of proposalLines(migrations, currency)) terminal.out(line);
         });
       }),
     'why shop',
     'why shop web.replicas --json',
   );
 };
+
+/** What a proposed migration is asked for by. */
+const poolNumber = (workload: string): string => `${workload}.pool`;
 
 /** `nodes` → `node`. */
 const singular = (unit: string): string => unit.replace(/s$/, '');

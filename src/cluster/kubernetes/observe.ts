@@ -6,7 +6,7 @@ import type { WorkloadRecord } from './cache/workload-records.js';
 import type { Watches } from './cache/watches.js';
 import { boundsOf } from './read/bounds.js';
 import { disruptionOf } from './read/disruption.js';
-import { poolStateOf, requestsByNode } from './read/pools.js';
+import { isOfPool, placedOn, poolStateOf, requestsByNode } from './read/pools.js';
 import { quotasOf, type Counted } from './read/quotas.js';
 import { rolloutOf, troublesOf } from './read/troubles.js';
 import { absentState, findTarget, podsByWorkload, presentState, scalingOf, type Found } from './read/workloads.js';
@@ -51,6 +51,7 @@ export function stateOf(
     taken.set(one.record, target.workload);
     return { target, found: one };
   });
+  const poolOf = poolsByNode(watches, request, unseen);
   const states = new Map<string, WorkloadState>();
   const quotas: QuotaState[] = [];
   for (const namespace of namespacesOf(request)) {
@@ -86,6 +87,7 @@ export function stateOf(
         ...presentState(target, record, scaling),
         ...(rollout === null ? {} : { rollout }),
         ...(troubles.length === 0 ? {} : { troubles }),
+        ...(poolOf === null || pods === null ? {} : { placed: placedOn(poolOf, own) }),
         ...(disruption === null ? {} : { disruption }),
         ...(Object.keys(bounds).length === 0 ? {} : { bounds }),
       });
@@ -100,6 +102,21 @@ export function stateOf(
     ...(quotas.length === 0 ? {} : { quotas }),
     ...(unseen.size === 0 ? {} : { unseen: [...unseen] }),
   };
+}
+
+/** The pool of each node; null where nodes are not seen, or all pools are one. */
+function poolsByNode(
+  watches: Watches,
+  { pools, nodeSelectors = {} }: ObserveRequest,
+  unseen: ReadonlySet<KindName>,
+): ReadonlyMap<string, string> | null {
+  if (pools.length < 2 || unseen.has('nodes')) return null;
+  const found = new Map<string, string>();
+  for (const node of watches.nodes.everywhere() ?? []) {
+    const pool = pools.find((name) => isOfPool(node, name, nodeSelectors[name]));
+    if (pool !== undefined) found.set(node.name, pool);
+  }
+  return found;
 }
 
 function poolsOf(watches: Watches, { pools, nodeSelectors = {} }: ObserveRequest, unseen: ReadonlySet<KindName>) {

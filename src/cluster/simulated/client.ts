@@ -35,6 +35,7 @@ const stateSchema = z.object({
         .nullable(),
       owners: z.object({ replicas: owner, request: owner, floor: owner, target: owner.optional() }),
       prepared: z.record(z.string(), z.number()).exactOptional(),
+      placed: z.record(z.string(), z.number()).exactOptional(),
     }),
   ),
   pools: z.array(z.object({ pool: z.string(), nodes: z.number(), readyNodes: z.number(), owner })),

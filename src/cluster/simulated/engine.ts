@@ -274,6 +274,14 @@ export function createEngine(model: EngineModel): Engine {
     }
   };
 
+  /** Where its pods have nodes; nothing to say where all pools are one. */
+  const placedOf = ({ pods }: RunningWorkload): Pick<WorkloadState, 'placed'> => {
+    if (nodes.pools.size < 2) return {};
+    const placed: Record<string, number> = {};
+    for (const { node } of pods) if (node !== null) placed[node.pool] = (placed[node.pool] ?? 0) + 1;
+    return { placed };
+  };
+
   const observeWorkload = (account: string, workload: string): WorkloadState => {
     const run = running.get(`${account}/${workload}`);
     if (run === undefined) {
@@ -304,6 +312,7 @@ export function createEngine(model: EngineModel): Engine {
         ...(run.target === null ? {} : { target: run.target.owner }),
       },
       prepared: preparations.of(account, workload),
+      ...placedOf(run),
     };
   };
 

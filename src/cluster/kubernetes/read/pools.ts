@@ -20,6 +20,28 @@ export function requestsByNode(pods: Iterable<PodRecord>): Map<string, Amounts> 
   return byNode;
 }
 
+/** By the labels that the account file names, else by Headroom's or Karpenter's label of that name. */
+export const isOfPool = (
+  { labels }: NodeRecord,
+  pool: string,
+  selector: Readonly<Record<string, string>> | undefined,
+): boolean =>
+  selector === undefined ? labels[POOL_LABEL] === pool || labels[NODE_POOL_LABEL] === pool : carries(selector, labels);
+
+/** Counts as a pool of its own where nodes are of none that the account names: no pool can have this name. */
+const ELSEWHERE = '?';
+
+/** Pods of one workload that have a node, by pool. */
+export function placedOn(poolOf: ReadonlyMap<string, string>, pods: Iterable<PodRecord>): Record<string, number> {
+  const placed: Record<string, number> = {};
+  for (const { node, ended, leaving } of pods) {
+    if (node === '' || ended || leaving) continue;
+    const pool = poolOf.get(node) ?? ELSEWHERE;
+    placed[pool] = (placed[pool] ?? 0) + 1;
+  }
+  return placed;
+}
+
 /**
  * A pool as its nodes show it: those with the labels that the account file names, else with Headroom's or Karpenter's
  * label of that name. Nodes that are being removed are no longer counted as there.
@@ -31,11 +53,7 @@ export function poolStateOf(
   nodes: readonly NodeRecord[],
   requested: ReadonlyMap<string, Amounts> | null,
 ): PoolState {
-  const own = nodes.filter(({ labels }) =>
-    selector === undefined
-      ? labels[POOL_LABEL] === pool || labels[NODE_POOL_LABEL] === pool
-      : carries(selector, labels),
-  );
+  const own = nodes.filter((node) => isOfPool(node, pool, selector));
   const staying = own.filter(({ leaving }) => !leaving);
   const ready = staying.filter(({ ready: is, cordoned }) => is && !cordoned);
   const cordoned = staying.filter((node) => node.cordoned).length;
