@@ -2,6 +2,7 @@ import { CronPattern } from 'croner';
 import { z } from 'zod';
 import { isHoliday } from './holidays.js';
 import { MODEL_NAMES, TRAINED_NAMES } from './model-names.js';
+import { nearest } from './nearest.js';
 import { dataSetsSchema, prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
 import { pricesSchema } from './prices.js';
 import { STRATEGIES } from './strategies.js';
@@ -31,14 +32,15 @@ const cron = z
     }
   });
 const share = z.number().min(0).max(1);
-const timeZone = z.string().refine((zone) => {
+const timeZone = z.string().superRefine((zone, context) => {
   try {
     new Intl.DateTimeFormat('en', { timeZone: zone });
-    return true;
   } catch {
-    return false;
+    const near = nearest(zone, Intl.supportedValuesOf('timeZone'));
+    const meant = near === null ? 'write for example Europe/Berlin or UTC' : `did you mean "${near}"?`;
+    context.addIssue({ code: 'custom', message: `is not an IANA time zone; ${meant}` });
   }
-}, 'is not an IANA time zone; write for example Europe/Berlin or UTC');
+});
 
 export const CAPACITY_TYPES = ['reserved', 'on-demand', 'spot'] as const;
 /** What becomes of migrations that plans propose. */
@@ -122,7 +124,7 @@ const workloadSchema = z
               .max(1)
               .refine(
                 (value) => Math.abs(value * 100 - Math.round(value * 100)) < 1e-9,
-                'is a whole percentage, as 0.85',
+                'must be a whole percentage, as 0.85',
               )
               .describe('Share of the CPU request; the target that its user set is the lower bound'),
           })

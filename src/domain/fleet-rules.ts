@@ -1,5 +1,5 @@
 import type { FleetPolicy } from './fleet.js';
-import type { PolicyProblem } from './policy-rules.js';
+import { notDefined, type PolicyProblem } from './policy-rules.js';
 
 /*
  * Rules over a whole fleet file. Types alone are imported, no schema library: the fleet workflow runs this to refuse an
@@ -33,7 +33,7 @@ export function fleetProblems(policy: FleetPolicy): PolicyProblem[] {
     members.add(account);
     for (const pool of Object.keys(placementPerHour)) {
       if (!pools.has(pool)) {
-        say(['accounts', index, 'placementPerHour', pool], `pool "${pool}" is not defined under pools`);
+        say(['accounts', index, 'placementPerHour', pool], notDefined('pool', pool, pools.keys()));
       }
     }
   });
@@ -53,7 +53,7 @@ export function fleetProblems(policy: FleetPolicy): PolicyProblem[] {
   policy.commitments?.terms.forEach((term, index) => {
     const at = ['commitments', 'terms', index];
     const pool = pools.get(term.pool);
-    if (pool === undefined) say([...at, 'pool'], `pool "${term.pool}" is not defined under pools`);
+    if (pool === undefined) say([...at, 'pool'], notDefined('pool', term.pool, pools.keys()));
     else if (pool.capacityType !== 'on-demand') {
       say([...at, 'pool'], `pool "${term.pool}" is ${pool.capacityType}: a commitment stands for on-demand nodes`);
     } else if (term.pricePerHour >= pool.pricePerHour) {

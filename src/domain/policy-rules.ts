@@ -1,4 +1,5 @@
 import type { AccountPolicy, WorkloadPolicy } from './account.js';
+import { nearest } from './nearest.js';
 import { mayHold, residencyWords } from './residency.js';
 
 /*
@@ -44,10 +45,10 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
       if (settings.grid?.some((size) => size <= 0)) say([...at, 'components', component, 'grid'], 'must be above 0');
     }
     for (const pool of workload.pools ?? []) {
-      if (!pools.has(pool)) say([...at, 'pools'], `pool "${pool}" is not defined under pools`);
+      if (!pools.has(pool)) say([...at, 'pools'], notDefined('pool', pool, pools));
     }
     for (const pool of workload.mayMoveTo ?? []) {
-      if (!pools.has(pool)) say([...at, 'mayMoveTo'], `pool "${pool}" is not defined under pools`);
+      if (!pools.has(pool)) say([...at, 'mayMoveTo'], notDefined('pool', pool, pools));
     }
     const usable = policy.pools.filter(
       (pool) => (workload.pools?.includes(pool.name) ?? true) && mayHold(workload, pool),
@@ -70,7 +71,7 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
   });
   policy.tasks.forEach((task, index) => {
     if (!workloads.has(task.workload)) {
-      say(['tasks', index, 'workload'], `workload "${task.workload}" is not defined under workloads`);
+      say(['tasks', index, 'workload'], notDefined('workload', task.workload, workloads));
     }
   });
   policy.events.forEach((event, index) => {
@@ -79,7 +80,7 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
       say(['events', index], 'needs either multiplier or demand, and not both');
     }
     for (const workload of event.workloads ?? []) {
-      if (!workloads.has(workload)) say(['events', index, 'workloads'], `workload "${workload}" is not defined`);
+      if (!workloads.has(workload)) say(['events', index, 'workloads'], notDefined('workload', workload, workloads));
     }
   });
   policy.blackouts.forEach((blackout, index) => {
@@ -96,6 +97,17 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
   }
   return problems;
 }
+
+/** Of a name that the file uses and does not define, with what it probably means, or what there is. */
+export function notDefined(kind: 'pool' | 'workload', name: string, defined: Iterable<string>): string {
+  const known = [...defined];
+  const near = nearest(name, known);
+  const there = known.length <= MOST_LISTED ? `there are ${known.join(', ')}` : `${known.length} others are`;
+  return `${kind} "${name}" is not defined under ${kind}s; ${near === null ? there : `did you mean "${near}"?`}`;
+}
+
+/** Names listed of what there is. */
+const MOST_LISTED = 12;
 
 /** The level that a component of a workload is planned at. */
 export const levelOf = (

@@ -1,7 +1,7 @@
 import { isMap, isPair, isScalar, LineCounter, parseDocument, type Document, type ParsedNode } from 'yaml';
 import { z } from 'zod';
 import { HeadroomError } from './errors.js';
-import { nearest } from './nearest.js';
+import { createExplain, pathText } from './issue-words.js';
 
 /*
  * Reads a file of an operator whole: every problem at once, each with its line, its column and, for a misspelt field, the
@@ -39,11 +39,12 @@ export interface FileReader<T> {
 }
 
 export function createFileReader<T>(kind: FileKind<T>): FileReader<T> {
-  let cache: JsonSchema | null = null;
-  const jsonSchema = (): JsonSchema => {
+  let cache: z.core.JSONSchema.BaseSchema | null = null;
+  const jsonSchema = (): z.core.JSONSchema.BaseSchema => {
     cache ??= z.toJSONSchema(kind.schema, { io: 'input', unrepresentable: 'any', reused: 'inline' });
     return cache;
   };
+  const explain = createExplain(kind.schema);
   const check = (text: string): { value: T } | { problems: FileProblem[] } => {
     const counter = new LineCounter();
     const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: true });
@@ -64,7 +65,10 @@ export function createFileReader<T>(kind: FileKind<T>): FileReader<T> {
     const read: unknown = document.toJS() ?? {};
     const written = kind.filled?.(read) ?? read;
     const parsed = kind.schema.safeParse(written);
-    if (!parsed.success) return { problems: parsed.error.issues.flatMap((issue) => explain(issue, at, jsonSchema())) };
+    if (!parsed.success) {
+      const problems = explain(parsed.error.issues, written).map(({ path, problem, key }) => at(path, problem, key));
+      return { problems: problems.sort((a, b) => a.line - b.line || a.column - b.column) };
+    }
     const contradictions = kind.contradictions(parsed.data);
     if (contradictions.length > 0) {
       return { problems: contradictions.map(({ path, problem }) => at(path, problem)) };
@@ -91,45 +95,6 @@ export function createFileReader<T>(kind: FileKind<T>): FileReader<T> {
   };
 }
 
-type At = (path: readonly PropertyKey[], problem: string, key?: string) => FileProblem;
-
-function explain(issue: z.core.$ZodIssue, at: At, root: JsonSchema): FileProblem[] {
-  if (issue.code !== 'unrecognized_keys') {
-    const missing = issue.code === 'invalid_type' && issue.message.includes('received undefined');
-    return [at(issue.path, missing ? `is missing (${issue.message})` : issue.message)];
-  }
-  const known = knownKeys(root, issue.path);
-  return issue.keys.map((key) => {
-    const near = nearest(key, known);
-    const hint = near !== null ? `; did you mean "${near}"?` : `; known here: ${known.join(', ')}`;
-    return at(issue.path, `unknown field "${key}"${hint}`, key);
-  });
-}
-
-type JsonSchema = z.core.JSONSchema.BaseSchema;
-
-/** The fields that the schema knows at a path; empty where it cannot be followed. */
-function knownKeys(root: JsonSchema, path: readonly PropertyKey[]): string[] {
-  let node: JsonSchema | undefined = root;
-  for (const part of path) {
-    node = resolve(root, node);
-    node =
-      typeof part === 'number'
-        ? asSchema(node?.items)
-        : (asSchema(node?.properties?.[String(part)]) ?? asSchema(node?.additionalProperties));
-  }
-  return Object.keys(resolve(root, node)?.properties ?? {});
-}
-
-const asSchema = (value: unknown): JsonSchema | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonSchema) : undefined;
-
-function resolve(root: JsonSchema, node: JsonSchema | undefined): JsonSchema | undefined {
-  const reference = node?.$ref;
-  if (reference === undefined) return node;
-  return asSchema(root.$defs?.[reference.replace('#/$defs/', '')]);
-}
-
 /** Where the value at a path stands; the nearest enclosing node where it is missing, the key itself where one is given. */
 function offsetOf(document: Document.Parsed<ParsedNode>, path: readonly PropertyKey[], key?: string): number {
   for (let length = path.length; length >= 0; length--) {
@@ -145,10 +110,3 @@ function offsetOf(document: Document.Parsed<ParsedNode>, path: readonly Property
   }
   return 0;
 }
-
-const pathText = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>(
-    (text, part) =>
-      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
-    '',
-  );

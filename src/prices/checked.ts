@@ -1,5 +1,6 @@
 import { CAPACITY_TYPES } from '../domain/account.js';
 import type { EgressRow, PriceRow } from '../domain/prices.js';
+import { nearest } from '../domain/nearest.js';
 import { isoTime, parseTime, type EpochSeconds } from '../domain/time.js';
 import { priceError } from './port.js';
 
@@ -71,6 +72,16 @@ export function readRow(source: string, row: RawRow, now: EpochSeconds): { price
       'give a price per hour with what it is of, or from, to and perGiB',
     );
   };
+  for (const field of Object.keys(row.cells)) {
+    const known = misspelt(field);
+    if (known === null) continue;
+    throw priceError(
+      'invalid-input',
+      `reading ${source}, ${row.place}`,
+      `there is no field "${field}"; did you mean "${known}"?`,
+      'name it so: left out, the price would count for more pools than it is of',
+    );
+  }
   const from = text('from');
   const to = text('to');
   if (from !== undefined || to !== undefined) {
@@ -89,8 +100,8 @@ export function readRow(source: string, row: RawRow, now: EpochSeconds): { price
       throw priceError(
         'invalid-input',
         `reading ${source}, ${row.place}`,
-        `capacityType ${type} is not known`,
-        `write one of ${CAPACITY_TYPES.join(', ')}`,
+        `capacityType ${type} is none of ${CAPACITY_TYPES.join(', ')}`,
+        `write ${nearest(type, CAPACITY_TYPES) ?? 'one of them'}, or leave it out for all`,
       );
     }
     price.capacityType = known;
@@ -102,6 +113,24 @@ export function readRow(source: string, row: RawRow, now: EpochSeconds): { price
   const at = text('at');
   if (at !== undefined) price.at = readTime(source, row.place, at, now);
   return { price };
+}
+
+const FIELDS = [
+  ...SUBJECT,
+  ...['pricePerHour', 'interruptionsPerHour', 'volatility', 'at', 'from', 'to', 'perGiB'],
+] as const;
+
+/** The field that a name was meant to be; null where it is one, or is something else that a book may have too. */
+function misspelt(name: string): string | null {
+  if (FIELDS.some((field) => field === name)) return null;
+  const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_ ]/g, '');
+  const same = FIELDS.find((field) => plain(field) === plain(name));
+  if (same !== undefined) return same;
+  // Short names are near to many others.
+  return nearest(
+    name,
+    FIELDS.filter((field) => field.length >= 6),
+  );
 }
 
 /** What a price is of, in words: two rows of the same contradict each other. */

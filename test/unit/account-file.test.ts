@@ -62,9 +62,10 @@ describe('account file', () => {
       MINIMAL.replace('    replicas', '    pools: [gone]\n    replicas'),
       7,
       12,
-      /pool "gone" is not defined/,
+      /pool "gone" is not defined under pools; there are general/,
     ],
     ['a time zone that is none', `${MINIMAL}timeZone: Mars/Olympus\n`, 12, 11, /IANA time zone/],
+    ['a time zone misspelt', `${MINIMAL}timeZone: Europe/Berlni\n`, 12, 11, /did you mean "Europe\/Berlin"/],
     ['a level above one', `${MINIMAL}level: 99\n`, 12, 8, /0.9999/],
     ['an account that no namespace can be named after', MINIMAL.replace('acme', 'acme.eu'), 2, 10, /or a namespace/],
     ['a namespace with a dot', `${MINIMAL}namespace: acme.eu\n`, 12, 12, /name of a namespace/],
@@ -98,7 +99,7 @@ describe('account file', () => {
       30,
       /five fields/,
     ],
-    ['a budget below zero', `${MINIMAL}budget: { perHour: -1 }\n`, 12, 20, />=0/],
+    ['a budget below zero', `${MINIMAL}budget: { perHour: -1 }\n`, 12, 20, /-1 is too small; it has to be 0 or more/],
     ['an infinite price', MINIMAL.replace('0.2', '.inf'), 10, 19, /./],
   ])('names line and column of %s', (_name, text, line, column, message) => {
     const found = problems(text);

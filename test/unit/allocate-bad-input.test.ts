@@ -13,8 +13,16 @@ beforeAll(async () => {
 describe('an account file with a price that is', () => {
   test.each([
     { name: 'missing', price: '', says: 'pools[0].pricePerHour: is missing' },
-    { name: 'negative', price: 'pricePerHour: -0.4,', says: 'pools[0].pricePerHour: Too small' },
-    { name: '1e12', price: 'pricePerHour: 1e12,', says: 'pools[0].pricePerHour: Too big' },
+    {
+      name: 'negative',
+      price: 'pricePerHour: -0.4,',
+      says: 'pools[0].pricePerHour: -0.4 is too small; it has to be 0 or more',
+    },
+    {
+      name: '1e12',
+      price: 'pricePerHour: 1e12,',
+      says: 'pools[0].pricePerHour: 1000000000000 is too large; it has to be 1000000 or less',
+    },
     { name: 'no number', price: 'pricePerHour: .nan,', says: 'pools[0].pricePerHour' },
   ])('$name is refused with its place', ({ price, says }) => {
     const result = checkAccountFile(

@@ -30,7 +30,7 @@ describe('scenario file', () => {
   test.each([
     { path: 'clock.start', value: 'yesterday', words: 'clock.start: "yesterday" is not a time' },
     { path: 'clock.factor', value: 0, words: 'clock.factor:' },
-    { path: 'tick', value: 7, words: 'tick: must divide a minute' },
+    { path: 'tick', value: 7, words: 'tick: 7 must divide a minute' },
     { path: 'sedd', value: 1, words: 'sedd' },
     { path: 'accounts', value: [], words: 'accounts:' },
     { path: 'accounts.0.workloads.0.replicas', value: -1, words: 'accounts[0].workloads[0].replicas:' },
@@ -40,7 +40,7 @@ describe('scenario file', () => {
       words: 'cpu.request: "lots" is not a quantity',
     },
     { path: 'accounts.0.workloads.0.components', value: {}, words: 'accounts[0].workloads[0].components: names none' },
-    { path: 'accounts.0.workloads.0.pools', value: ['gold'], words: 'workloads[0].pools: there is no pool "gold"' },
+    { path: 'accounts.0.workloads.0.pools', value: ['gold'], words: 'workloads[0].pools: pool "gold" is not defined' },
     {
       path: 'accounts.0.workloads.0.hpa',
       value: { floor: 5, ceiling: 2, target: 0.5 },
@@ -57,7 +57,7 @@ describe('scenario file', () => {
     {
       path: 'faults.0',
       value: { kind: 'stock-out', from: 1, to: 2, pool: 'gold' },
-      words: 'faults[0].pool: there is no pool "gold"',
+      words: 'faults[0].pool: pool "gold" is not defined',
     },
     {
       path: 'faults.0',
@@ -66,7 +66,7 @@ describe('scenario file', () => {
         at: 1,
         target: { field: 'replicas', account: 'acme', workload: 'ghost', value: 1 },
       },
-      words: 'faults[0].target.workload: there is no workload acme/ghost',
+      words: 'faults[0].target.workload: workload "acme/ghost" is not defined',
     },
     {
       path: 'faults.0',
@@ -76,7 +76,7 @@ describe('scenario file', () => {
     {
       path: 'faults.0',
       value: { kind: 'foreign-write', at: 1, target: { field: 'nodes', pool: 'gold', value: 1 } },
-      words: 'faults[0].target.pool: there is no pool "gold"',
+      words: 'faults[0].target.pool: pool "gold" is not defined',
     },
   ])('$path = $value is refused, the field named', ({ path, value, words }) => {
     expect(() => build(without(path, value))).toThrow(words);

@@ -6,6 +6,8 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { COMPONENTS } from '../../domain/component.js';
 import { HeadroomError } from '../../domain/errors.js';
+import { createExplain, oneLine } from '../../domain/issue-words.js';
+import { notDefined } from '../../domain/policy-rules.js';
 import { parseTime, type EpochSeconds } from '../../domain/time.js';
 import { demandTable, gridDemand, tableDemand, type DemandAt } from './demand.js';
 import { faultSchema } from './faults.js';
@@ -120,6 +122,8 @@ export interface Scenario {
   fingerprint: string;
 }
 
+const explain = createExplain(scenarioSchema);
+
 const invalid = (what: string, problem: string, remedy: string, cause?: unknown) =>
   new HeadroomError({
     kind: 'invalid-input',
@@ -148,8 +152,7 @@ export function loadScenario(file: string): Scenario {
 export function buildScenario(raw: unknown, from: { what: string; directory: string }): Scenario {
   const result = scenarioSchema.safeParse(raw);
   if (!result.success) {
-    const problems = result.error.issues.map(({ path, message }) => `${fieldPath(path) || 'the file'}: ${message}`);
-    throw invalid(from.what, problems.join('; '), 'correct the named fields');
+    throw invalid(from.what, oneLine(explain(result.error.issues, raw), 'the file'), 'correct the named fields');
   }
   const parsed = result.data;
   const problem = contradiction(parsed);
@@ -253,12 +256,6 @@ function readText(file: string): string {
   }
 }
 
-const fieldPath = (path: readonly PropertyKey[]): string =>
-  path
-    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
-    .join('')
-    .replace(/^\./, '');
-
 /** What a schema cannot say. */
 function contradiction(parsed: Parsed): string | null {
   const pools = new Set(parsed.pools.map((pool) => pool.name));
@@ -280,7 +277,7 @@ function contradiction(parsed: Parsed): string | null {
         return `${at}.hpa.component: the workload has no ${hpa.component}`;
       }
       const lost = workload.pools.find((pool) => !pools.has(pool));
-      if (lost !== undefined) return `${at}.pools: there is no pool "${lost}"`;
+      if (lost !== undefined) return `${at}.pools: ${notDefined('pool', lost, pools)}`;
     }
   }
   for (const [index, fault] of parsed.faults.entries()) {
@@ -288,10 +285,11 @@ function contradiction(parsed: Parsed): string | null {
     if ('from' in fault && fault.to <= fault.from) return `${at}.to: is not after from`;
     const place = fault.kind === 'foreign-write' ? fault.target : fault;
     const where = fault.kind === 'foreign-write' ? `${at}.target` : at;
-    if ('pool' in place && !pools.has(place.pool)) return `${where}.pool: there is no pool "${place.pool}"`;
+    if ('pool' in place && !pools.has(place.pool)) return `${where}.pool: ${notDefined('pool', place.pool, pools)}`;
     if (!('workload' in place) || place.account === undefined || place.workload === undefined) continue;
     const workload = known.get(`${place.account}/${place.workload}`);
-    if (workload === undefined) return `${where}.workload: there is no workload ${place.account}/${place.workload}`;
+    if (workload === undefined)
+      return `${where}.workload: ${notDefined('workload', `${place.account}/${place.workload}`, known.keys())}`;
     if (fault.kind !== 'foreign-write') continue;
     const { target } = fault;
     if (target.field === 'floor' && workload.hpa === undefined) return `${where}.field: the workload has no hpa`;

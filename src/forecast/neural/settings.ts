@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { errorsOf } from '../../domain/errors.js';
+import { createExplain, oneLine } from '../../domain/issue-words.js';
 import type { NetworkShape } from './network.js';
 
 /** Errors of the networks. */
@@ -35,13 +36,13 @@ export const neuralSettingsSchema = z.strictObject({
 });
 export type NeuralSettings = z.infer<typeof neuralSettingsSchema>;
 
+const explain = createExplain(neuralSettingsSchema);
+
 /** @throws HeadroomError `invalid-input` that names what is unknown or out of range. */
 export function readSettings(given: Readonly<Record<string, unknown>> = {}): NeuralSettings {
   const read = neuralSettingsSchema.safeParse(given);
   if (read.success) return read.data;
-  const problem = read.error.issues
-    .map(({ path, message }) => `${path.join('.') || 'settings'}: ${message}`)
-    .join(', ');
+  const problem = oneLine(explain(read.error.issues, given), 'settings');
   const known = Object.keys(neuralSettingsSchema.shape).join(', ');
   throw neuralError('invalid-input', 'reading hyper-parameters of a network', problem, `known are ${known}`);
 }

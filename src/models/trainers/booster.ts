@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { createExplain, oneLine } from '../../domain/issue-words.js';
 import { loadGlobalBooster, type GlobalBoosterOptions } from '../../forecast/booster/global-booster.js';
 import { withSystemLoad } from '../../forecast/system-load.js';
 import { trainGlobalBoosterInThread } from '../../forecast/booster/train-in-thread.js';
@@ -25,13 +26,15 @@ const settingsSchema = z.strictObject({
   patience: z.int().min(1).optional(),
 });
 
+const explain = createExplain(settingsSchema);
+
 export const boosterTrainer: Trainer = {
   kind: 'booster',
   async train(series, { levels, seed, hyperParameters, signal, onProgress }) {
     const parsed = settingsSchema.safeParse(hyperParameters ?? {});
     if (!parsed.success) {
       const known = Object.keys(settingsSchema.shape).join(', ');
-      const problem = z.prettifyError(parsed.error);
+      const problem = oneLine(explain(parsed.error.issues, hyperParameters ?? {}), 'settings');
       throw modelsError('invalid-input', 'training booster', problem, `known settings are ${known}`);
     }
     const { rows, validation, ...trees } = parsed.data;

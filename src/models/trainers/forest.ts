@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { createExplain, oneLine } from '../../domain/issue-words.js';
 import { loadGlobalBooster } from '../../forecast/booster/global-booster.js';
 import { trainGlobalBoosterInThread } from '../../forecast/booster/train-in-thread.js';
 import { withSystemLoad } from '../../forecast/system-load.js';
@@ -17,13 +18,15 @@ const settingsSchema = z.strictObject({
   rowShare: z.number().gt(0).max(1).optional(),
 });
 
+const explain = createExplain(settingsSchema);
+
 export const forestTrainer: Trainer = {
   kind: 'random-forest',
   async train(series, { levels, seed, hyperParameters, signal, onProgress }) {
     const parsed = settingsSchema.safeParse(hyperParameters ?? {});
     if (!parsed.success) {
       const known = Object.keys(settingsSchema.shape).join(', ');
-      const problem = z.prettifyError(parsed.error);
+      const problem = oneLine(explain(parsed.error.issues, hyperParameters ?? {}), 'settings');
       throw modelsError('invalid-input', 'training random-forest', problem, `known settings are ${known}`);
     }
     const { rows, ...forest } = parsed.data;
