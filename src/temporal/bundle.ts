@@ -21,6 +21,7 @@ export const buildIdOf = (bundle: string): string =>
 export async function bundleWorkflows(target: string = BUNDLE_PATH): Promise<void> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../../workflows/index.js', import.meta.url)),
+    workflowInterceptorModules: [fileURLToPath(new URL('../../workflows/ahead.js', import.meta.url))],
     logger: undefined,
   });
   await mkdir(dirname(target), { recursive: true });

@@ -1,7 +1,9 @@
-import { Client, Connection } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection, type WorkflowClientInterceptor } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnection, NativeConnectionOptions } from '@temporalio/worker';
 import { HeadroomError } from '../domain/errors.js';
+import { AHEAD } from '../../workflows/ahead.js';
 import { homeFolder, readRuntimeFile, type RuntimeFile } from './home.js';
 
 /** Where the Temporal server is, and how to speak to it. */
@@ -62,6 +64,20 @@ export async function resolveTarget(env: NodeJS.ProcessEnv): Promise<TemporalTar
   return { options: { address: runtime.temporalAddress }, namespace: runtime.namespace, runtime };
 }
 
+const TIMES = 5;
+
+/** A query that came ahead of its task (workflows/ahead.ts) has its answer a moment later. */
+export const askedAgain: NonNullable<WorkflowClientInterceptor['query']> = async (input, next) => {
+  for (let time = 1; ; time++) {
+    try {
+      return await next(input);
+    } catch (error) {
+      if (time === TIMES || !(error instanceof Error) || !error.message.includes(AHEAD)) throw error;
+      await delay(200 * time);
+    }
+  }
+};
+
 const outOfReach = (target: TemporalTarget, error: unknown): HeadroomError =>
   new HeadroomError({
     kind: 'unavailable',
@@ -87,6 +103,7 @@ export async function connectClient(
       namespace: target.namespace,
       // A closed history could still be asked, and would answer as if it ran.
       workflow: { queryRejectCondition: 'NOT_OPEN' },
+      interceptors: { workflow: [{ query: askedAgain }] },
     });
     return { client, connection };
   } catch (error) {

@@ -106,8 +106,14 @@ describe('SIGKILL of the worker at random moments', () => {
       // On a slow machine a worker may be killed before it comes to anything: then nothing is on its way to be met.
       if (kill % BREATH === BREATH - 1) {
         const before = new Map(stood);
-        const moved = (account: string): boolean => (stood.get(account) ?? 0) > (before.get(account) ?? 0);
-        await eventually(async () => ended || ACCOUNTS.every(moved), PATIENCE);
+        const still = (): string[] =>
+          ACCOUNTS.filter((account) => (stood.get(account) ?? 0) <= (before.get(account) ?? 0));
+        await eventually(async () => ended || still().length === 0, PATIENCE).catch(async (error: unknown) => {
+          const found = await Promise.all(still().map((account) => diagnosis(world, account)));
+          throw new Error(`after ${kill + 1} kills ${still().join()} came no further\n${found.join('\n')}`, {
+            cause: error,
+          });
+        });
       }
     }
     ended = true;
