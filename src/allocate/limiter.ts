@@ -10,6 +10,7 @@ import { nowhereWords } from './constraints/residency.js';
 import { createLoads, type Loads } from './loads.js';
 import { billOf, totalOf, unservedCost, type Numbers } from './numbers.js';
 import { replicaBill, replicaCost, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
+import { nodeRange } from './rounding.js';
 import type { SizeOption } from './sizes.js';
 
 type Binding = NumberReason['binding'];
@@ -33,6 +34,8 @@ export interface Limiter {
    * break.
    */
   ofReplicas(workload: PreparedWorkload): Binding;
+  /** Money per hour that one replica less on a pool takes off the bill: whole nodes, of which one alone is mostly none. */
+  freed(workload: PreparedWorkload, pool: PreparedPool): number;
   /** What keeps a variable pool under its minimum of nodes; null where nothing is seen to. */
   ofNodes(pool: PreparedPool): Binding | null;
 }
@@ -43,6 +46,17 @@ export function createLimiter(prepared: Prepared, numbers: Numbers, prices: Read
   const trial = (): Trial => (made ??= trialOf(prepared, numbers));
   return {
     ofReplicas: (workload) => dearest(limitsOver(prepared, workload), prices) ?? byTrial(trial(), workload),
+    freed(workload, pool) {
+      const { loads } = trial();
+      loads.move(workload, pool.index, -1);
+      const left = loads.of(pool.index);
+      loads.move(workload, pool.index, 1);
+      const size = workload.options[numbers.option[workload.index] ?? 0];
+      if (!pool.variable) return size === undefined ? 0 : replicaBill(size, pool);
+      const has = numbers.nodes[0]?.[pool.index] ?? 0;
+      const { low } = nodeRange(prepared, numbers, pool, 0);
+      return Math.max(0, has - Math.max(low, Math.ceil(left - 1e-6))) * pool.policy.pricePerHour;
+    },
     ofNodes(pool) {
       const value = numbers.nodes[0]?.[pool.index] ?? 0;
       const [first] = nodeWalls(prepared, pool, value + 1);

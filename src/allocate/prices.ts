@@ -1,6 +1,6 @@
 import { buildModel } from './build.js';
 import type { Numbers } from './numbers.js';
-import type { Prepared } from './prepare.js';
+import { OCCUPANCY, type Prepared } from './prepare.js';
 import type { Solver } from './solver.js';
 
 /**
@@ -29,10 +29,17 @@ export function limitPrices(prepared: Prepared, numbers: Numbers, solver: Solver
       perUnit.set(`demand/${workload.policy.name}/${need.component}/0`, size);
     }
   }
+  // A replica's own place on a node that stays is charged next to nothing, to prefer the smaller of two plans of one bill. That is
+  // nobody's money: a limit that is worth no more than that is worth nothing.
+  const nothing = 2 * OCCUPANCY * Math.max(...build.workloads.map((workload) => workload.replicaPrice), 0);
   for (const [row, dual] of solution.rowDuals.entries()) {
     if (Math.abs(dual) < 1e-9) continue;
     const group = (dual > 0 ? model.lowerGroup[row] : model.upperGroup[row]) ?? null;
     if (group === null) continue;
+    if (Math.abs((dual * unit) / hours) <= nothing) {
+      prices.set(group, prices.get(group) ?? 0);
+      continue;
+    }
     const price = (dual * unit) / hours / (perUnit.get(group) ?? 1);
     prices.set(group, (prices.get(group) ?? 0) + price);
   }

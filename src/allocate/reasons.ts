@@ -81,7 +81,7 @@ function replicasReason(prepared: Prepared, numbers: Numbers, workload: Prepared
           },
         }),
     binding: replicasBinding(prepared, numbers, workload, value, bounds),
-    rejected: replicasRejected(prepared, numbers, workload, value),
+    rejected: replicasRejected(prepared, numbers, workload, value, bounds),
   };
 }
 
@@ -167,7 +167,13 @@ function replicaMoney(numbers: Numbers, workload: PreparedWorkload): { price: nu
   return { price, pool };
 }
 
-function replicasRejected(prepared: Prepared, numbers: Numbers, workload: PreparedWorkload, value: number): Rejected[] {
+function replicasRejected(
+  prepared: Prepared,
+  numbers: Numbers,
+  workload: PreparedWorkload,
+  value: number,
+  { limiter }: Bounds,
+): Rejected[] {
   const rejected: Rejected[] = [];
   const option = numbers.option[workload.index] ?? 0;
   const { price, pool } = replicaMoney(numbers, workload);
@@ -183,13 +189,15 @@ function replicasRejected(prepared: Prepared, numbers: Numbers, workload: Prepar
       if (more <= 0) continue;
       unserved.push(amountWords(need.component, more));
     }
+    const on = prepared.pools[pool];
+    const saved = on === undefined ? price : limiter.freed(workload, on);
     const why =
       unserved.length > 0
-        ? `${unserved.join(', ')} unserved at the level`
+        ? `${unserved.join(', ')} unserved at the level, weighed like ${short(lost)} ${prepared.currency}/h`
         : value - 1 < low
           ? `under the ${low} that its limits ask for`
           : 'needed in a later block';
-    rejected.push({ alternative: `${value - 1} replicas`, why, costPerHour: short(lost - price) });
+    rejected.push({ alternative: `${value - 1} replicas`, why, costPerHour: short(lost - saved) });
   }
   rejected.push(...otherPlaces(prepared, workload, { option, value, pool }));
   const top = wanted(prepared, numbers, workload, 0).need;

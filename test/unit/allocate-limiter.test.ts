@@ -124,3 +124,29 @@ describe('a number that is less than was asked for names', () => {
     expect(plan.conflict).not.toBeNull();
   });
 });
+
+describe('the money in a reason is what a bill would show', () => {
+  const reasonOf = (demand: number, min: number) => {
+    const policy = simple({ pools: [{ ...general, min: 1 }] }, { replicas: { min, max: 20 } });
+    const input = inputOf(policy, [demandOf('web', 'cpu', [demand, demand])], {
+      state: stateOf(policy, { web: 2 }, { general: 1 }),
+    });
+    return allocator.allocate(input).plan.reasons.find((one) => one.number === 'web.replicas');
+  };
+
+  test('a replica less on a node that stays saves nothing, whatever its share of the node', () => {
+    const reason = reasonOf(1, 2);
+    expect(reason?.binding).toMatchObject({ constraint: 'replica-limits', pricePerHour: 0 });
+    expect(reason?.rejected[0]).toEqual({
+      ...{ alternative: '1 replicas', why: 'under the 2 that its limits ask for', costPerHour: 0 },
+    });
+  });
+
+  test('a replica less that ends its node saves the node', () => {
+    expect(reasonOf(1, 5)?.rejected[0]).toMatchObject({ alternative: '4 replicas', costPerHour: -0.4 });
+  });
+
+  test('what goes unserved is weighed, and said to be', () => {
+    expect(reasonOf(3, 1)?.rejected[0]?.why).toMatch(/1 cores of cpu unserved at the level, weighed like \d/);
+  });
+});

@@ -3,6 +3,7 @@ import type { NumberReason, Plan } from '../../domain/plan.js';
 import { isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { proposalLines } from '../migration-words.js';
+import { priceWords } from '../price-words.js';
 import { withSession } from '../session.js';
 
 export const register: RegisterCommand = (program, terminal) => {
@@ -69,9 +70,7 @@ export const register: RegisterCommand = (program, terminal) => {
 /** What a proposed migration is asked for by. */
 const poolNumber = (workload: string): string => `${workload}.pool`;
 
-/** `nodes` → `node`. */
-const singular = (unit: string): string => unit.replace(/s$/, '');
-const figure = (value: number): string => String(Number(value.toPrecision(4)));
+const figure = (value: number): string => String(Number(value.toPrecision(4)) + 0);
 
 function show(terminal: Terminal, reason: NumberReason, currency: string): void {
   const { color } = terminal;
@@ -88,15 +87,15 @@ function show(terminal: Terminal, reason: NumberReason, currency: string): void 
   const price = reason.binding.pricePerHour;
   terminal.out(
     `  bound by  ${reason.binding.words}` +
-      (price === null
-        ? ''
-        : `; one ${singular(reason.binding.unit)} less of it would save ${figure(price)} ${currency}/h`),
+      (price === null ? '' : `; ${priceWords(price, reason.binding.unit, currency)}`),
   );
   for (const rejected of reason.rejected) {
     const cost = rejected.costPerHour;
     terminal.out(
       `  rejected  ${rejected.alternative}: ${rejected.why}` +
-        (cost === null ? '' : ` (${cost >= 0 ? '+' : ''}${figure(cost)} ${currency}/h)`),
+        (cost === null
+          ? ''
+          : ` (${cost === 0 ? 'no' : cost > 0 ? '+' : ''}${cost === 0 ? ' difference' : `${figure(cost)} ${currency}/h`})`),
     );
   }
 }
