@@ -120,6 +120,7 @@ export function createObserve(
           triggers: watched,
           answered: contingencies?.answered ?? [],
           at: input.at,
+          recent: window.series,
         });
         return {
           snapshotId: snapshot.id,

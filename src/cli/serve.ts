@@ -124,11 +124,14 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       remedy: `run a worker with --roles cluster --cluster ${name}`,
     });
   };
-  const lookout =
-    cluster === null ? null : createLookout({ client, cluster: clusterOf, now, say: (line) => terminal.err(line) });
   const fence = createFence(client, now);
   const sink = sinkOfEnvironment(options.sink, store, terminal.env, (line) => terminal.err(line));
   const recording = sink === null ? store : withInfluxSink(store, sink);
+  const source = sourceOver(recording);
+  const lookout =
+    cluster === null
+      ? null
+      : createLookout({ client, cluster: clusterOf, source, now, say: (line) => terminal.err(line) });
   const fleetDecider = createFleetDecider();
   const worker = await createWorkers({
     connection,
@@ -152,7 +155,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
           {
             store: recording,
             behavior: store,
-            source: sourceOver(recording),
+            source,
             cluster: clusterOf,
             fence,
             ...(lookout === null ? {} : { lookout }),

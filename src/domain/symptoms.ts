@@ -2,6 +2,7 @@ import type { ClusterState } from './cluster.js';
 import type { Component } from './component.js';
 import type { ContingencySet, PreparedAnswer, Symptom, WatchedSeries } from './contingency.js';
 import { lastKnownIndex, binLabel, type Series } from './series.js';
+import type { EpochSeconds } from './time.js';
 
 /*
  * Is it so now? Judged from what a cycle has read anyway: no forecast, no solver, microseconds.
@@ -12,6 +13,8 @@ export interface Look {
   state?: ClusterState;
   recent?: readonly { workload: string; component: Component; series: Series }[];
   freshness?: readonly { workload: string; component: Component; kind: 'fresh' | 'stale' | 'missing' }[];
+  /** Bins that are not over yet: what their mean comes to at the least, whatever the rest of them brings. */
+  running?: readonly { workload: string; component: Component; from: EpochSeconds; least: number }[];
 }
 
 /** What of a set is looked for. */
@@ -31,6 +34,17 @@ export function symptomsOf(set: Triggers, look: Look): Symptom[] {
 export const isOfCluster = ({ trigger }: Pick<PreparedAnswer, 'trigger'>): boolean =>
   trigger.kind === 'spot-market' || trigger.kind === 'pool-stuck';
 
+/**
+ * What the mean of a bin comes to at the least, of which a part is known: demand is never negative, and of what is missing
+ * nothing is counted. So a bin that is not over is never judged otherwise than it will be.
+ * @param part finer bins of it, from its beginning on.
+ */
+export function leastMean(part: Series, step: number): number {
+  let sum = 0;
+  for (const value of part.values) if (value > 0) sum += value * part.step;
+  return sum / step;
+}
+
 function seenBy(
   { trigger }: Pick<PreparedAnswer, 'trigger'>,
   watched: readonly WatchedSeries[],
@@ -38,18 +52,21 @@ function seenBy(
 ): string | null {
   switch (trigger.kind) {
     case 'demand':
-      return first(watched, look, (series, bins) => {
-        const newest = bins.at(-1);
-        if (newest === undefined) return null;
-        const { value, far, above } = newest;
-        const stands = `${series.workload}/${series.component} is ${short(value)}`;
-        if (value > far) return `${stands}, above ${short(far)}, the 99.9th percentile`;
-        if (newest.hidden) return `${stands} and throttled there, close to the 99th percentile (${short(above)})`;
-        const row = bins.slice(-trigger.bins);
-        return row.length === trigger.bins && row.every((bin) => bin.value > bin.above)
-          ? `${stands}, the ${ordinal(trigger.bins)} bin in a row above the 99th percentile (${short(above)})`
-          : null;
-      });
+      return (
+        sureOf(watched, look) ??
+        first(watched, look, (series, bins) => {
+          const newest = bins.at(-1);
+          if (newest === undefined) return null;
+          const { value, far, above } = newest;
+          const stands = `${series.workload}/${series.component} is ${short(value)}`;
+          if (value > far) return `${stands}, above ${short(far)}, the 99.9th percentile`;
+          if (newest.hidden) return `${stands} and throttled there, close to the 99th percentile (${short(above)})`;
+          const row = bins.slice(-trigger.bins);
+          return row.length === trigger.bins && row.every((bin) => bin.value > bin.above)
+            ? `${stands}, the ${ordinal(trigger.bins)} bin in a row above the 99th percentile (${short(above)})`
+            : null;
+        })
+      );
     case 'forecast':
       return first(watched, look, (series, bins) => {
         const missed = bins.slice(-trigger.of).filter((bin) => bin.value > bin.above).length;
@@ -87,6 +104,17 @@ function seenBy(
         : null;
     }
   }
+}
+
+/** A bin that runs, and passes the 99.9th percentile whatever is still to come of it. */
+function sureOf(watched: readonly WatchedSeries[], { running = [] }: Look): string | null {
+  for (const { workload, component, from, least } of running) {
+    const series = watched.find((one) => one.workload === workload && one.component === component);
+    const far = series?.far[Math.round((from - series.from) / series.step)];
+    if (far === undefined || !(least > far)) continue;
+    return `${workload}/${component} is at least ${short(least)} in the bin that runs, above ${short(far)}, the 99.9th percentile`;
+  }
+  return null;
 }
 
 interface Bin {

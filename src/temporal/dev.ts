@@ -193,7 +193,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     const fence = createFence(client, now);
     const fleetDecider = createFleetDecider();
     closers.push(() => fleetDecider.close());
-    const lookout = createLookout({ client, cluster: clusterOf, now, say });
+    const lookout = createLookout({ client, cluster: clusterOf, source: store, now, say });
     closers.push(() => lookout.close());
     const activities = createActivities(
       {

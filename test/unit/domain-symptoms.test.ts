@@ -1,7 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ClusterState } from '../../src/domain/cluster.js';
 import { withEarlier, type Trigger, type WatchedSeries } from '../../src/domain/contingency.js';
-import { symptomsOf, type Look } from '../../src/domain/symptoms.js';
+import { leastMean, symptomsOf, type Look } from '../../src/domain/symptoms.js';
 
 const T0 = 1_772_445_600;
 const STEP = 300;
@@ -44,6 +45,9 @@ const pending = (look: Look, pods: number): Look => ({
     ],
   },
 });
+const running = (least: number, from = T0 + 2 * STEP): Look => ({
+  running: [{ workload: 'web', component: 'cpu', from, least }],
+});
 const demand: Trigger = { kind: 'demand', bins: 2 };
 const forecast: Trigger = { kind: 'forecast', misses: 3, of: 6 };
 const market: Trigger = { kind: 'spot-market', pools: ['a', 'b'], counted: 6, ready: 3 };
@@ -65,6 +69,10 @@ describe('a trigger', () => {
     ['a missing newest bin: the one before counts', demand, usage([13, Number.NaN]), true],
     ['nothing known at all', demand, usage([Number.NaN, Number.NaN]), false],
     ['bins before anything was stated say nothing', demand, usage([99, 99], [], T0 - 2 * STEP), false],
+    ['a bin that runs, and is above the 99.9th whatever comes', demand, running(13), true],
+    ['a bin that runs, and may still end below it', demand, running(11.9), false],
+    ['a bin that runs, for which nothing was stated', demand, running(99, T0 + 99 * STEP), false],
+    ['a bin that runs is no miss yet', forecast, { ...usage([11, 9, 11]), ...running(13) }, false],
     ['three misses of six', forecast, usage([11, 9, 11, 9, 9, 11]), true],
     ['two misses', forecast, usage([11, 9, 9, 9, 9, 11]), false],
     ['misses of long ago', forecast, usage([11, 11, 9, 9, 9, 9, 9, 11]), false],
@@ -82,6 +90,25 @@ describe('a trigger', () => {
   ])('%s', (_name, trigger, look, holds) => {
     const found = symptomsOf({ answers: [{ key: 'k', trigger, for: 0 }], watched: [web] }, look);
     expect(found.map(({ key }) => key)).toEqual(holds ? ['k'] : []);
+  });
+
+  it('a bin that runs is never said to be above what it comes to: what is missing of it counts for nothing', () => {
+    const value = fc.oneof(fc.constant(Number.NaN), fc.double({ min: 0, max: 1e9, noNaN: true }));
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 20, maxLength: 20 }), fc.nat(20), (parts, seen) => {
+        const part = (values: number[]) => ({
+          ...{ start: T0, step: STEP / 20 },
+          ...{ values: Float64Array.from(values), censored: new Uint8Array(values.length) },
+        });
+        const known = parts.filter((one) => !Number.isNaN(one));
+        const mean = known.reduce((sum, one) => sum + one, 0) / known.length;
+        const least = leastMean(part(parts.slice(0, seen)), STEP);
+        expect(least).toBeGreaterThanOrEqual(0);
+        if (known.length > 0) expect(least).toBeLessThanOrEqual(mean * (1 + 1e-9));
+      }),
+    );
+    const half = { start: T0, step: 60, values: Float64Array.from([10, 10]), censored: new Uint8Array(2) };
+    expect(leastMean(half, STEP)).toBe(4);
   });
 
   it('a forecast that is prepared for anew has still missed: what was stated before is kept for six bins', () => {
