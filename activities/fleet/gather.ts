@@ -106,7 +106,7 @@ export async function gather(
     ),
     accounts: accounts.map(packAccount),
     grantBlocks,
-    ...(last === null ? {} : { basis: last.basis }),
+    ...(last === null ? {} : { basis: last.basis, after: last.id }),
     unknown,
     leftOut,
     notes,

@@ -13,7 +13,8 @@ import { gather } from './gather.js';
 import { decidedFleet, summaryOf } from './plan.js';
 import { createFleetPolicies } from './policies.js';
 import type { FleetActivities, PoolSized } from './types.js';
-import { ACCOUNTS_A_PART, grantsSchema, readAccounts, readInput, unpackInput } from './work.js';
+import { packPlan, placedId, unpackWithPlan } from './placed.js';
+import { ACCOUNTS_A_PART, grantsSchema, readAccounts, readInput } from './work.js';
 
 export interface FleetDependencies {
   store: Store;
@@ -89,7 +90,7 @@ export function createFleetActivities(deps: FleetDependencies): FleetActivities 
         for (let k = 1; k < (packed.parts ?? 1); k++) {
           packed.accounts.push(...readAccounts((await read('fleet-work', `${inputId}/${k}`)).body));
         }
-        const input = unpackInput(packed);
+        const input = await unpackWithPlan(store, packed);
         const plan = await decider.solve(input);
         const seen = packed.seen.map(({ pool, state, problem }): ObservedPool => ({
           pool,
@@ -97,7 +98,9 @@ export function createFleetActivities(deps: FleetDependencies): FleetActivities 
           problem,
         }));
         const decided = decidedFleet(plan, { fleet, fleetId, planId, at }, packed, input, seen);
+        const placed = packPlan(plan);
         await store.putRecord(work(`${planId}/grants`, at, decided.grants));
+        if (placed !== null) await store.putRecord(work(placedId(planId), at, placed));
         await store.putRecord({ kind: 'fleet-plan', id: planId, account: FLEET_ACCOUNT, at, body: decided.record });
         return { plan: summaryOf(decided.record) };
       }),

@@ -47,6 +47,8 @@ const inputSchema = z.object({
   accounts: z.array(accountSchema),
   grantBlocks: z.number(),
   basis: z.object({ shape: z.string(), starts: z.array(z.number()), prices: z.array(z.number()) }).exactOptional(),
+  /** The plan that `basis` is of. */
+  after: z.string().exactOptional(),
   unknown: z.array(z.string()),
   leftOut: z.array(z.object({ account: z.string(), why: z.string() })),
   notes: z.array(z.string()),

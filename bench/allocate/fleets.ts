@@ -192,22 +192,37 @@ function drawAccount(
   };
 }
 
+const CYCLE = 300;
+
 /**
- * The same fleet a cycle later: demand has moved by half a percent in all and by three account by account (standard
- * deviations), and the nodes of the plan's second block are there.
+ * The same fleet a cycle of five minutes later: every block begins later by as much, and what is asked in it is what was said
+ * of that time (of hours as they pass into each other), moved by half a percent in all and by three account by account
+ * (standard deviations); the nodes that the plan has for that time are there.
  */
 export function movedFleet(input: FleetInput, plan: FleetPlan, seed: number): FleetInput {
   const random = drawFrom(seed);
   const drift = 1 + 0.005 * gauss(random);
+  const { blocks } = input;
+  const now = (blocks[0]?.from ?? 0) + CYCLE;
+  const there = Math.max(
+    0,
+    blocks.findIndex(({ to }) => to > now),
+  );
   return {
     ...input,
-    pools: input.pools.map((pool, p) => ({ ...pool, now: plan.nodes[p * input.blocks.length + 1] ?? pool.now })),
+    blocks: blocks.map(({ from, to }) => ({ from: from + CYCLE, to: to + CYCLE })),
+    pools: input.pools.map((pool, p) => ({ ...pool, now: plan.nodes[p * blocks.length + there] ?? pool.now })),
     accounts: input.accounts.map((account) => {
       const own = drift * Math.exp(0.03 * gauss(random));
       const demand: FleetAccount['demand'] = {};
       for (const component of ['cpu', 'memory'] as const) {
         const series = account.demand[component];
-        if (series !== undefined) demand[component] = Float64Array.from(series, (value) => value * own);
+        if (series === undefined) continue;
+        demand[component] = Float64Array.from(blocks, (block, t) => {
+          const next = series[t + 1] ?? series[t] ?? Number.NaN;
+          const part = CYCLE / (block.to - block.from);
+          return own * ((1 - part) * (series[t] ?? Number.NaN) + part * next);
+        });
       }
       return { ...account, demand };
     }),

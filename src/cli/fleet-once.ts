@@ -1,6 +1,6 @@
 import { gather, type GatherStore } from '../../activities/fleet/gather.js';
 import { decidedFleet, type DecidedFleet } from '../../activities/fleet/plan.js';
-import { unpackInput } from '../../activities/fleet/work.js';
+import { unpackWithPlan } from '../../activities/fleet/placed.js';
 import { createFleetSolver } from '../allocate/fleet/solver.js';
 import type { FleetPolicy } from '../domain/fleet.js';
 import type { FleetPlanRecord, ObservedPool } from '../domain/fleet-plan.js';
@@ -27,7 +27,7 @@ async function lastSeen(store: GatherStore, fleet: FleetPolicy): Promise<Observe
 export async function fleetOnce(store: GatherStore, fleet: FleetPolicy, at: EpochSeconds): Promise<DecidedFleet> {
   const seen = await lastSeen(store, fleet);
   const packed = await gather(store, fleet, at, seen, AbortSignal.timeout(PATIENCE_MS), { sizeUnread: true });
-  const input = unpackInput(packed);
+  const input = await unpackWithPlan(store, packed);
   const solver = await createFleetSolver();
   const plan = solver.solve(input);
   return decidedFleet(plan, { fleet, fleetId: 'once', planId: 'fleet/once', at }, packed, input, seen);

@@ -4,6 +4,7 @@ import { checkFleet } from '../../src/allocate/checker/fleet.js';
 import { createFleetSolver } from '../../src/allocate/fleet/index.js';
 import type { FleetAccount, FleetInput, FleetPool } from '../../src/allocate/fleet/index.js';
 import { bruteForce } from './fleet-brute-force.js';
+import { someFleet } from './fleet-random.js';
 
 const GIB = 2 ** 30;
 const solver = await createFleetSolver();
@@ -211,58 +212,6 @@ describe('input that is no problem', () => {
     expect(() => solver.solve(input)).toThrow(words);
   });
 });
-
-const amount = fc.integer({ min: 0, max: 40 });
-const someAccount = (index: number, blocks: number): fc.Arbitrary<FleetAccount> =>
-  fc.record({
-    name: fc.constant(`account-${index}`),
-    weight: fc.constantFrom(5, 20, 80, 400),
-    guaranteed: fc.oneof(
-      fc.constant({}),
-      fc.record({ cpu: amount }),
-      fc.record({ cpu: amount, memory: amount.map((n) => n * GIB) }),
-    ),
-    pools: fc.constantFrom<string[] | null>(null, null, ['pool-0'], ['pool-1'], []),
-    demand: fc.record({
-      cpu: fc.array(fc.oneof(amount, fc.constant(Number.NaN)), { minLength: blocks, maxLength: blocks }),
-      memory: fc.array(
-        amount.map((n) => n * 3 * GIB),
-        { minLength: blocks, maxLength: blocks },
-      ),
-    }),
-    spotMaxShare: fc.constantFrom(0, 0.3, 1),
-    budgetPerHour: fc.constantFrom(null, null, 0, 0.5, 2),
-    running: fc.constantFrom([], [{ pool: 'pool-0', amount: { cpu: 4, memory: 8 * GIB } }]),
-    placementPerHour: fc.constantFrom<Record<string, number>>({}, { 'pool-1': 0.2 }),
-    movePrice: fc.constantFrom(0, 0.3),
-  });
-
-const somePool = (index: number): fc.Arbitrary<FleetPool> =>
-  fc.record({
-    name: fc.constant(`pool-${index}`),
-    capacityType: fc.constantFrom('reserved' as const, 'on-demand' as const, 'spot' as const),
-    pricePerHour: fc.constantFrom(0, 0.3, 1, 1.7),
-    node: fc.constantFrom({ cpu: 16, memory: 64 * GIB }, { cpu: 8, memory: 64 * GIB }, { cpu: 16 }),
-    size: fc.constantFrom('fixed' as const, 'variable' as const, 'variable' as const),
-    min: fc.integer({ min: 0, max: 3 }),
-    max: fc.integer({ min: 0, max: 4 }),
-    now: fc.integer({ min: 0, max: 4 }),
-    warm: fc.integer({ min: 0, max: 2 }),
-    readyFrom: fc.integer({ min: 0, max: 2 }),
-    startPrice: fc.constantFrom(0, 0.1, 2),
-    interruptionsPerHour: fc.constantFrom(0, 0.05),
-    recoverySeconds: fc.constant(300),
-  });
-
-const someFleet = (pools: number, accounts: number, blocks: number): fc.Arbitrary<FleetInput> =>
-  fc.record({
-    blocks: fc.constant(fleet([], [], blocks).blocks),
-    pools: fc.tuple(...Array.from({ length: pools }, (_, p) => somePool(p))),
-    accounts: fc
-      .integer({ min: 0, max: accounts })
-      .chain((count) => fc.tuple(...Array.from({ length: count }, (_, a) => someAccount(a, blocks)))),
-    grantBlocks: fc.integer({ min: 1, max: blocks }),
-  });
 
 describe('any fleet', () => {
   it('has a plan that the independent checker finds nothing wrong with, and that costs no less than its bound', () => {

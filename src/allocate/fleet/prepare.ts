@@ -142,9 +142,14 @@ function partsOf(fleet: Fleet, values: Float64Array): Parts {
   const mostWeight = input.accounts.reduce((most, account) => Math.max(most, account.weight), 0);
   const poolIndex = new Map(input.pools.map((pool, p) => [pool.name, p]));
   const listed: { account: number; guaranteed: boolean; demand: Float64Array }[] = [];
+  // Two buffers for all accounts: ten thousand small ones would keep the collector busy.
+  const each = blocks * C;
+  const demands = new Float64Array(input.accounts.length * each);
+  const firsts = new Float64Array(input.accounts.length * each);
   input.accounts.forEach((account, a) => {
-    const demand = demandOf(account, fleet, notes);
-    const first = new Float64Array(demand.length);
+    const demand = demands.subarray(a * each, (a + 1) * each);
+    const first = firsts.subarray(a * each, (a + 1) * each);
+    demandOf(account, fleet, notes, demand);
     let any = false;
     let beyond = false;
     for (let c = 0; c < C; c++) {
@@ -209,9 +214,8 @@ function partsOf(fleet: Fleet, values: Float64Array): Parts {
 }
 
 /** Demand as amounts in units, [block · components + component]; unknown demand is what the account has. */
-function demandOf(account: FleetAccount, fleet: Fleet, notes: string[]): Float64Array {
+function demandOf(account: FleetAccount, fleet: Fleet, notes: string[], demand: Float64Array): void {
   const { blocks, components, unit } = fleet;
-  const demand = new Float64Array(blocks * components.length);
   components.forEach((component, c) => {
     const series = account.demand[component];
     let running = 0;
@@ -232,7 +236,6 @@ function demandOf(account: FleetAccount, fleet: Fleet, notes: string[]): Float64
         : `${account.name}: demand of ${component} is unknown${where}, and so is what it has: no grant bounds it`,
     );
   });
-  return demand;
 }
 
 /** Pools by account, [account · pools + pool]: named, and offering every component that the account asks for. */

@@ -81,7 +81,7 @@ export interface FleetInput {
   basis?: FleetBasis;
 }
 
-/** Plain data, so that it can be carried between cycles (a record of the store; tens of KiB). */
+/** Plain data, so that it can be carried between cycles: in records of the store. */
 export interface FleetBasis {
   /** Names of pools and components. */
   shape: string;
@@ -89,6 +89,22 @@ export interface FleetBasis {
   starts: readonly number[];
   /** As {@link FleetPlan.prices}. */
   prices: readonly number[];
+  /** The plan itself; absent where only its prices were kept, or where it is none that can be. */
+  plan?: CarriedPlan;
+}
+
+/** A plan as it is carried to the next cycle: where what is placed, by account and block. */
+export interface CarriedPlan {
+  /** Names, in the order of `wayOf`. */
+  accounts: readonly string[];
+  /** [pool · blocks + block]. */
+  nodes: readonly number[];
+  /** Ways to be placed: the share on each pool, [way · pools + pool]; way 0 is nowhere. */
+  ways: readonly number[];
+  /** The way of each account's guaranteed part and of what is beyond it, [(account · 2 + part) · blocks + block]. */
+  wayOf: Uint16Array;
+  /** The gap of the last plan that was solved anew: those made of it are measured by that. */
+  gap: number;
 }
 
 export interface FleetGrant {

@@ -27,18 +27,18 @@ export interface RelaxOptions {
   rounds: number;
   /** Relative distance of the bounds to stop at. */
   gap: number;
-  /** Prices to begin with; null: a cold start. */
-  prices: Prices | null;
+  /** Prices to begin with, what parts answer them, and their bound; null: a cold start. */
+  start: { prices: Prices; answers: Answers; lowerBound: number } | null;
 }
 
 /** @returns null where HiGHS solved no master at all. */
-export function relax(highs: Highs, fleet: Fleet, { rounds, gap, prices: start }: RelaxOptions): Relaxed | null {
+export function relax(highs: Highs, fleet: Fleet, { rounds, gap, start }: RelaxOptions): Relaxed | null {
   const all = Array.from({ length: fleet.blocks }, (_, t) => t);
   let best: Relaxed | null = null;
   let pivots = 0;
   // Prices that were good a cycle ago mostly still are: their bound is often better than that of the first master.
-  let asked = start === null ? null : { prices: start, answers: answerPrices(fleet, start) };
-  let lowerBound = asked === null ? Number.NEGATIVE_INFINITY : asked.answers.total + poolBound(fleet, asked.prices);
+  let asked: { prices: Prices; answers: Answers } | null = start;
+  let lowerBound = start?.lowerBound ?? Number.NEGATIVE_INFINITY;
   let clusters = asked === null ? coldClusters(fleet) : warmClusters(fleet, asked.answers);
   for (let round = 1; round <= rounds; round++) {
     const master = solveMaster(highs, fleet, clusters, { blocks: all, before: fleet.now, iterationLimit: ITERATIONS });

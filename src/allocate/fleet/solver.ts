@@ -1,7 +1,8 @@
 import type { Highs } from 'highs';
 import { HeadroomError } from '../../domain/errors.js';
 import { loadHighs } from '../solver.js';
-import type { Prices } from './answers.js';
+import { answerPrices, poolBound, type Answers, type Prices } from './answers.js';
+import { carriedStart, carryPlan, type CarriedStart } from './carried.js';
 import { groupParts, type Cluster } from './clusters.js';
 import { findConflicts } from './conflicts.js';
 import { fitShares } from './fit.js';
@@ -10,7 +11,8 @@ import { solveMaster } from './master.js';
 import { prepareFleet, type Fleet } from './prepare.js';
 import type { FleetBasis, FleetInput, FleetOptions, FleetPlan, FleetSolver } from './problem.js';
 import { relax } from './relax.js';
-import { objectiveOf, type Placement } from './sums.js';
+import { resume } from './resume.js';
+import { objectiveOf, type Placement, type Sums } from './sums.js';
 import { validateFleet } from './validate.js';
 import { wholeNodes } from './whole-nodes.js';
 
@@ -28,14 +30,86 @@ export async function createFleetSolver(): Promise<FleetSolver> {
 function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOptions>): FleetPlan {
   validateFleet(input);
   const fleet = prepareFleet(input);
-  const { blocks, pools, money } = fleet;
-  const C = fleet.components.length;
   const shape = shapeOf(input, fleet);
-  const warm = startingPrices(fleet, input.basis, shape);
+  const warm = startOf(fleet, input.basis, shape);
+  const resumed = warm === null ? null : resumedWithin(fleet, warm, options.gap);
+  const solved = resumed ?? solveAnew(highs, fleet, warm, options);
+  const { nodes, placement, sums, work } = solved;
+  const { money } = fleet;
+  const lowerBound = Math.min(solved.lowerBound, sums.total);
+  const gap = gapOf(sums.total, lowerBound);
+  const prices = pricesOf(fleet, solved.prices);
+  const conflicts = findConflicts(highs, fleet, nodes, placement);
+  const plan = carryPlan(fleet, nodes, placement, resumed === null ? gap : (input.basis?.plan?.gap ?? gap));
+  return {
+    status: conflicts.length > 0 ? 'least-bad' : gap <= options.gap ? 'proven' : 'work-limit',
+    pools: input.pools.map((pool) => pool.name),
+    accounts: input.accounts.map((account) => account.name),
+    blocks: input.blocks,
+    components: fleet.components,
+    nodes,
+    placed: placedByAccount(fleet, placement),
+    grants: grantsOf(fleet, nodes, placement),
+    costPerHour: sums.costPerHour.map((cost) => cost * money),
+    shortfall: sums.shortfall,
+    prices,
+    objective: sums.total * money,
+    lowerBound: lowerBound * money,
+    gap,
+    conflicts,
+    notes: fleet.notes,
+    work,
+    basis: {
+      ...{ shape, starts: input.blocks.map((block) => block.from), prices: [...prices] },
+      ...(plan === null ? {} : { plan }),
+    },
+  };
+}
+
+interface Solved {
+  nodes: Int32Array;
+  placement: Placement;
+  sums: Sums;
+  /** The prices of `lowerBound`. */
+  prices: Prices;
+  lowerBound: number;
+  work: FleetPlan['work'];
+}
+
+/** Last cycle's prices with what all parts answer them, and where its plan would have them. */
+interface Start {
+  prices: Prices;
+  answers: Answers;
+  lowerBound: number;
+  carried: CarriedStart | null;
+  /** The gap of the last plan that was solved anew. */
+  gap: number;
+}
+
+const gapOf = (objective: number, lowerBound: number): number =>
+  objective > 0 ? (objective - lowerBound) / objective : 0;
+
+/** Last cycle's plan on today's demand; null where what can be proven of it is not good enough. */
+function resumedWithin(fleet: Fleet, start: Start, gap: number): Solved | null {
+  if (start.carried === null) return null;
+  const { nodes, placement, sums } = resume(fleet, start.carried, start.prices, start.answers);
+  if (gapOf(sums.total, start.lowerBound) > worstResumed(start.gap, gap)) return null;
+  const { prices, lowerBound } = start;
+  return { nodes, placement, sums, prices, lowerBound, work: { rounds: 0, pivots: 0, clusters: 0, warm: true } };
+}
+
+/**
+ * The gap up to which a plan that goes on from the last one will do: what is asked for, and no more than a bit worse than
+ * the last one that was solved anew.
+ */
+const worstResumed = (before: number, asked: number): number => Math.max(before * 1.1, Math.min(asked, before + 0.003));
+
+function solveAnew(highs: Highs, fleet: Fleet, start: Start | null, options: Required<FleetOptions>): Solved {
+  const { blocks } = fleet;
   const relaxed = relax(highs, fleet, {
     rounds: options.rounds,
-    gap: tolerance(fleet, options.gap, warm),
-    prices: warm,
+    gap: tolerance(fleet, options.gap, start !== null),
+    start,
   });
   if (relaxed === null) {
     throw new HeadroomError({
@@ -53,7 +127,8 @@ function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOpti
   let placement = placementOf(fleet, relaxed.clusters);
   fitShares(fleet, nodes, placement);
   let sums = objectiveOf(fleet, nodes, placement);
-  if (fleet.parts.count * blocks <= SMALL && sums.total - lowerBound > options.gap * sums.total) {
+  const { total } = sums;
+  if (fleet.parts.count * blocks <= SMALL && total - lowerBound > options.gap * total) {
     const single = groupParts(fleet, (part) => part);
     const all = Array.from({ length: blocks }, (_, t) => t);
     const exact = solveMaster(highs, fleet, single, {
@@ -71,46 +146,16 @@ function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOpti
       const placed = placementOf(fleet, single);
       fitShares(fleet, exactNodes, placed);
       const cost = objectiveOf(fleet, exactNodes, placed);
-      if (cost.total < sums.total) {
+      if (cost.total < total) {
         nodes = exactNodes;
         placement = placed;
         sums = cost;
       }
     }
   }
-  const objective = sums.total;
-  lowerBound = Math.min(lowerBound, objective);
-  const prices = new Float64Array(pools * C * blocks);
-  for (let t = 0; t < blocks; t++) {
-    for (let p = 0; p < pools; p++) {
-      for (let c = 0; c < C; c++) {
-        prices[(p * C + c) * blocks + t] =
-          ((relaxed.prices[(t * pools + p) * C + c] ?? 0) * money) / (fleet.unit[c] ?? 1);
-      }
-    }
-  }
-  const conflicts = findConflicts(highs, fleet, nodes, placement);
-  const gap = objective > 0 ? (objective - lowerBound) / objective : 0;
-  return {
-    status: conflicts.length > 0 ? 'least-bad' : gap <= options.gap ? 'proven' : 'work-limit',
-    pools: input.pools.map((pool) => pool.name),
-    accounts: input.accounts.map((account) => account.name),
-    blocks: input.blocks,
-    components: fleet.components,
-    nodes,
-    placed: placedByAccount(fleet, placement),
-    grants: grantsOf(fleet, nodes, placement),
-    costPerHour: sums.costPerHour.map((cost) => cost * money),
-    shortfall: sums.shortfall,
-    prices,
-    objective: objective * money,
-    lowerBound: lowerBound * money,
-    gap,
-    conflicts,
-    notes: fleet.notes,
-    work: { rounds: relaxed.rounds, pivots, clusters: relaxed.clusters.length, warm: warm !== null },
-    basis: { shape, starts: input.blocks.map((block) => block.from), prices: [...prices] },
-  };
+  const { rounds, clusters, prices } = relaxed;
+  const work = { rounds, pivots, clusters: clusters.length, warm: start !== null };
+  return { nodes, placement, sums, prices, lowerBound, work };
 }
 
 /**
@@ -118,8 +163,8 @@ function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOpti
  * since its prices are the basis of the cycles to come; a warm one ends where what is asked for is proven: rounding up costs
  * half a node a pool, which in a large fleet is nothing.
  */
-function tolerance(fleet: Fleet, gap: number, warm: Prices | null): number {
-  if (warm === null) return gap / 3;
+function tolerance(fleet: Fleet, gap: number, warm: boolean): number {
+  if (!warm) return gap / 3;
   let rounding = 0;
   let bill = 0;
   for (let p = 0; p < fleet.pools; p++) {
@@ -132,24 +177,44 @@ function tolerance(fleet: Fleet, gap: number, warm: Prices | null): number {
 const shapeOf = (input: FleetInput, fleet: Fleet): string =>
   JSON.stringify([input.pools.map((pool) => pool.name), fleet.components]);
 
-/** The last cycle's prices, by the clock: a block begins with what held at its time, or with the last known. */
-function startingPrices(fleet: Fleet, basis: FleetBasis | undefined, shape: string): Float64Array | null {
+/** The last cycle's prices and plan, by the clock: a block begins with what held at its time, or with the last known. */
+function startOf(fleet: Fleet, basis: FleetBasis | undefined, shape: string): Start | null {
   const { blocks, pools, money, unit } = fleet;
   const C = fleet.components.length;
   if (basis?.shape !== shape || basis.prices.length !== pools * C * basis.starts.length) return null;
   if (!basis.prices.every((price) => Number.isFinite(price) && price >= 0)) return null;
+  const then = new Int32Array(blocks);
   const prices = new Float64Array(blocks * pools * C);
   for (let t = 0; t < blocks; t++) {
     const block = fleet.input.blocks[t];
     const middle = block === undefined ? 0 : (block.from + block.to) / 2;
-    let then = 0;
     basis.starts.forEach((start, index) => {
-      if (start <= middle) then = index;
+      if (start <= middle) then[t] = index;
     });
     for (let p = 0; p < pools; p++) {
       for (let c = 0; c < C; c++) {
         prices[(t * pools + p) * C + c] =
-          ((basis.prices[(p * C + c) * basis.starts.length + then] ?? 0) * (unit[c] ?? 1)) / money;
+          ((basis.prices[(p * C + c) * basis.starts.length + (then[t] ?? 0)] ?? 0) * (unit[c] ?? 1)) / money;
+      }
+    }
+  }
+  const answers = answerPrices(fleet, prices);
+  const { plan } = basis;
+  return {
+    ...{ prices, answers, lowerBound: answers.total + poolBound(fleet, prices) },
+    carried: plan === undefined ? null : carriedStart(fleet, plan, basis, then),
+    gap: plan?.gap ?? 0,
+  };
+}
+
+/** In the input's money and units, in the order of a plan. */
+function pricesOf({ blocks, pools, components, money, unit }: Fleet, own: Prices): Float64Array {
+  const C = components.length;
+  const prices = new Float64Array(pools * C * blocks);
+  for (let t = 0; t < blocks; t++) {
+    for (let p = 0; p < pools; p++) {
+      for (let c = 0; c < C; c++) {
+        prices[(p * C + c) * blocks + t] = ((own[(t * pools + p) * C + c] ?? 0) * money) / (unit[c] ?? 1);
       }
     }
   }

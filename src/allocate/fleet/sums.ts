@@ -26,12 +26,15 @@ export const servedShare = (fleet: Fleet, placement: Placement, index: number): 
   return Math.min(1, served);
 };
 
-/** What a plan costs, from its numbers alone; money in units, shortfall in the components' own. */
-export function objectiveOf(
-  fleet: Fleet,
-  nodes: Int32Array,
-  placement: Placement,
-): { total: number; costPerHour: Float64Array; shortfall: Float64Array } {
+/** Money in units, shortfall in the components' own. */
+export interface Sums {
+  total: number;
+  costPerHour: Float64Array;
+  shortfall: Float64Array;
+}
+
+/** What a plan costs, from its numbers alone. */
+export function objectiveOf(fleet: Fleet, nodes: Int32Array, placement: Placement): Sums {
   const { blocks, pools, parts, hours, node, nodePrice, startPrice, warmPrice, warm, now, unit } = fleet;
   const C = fleet.components.length;
   const costPerHour = new Float64Array(blocks);
