@@ -92,8 +92,30 @@ describe('headroom backtest', () => {
   it('is a table for people, with what the figures mean and how Headroom decided', async () => {
     const { code, out } = await run('--csv', csv, '--step', '30m', '--policies', 'headroom,clairvoyant');
     expect(code).toBe(0);
-    for (const part of ['policy', 'clairvoyant', '1.000', 'level asked: 0.99', 'decided by forecast']) {
+    for (const part of [
+      'policy',
+      'clairvoyant',
+      '1.000',
+      'level asked: 0.99',
+      'decided by forecast',
+      'headroom: at most 1 % of bins',
+      'Wilson',
+    ]) {
       expect(out).toContain(part);
+    }
+  });
+
+  it('a series that never moves is served by a capacity that never moves, and the timeline shows as much', async () => {
+    const flat = join(folder, 'flat.csv');
+    const rows = Array.from({ length: 2880 }, (_, bin) => `${start + bin * 300},2.5`);
+    await writeFile(flat, `timestamp,cpu\n${rows.join('\n')}\n`);
+    const timeline = join(folder, 'flat-out.csv');
+    const argv = ['--csv', flat, '--policies', 'headroom,headroom-floor', '--timeline', timeline, '--json'];
+    const report = reportOf((await run(...argv)).out);
+    const shown = (await readFile(timeline, 'utf8')).trim().split('\n').slice(1);
+    for (const [at, { name, changes, violations }] of report.policies.entries()) {
+      expect({ name, changes, violations }).toMatchObject({ changes: 0, violations: 0 });
+      expect(new Set(shown.map((row) => row.split(',')[at + 2])).size, name).toBe(1);
     }
   });
 

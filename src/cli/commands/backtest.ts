@@ -4,6 +4,7 @@ import { parseQuantity } from '../../domain/component.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { binLabel } from '../../domain/series.js';
 import { formatDuration, isoTime, parseDuration } from '../../domain/time.js';
+import { wilsonInterval } from '../../replay/interval.js';
 import { parsePolicies, policyForms } from '../../replay/registry.js';
 import { scoredBins } from '../../replay/score.js';
 import { replay, type Replay } from '../../replay/simulate.js';
@@ -202,7 +203,28 @@ function print(terminal: Terminal, options: Options, result: Replay): void {
       `a decision takes ${formatDuration(options.lead)} to be ready; level asked: ${options.level}.\n` +
       'cost: mean capacity / mean demand; violations: bins with demand above capacity; depth: mean shortfall in them.',
   );
+  for (const { name, violations } of result.policies) {
+    if (name.startsWith('headroom')) terminal.out(`${name}: ${reachedWords(violations, result.bins, options.level)}`);
+  }
   for (const { name, notes } of result.policies) {
     for (const note of notes) terminal.out(color.dim(`${name}: ${note}`));
   }
+}
+
+/** What was asked of a policy that plans at a level, what it reached, and whether so many bins tell the two apart. */
+export function reachedWords(violations: number, bins: number, level: number): string {
+  const percent = (share: number): string => `${Number((100 * share).toPrecision(3))} %`;
+  const missed = Math.round(violations * bins);
+  const asked = 1 - level;
+  const { low, high } = wilsonInterval(missed, bins);
+  const told =
+    low > asked
+      ? 'more than was asked'
+      : high < asked
+        ? 'fewer than was asked'
+        : 'which so many bins do not tell apart from what was asked';
+  return (
+    `at most ${percent(asked)} of bins above capacity asked, ${percent(violations)} reached (${missed} of ${bins}): ${told}. ` +
+    `95 % interval ${percent(low)} to ${percent(high)} (Wilson, as if bins were independent; misses come in runs, so it is wider)`
+  );
 }

@@ -5,6 +5,7 @@ import { formatDuration } from '../../domain/time.js';
 import type { FittedForecaster } from '../../forecast/port.js';
 import { createEvidence } from '../evidence.js';
 import type { CapacityPolicy, Observation, PolicySetup } from '../policy.js';
+import { sixDigits } from '../six-digits.js';
 
 const DAY = 86_400;
 
@@ -89,7 +90,7 @@ export function createHeadroom(setup: PolicySetup, settings: HeadroomSettings = 
         guard: window.input(seen.asked),
       });
       if (seen.index >= firstFit) counts[decided.by] += 1;
-      return decided.capacity;
+      return sixDigits(decided.capacity);
     },
     notes() {
       const total = Math.max(
