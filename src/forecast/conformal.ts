@@ -18,6 +18,10 @@ const NEAR = 0.4;
 
 /** Steps ahead at which corrections move half as fast as for the next step. */
 const SLOWER = 12;
+/** With this power of the steps ahead: of the levels that capacity is asked for at, and of those below. */
+const UPPER_POWER = 1.5;
+const LOWER_POWER = 1.75;
+const UPPER = 0.85;
 
 export interface Calibration {
   /** Correction in spreads. */
@@ -36,8 +40,11 @@ export function createCalibration(horizons: readonly number[], levels: readonly 
   // bin moves it one way or the other and quantiles are known well anyway.
   const gains = levels.map((level) => 0.025 * Math.sqrt(Math.abs(2 * level - 1)) + 0.01);
   // Far horizons move far more slowly: the answer to a move comes a horizon later, and until then every bin errs the same
-  // way. A day ahead, moves as quick as those of the next hours swing, and cost more than they put right.
-  const slowness = horizons.map((ahead) => 1 + (ahead / SLOWER) ** 1.5);
+  // way. A day ahead, moves as quick as those of the next hours swing, and cost more than they put right: most so in the
+  // middle, where a move costs at every bin.
+  const slowness = horizons.map((ahead) =>
+    levels.map((level) => 1 + (ahead / SLOWER) ** (level > UPPER || ahead <= SLOWER ? UPPER_POWER : LOWER_POWER)),
+  );
   const L = levels.length;
   // Levels close together learn from each other, by their distance in logits: each by itself wanders, and where two
   // cross, what is stated of both is off.
@@ -54,14 +61,13 @@ export function createCalibration(horizons: readonly number[], levels: readonly 
       errors[level] = (missed ? 1 : 0) - (targets[level] ?? 0.5);
     },
     settle(anchor) {
-      const slow = slowness[anchor] ?? 1;
       for (let level = 0; level < L; level++) {
         let error = 0;
         for (let other = 0; other < L; other++) error += (near[level * L + other] ?? 0) * (errors[other] ?? 0);
         const at = anchor * L + level;
         offsets[at] = Math.max(
           -FARTHEST,
-          Math.min(FARTHEST, (offsets[at] ?? 0) + ((gains[level] ?? 0) / slow) * error),
+          Math.min(FARTHEST, (offsets[at] ?? 0) + ((gains[level] ?? 0) / (slowness[anchor]?.[level] ?? 1)) * error),
         );
       }
       errors.fill(0);

@@ -11,7 +11,7 @@ import type { GlobalModel } from './global.js';
 import { createHistory } from './history.js';
 import { createLearner, type Scored } from './learn.js';
 import { readLevel, straighten } from './levels.js';
-import { layOut } from './members.js';
+import { layOut, type Member } from './members.js';
 import type { Model, ModelEntry } from './models/model.js';
 import { createScaleBank, type Scale } from './scales.js';
 import { createShocks, movedAt, statesBoth, type Shift } from './shocks.js';
@@ -108,12 +108,14 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
   const halfLife = Math.max(200, Math.min(10 * binsPerDay, 3000));
   const sketches = createSketchBank(members.rows, levels, { halfLife, prior: 20 });
   const finished = members.all.map(({ states: one }) => one === 0);
-  const trust = (TRUST * (Q - G)) / Math.max(1, G);
+  const trained = globals.filter(({ trust }) => trust === undefined).length;
+  const priorOf = ({ model }: Member): number =>
+    (Q - G) * (globals[model - models.length]?.trust ?? TRUST / Math.max(1, trained));
   const cellAheads = anchors.flatMap((ahead) => levels.map(() => ahead));
   const weights = createWeightBank(cellAheads, Q, {
     halfLife: Math.max(100, Math.min(4 * binsPerDay, 1200)),
     finished,
-    prior: finished.map((one) => (one ? trust : 1)),
+    prior: members.all.map((one) => (one.states === 0 ? priorOf(one) : 1)),
   });
   const calibration = createCalibration(anchors, levels);
   const bank = createGlobalBank({

@@ -8,8 +8,10 @@ import { createDriftDetector } from './drift.js';
 import { followTasks } from './found-tasks.js';
 import { createEnsemble, type Ensemble, type Scored } from './ensemble.js';
 import { createGate } from './gate.js';
+import type { GlobalModel } from './global.js';
 import { COARSE_MODELS, modelsNamed } from './models/registry.js';
 import type { FitForecaster, FitOptions } from './port.js';
+import { createSameTime } from './same-time.js';
 import { SCALES } from './scales.js';
 import { createDependence, strideOf } from './scenarios/dependence.js';
 
@@ -64,6 +66,10 @@ interface Coarse {
   censored: boolean;
 }
 
+/** What is known of the same time of other days stands beside trained models, where nobody has named who shall stand. */
+const besideTrained = (trained: readonly GlobalModel[], names?: readonly string[]): readonly GlobalModel[] =>
+  trained.length === 0 || names !== undefined ? trained : [...trained, createSameTime()];
+
 /** See {@link FitForecaster}. */
 export const fitForecaster: FitForecaster = (series, options) => {
   const action = `fitting on ${series.values.length} bins of ${series.step}s`;
@@ -86,7 +92,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
     calendar,
     models: modelsNamed(options.models),
     scales: SCALES,
-    ...(options.globals === undefined ? {} : { globals: options.globals }),
+    globals: besideTrained(options.globals ?? [], options.models),
     ...(inputs === undefined ? {} : { inputs }),
     exactly: [options.leadSteps],
   });

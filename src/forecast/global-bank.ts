@@ -67,7 +67,7 @@ export function createGlobalBank(options: {
 
   /** The model's answers to requests, at the ensemble's levels. */
   const answer = (model: GlobalModel, requests: readonly GlobalRequest[], asked: readonly number[]): Float64Array => {
-    const given = model.predict(requests, asked);
+    const given = model.predict(within(requests, model.context), asked);
     const K = model.levels.length;
     const own = new Float64Array(K);
     const rows = requests.length * asked.length;
@@ -153,6 +153,15 @@ export function createGlobalBank(options: {
     },
   };
 }
+
+/** Each model sees no more than its own context, which one that looks back further must not lengthen. */
+const within = (requests: readonly GlobalRequest[], context: number): readonly GlobalRequest[] =>
+  requests.every(({ values }) => values.length <= context)
+    ? requests
+    : requests.map((request) => {
+        const values = request.values.subarray(Math.max(0, request.values.length - context));
+        return { ...request, values: values.subarray(firstKnown(values)) };
+      });
 
 /** Index of the first value that is known; the last one where none is. */
 function firstKnown(values: Float32Array): number {

@@ -29,6 +29,11 @@ export interface GlobalModel {
   readonly context: number;
   /** Seconds between the bins of series that it was trained on, where it says: of hours it joins hourly forecasts, too. */
   readonly steps?: readonly number[];
+  /**
+   * What its quantiles count beside all of the series' own members together, before anything is known of the series. One
+   * that says so stands by its quantiles alone; default: what trained models have earned (ensemble.ts).
+   */
+  readonly trust?: number;
   /** Whether it asks which scheduled tasks are due: to look for them costs milliseconds a series. */
   readonly asksTasks?: boolean;
   /**

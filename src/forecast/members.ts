@@ -46,7 +46,7 @@ export function layOut(
   let rows = 0;
   const standing = [
     ...entries.map(({ scales }): readonly Member['scale'][] => scales),
-    ...globals.map((): readonly Member['scale'][] => ['own', 'stated']),
+    ...globals.map((one): readonly Member['scale'][] => (one.trust === undefined ? ['own', 'stated'] : ['stated'])),
   ];
   const all = standing.flatMap((each, model) =>
     each.map((scale): Member => {
