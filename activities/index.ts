@@ -4,6 +4,7 @@ import { createApply, createConfirm, createRelease, createRevalidate, createRoll
 import type { Dependencies } from './dependencies.js';
 import { createForecast } from './forecast.js';
 import { createLearn } from './learn.js';
+import { createMigrationsSeen } from './migrations-seen.js';
 import { createObserve } from './observe.js';
 import { createOptimize } from './optimize.js';
 import { createPolicies } from './policies.js';
@@ -28,5 +29,6 @@ export function createActivities(deps: Dependencies, summarize: (plan: Plan) => 
     ...createAwaitReady(deps, policies),
     ...createVerify(deps, policies),
     ...createRecords(deps),
+    ...createMigrationsSeen(deps),
   };
 }

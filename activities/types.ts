@@ -233,6 +233,23 @@ export interface ConfirmResult {
   detail: string;
 }
 
+export interface LookAtMigrationsInput {
+  account: string;
+  workload: string;
+  /** The one whose outcome is asked for. */
+  began: string | null;
+}
+
+export interface MigrationsSeen {
+  /** Ids of the account's that run. */
+  running: string[];
+  /** The highest number that one of the workload had, and the last end of one; 0 and null where there was none. */
+  last: number;
+  endedAt: EpochSeconds | null;
+  /** Of `began`; null while it runs, or where it left none. */
+  outcome: { result: string; detail: string; endedAt: EpochSeconds } | null;
+}
+
 export interface Activities {
   observe(input: ObserveInput): Promise<ObserveResult>;
   forecast(input: ForecastInput): Promise<ForecastResult>;
@@ -250,6 +267,7 @@ export interface Activities {
   confirm(input: ConfirmInput): Promise<ConfirmResult>;
   recordOutcome(input: { account: string; outcome: ChangeOutcome }): Promise<void>;
   exportHistory(input: { account: string; workflowId: string; at: EpochSeconds }): Promise<void>;
+  lookAtMigrations(input: LookAtMigrationsInput): Promise<MigrationsSeen>;
 }
 
 export type { ChangeOrder, ChangeOutcome, VerificationPolicy };

@@ -12,7 +12,7 @@ export const NON_RETRYABLE = ['invalid-input', 'not-found', 'refused'];
 /** Activities heartbeat every few seconds: one whose worker died is taken up elsewhere after this. */
 export const WORKER_GONE = '12s';
 
-type Light = Pick<Activities, 'recordContingency' | 'recordOutcome' | 'exportHistory'>;
+type Light = Pick<Activities, 'recordContingency' | 'recordOutcome' | 'exportHistory' | 'lookAtMigrations'>;
 type Compute = Pick<Activities, 'forecast' | 'optimize' | 'learn'>;
 type AtCluster = Pick<
   Activities,

@@ -6,6 +6,7 @@ import type { AccountRun } from './account.js';
 import { compute, light, reading } from './activities.js';
 import { decide, hold } from './decide.js';
 import { changeWorkflowId } from './messages.js';
+import { moveAsProposed } from './migrate-proposed.js';
 import { reasonOf } from './reason.js';
 import { expire, note, preparedIn } from './state.js';
 import { NO_PLAN, answerNoPlan, answerSilence, answerSymptoms, answerWaiting } from './surprise.js';
@@ -57,6 +58,7 @@ export async function runCycle(run: AccountRun): Promise<void> {
   delete state.symptoms?.[NO_PLAN];
   state.plan = plan;
   await decide(run, plan);
+  await moveAsProposed(run, plan);
 }
 
 /** Reads telemetry and cluster. A source that is down is a hold, never a zero. */

@@ -74,6 +74,10 @@ export interface AccountState {
   surprises?: LastingSurprise[];
   /** Since when the condition of a trigger has held, by key; absent before the first. */
   symptoms?: Record<string, EpochSeconds>;
+  /** The migration that the account itself has begun, while it runs; absent otherwise. */
+  moving?: { id: string; workload: string };
+  /** Until when workloads that have moved, or were to, are left where they are; absent before the first. */
+  rests?: Record<string, EpochSeconds>;
   verdict: Verdict | null;
   forecast: ForecastDigest[];
   /** Since when an account has had series without fresh data; null while all are fresh. */

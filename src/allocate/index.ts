@@ -2,7 +2,7 @@ export { createAllocator, type AllocatorOptions } from './allocator.js';
 export { planBlocks } from './blocks.js';
 export { contingencyFor, mutationsFor } from './change.js';
 export { demandBlocks, type DemandInput } from './demand.js';
-export { proposeMigrations, type ProposeInput } from './migrations.js';
+export { proposeMigrations, type ProposeInput } from './migrations/index.js';
 export { createHighsSolver, type Solver } from './solver.js';
 export { summarizePlan } from './summary.js';
 export type { AllocationInput, AllocationResult, Allocator, Block, DemandBlocks, SolverBasis } from './problem.js';

@@ -55,12 +55,16 @@ export function summarizePlan(plan: Plan): PlanSummary {
   return summary;
 }
 
-/** The best one that nothing stands against. */
-function proposedIn({ migrations = [], currency }: Plan): Pick<PlanSummary, 'migration'> {
-  const best = migrations.find(({ refusals }) => refusals.length === 0);
-  if (best === undefined) return {};
-  const { workload, from, to, confidence } = best;
-  return { migration: { workload, from, to, confidence, words: cut(proposalWords(best, currency), 240) } };
+/** Those that nothing stands against. */
+function proposedIn({ migrations = [], currency }: Plan): Pick<PlanSummary, 'moves'> {
+  const proposed = migrations.filter(({ refusals }) => refusals.length === 0);
+  if (proposed.length === 0) return {};
+  return {
+    moves: proposed.map((one) => {
+      const { workload, from, to, confidence } = one;
+      return { workload, from, to, confidence, words: cut(proposalWords(one, currency), 240) };
+    }),
+  };
 }
 
 const cut = (text: string, length: number): string => (text.length <= length ? text : `${text.slice(0, length - 1)}…`);

@@ -27,10 +27,9 @@ export async function proposedMove(
     const what = `${refused.workload} from pool ${refused.from} to ${refused.to}`;
     throw new CommandFailure(EXIT.refused, `${what}: ${refused.refusals.join('; ')}`);
   }
-  // In the store of another process there are only words: the summary has the best one.
-  const short = summary?.migration;
-  if (short !== undefined && (workload === undefined || short.workload === workload))
-    return { workload: short.workload, to: short.to, words: `proposed: ${short.words}` };
+  // In the store of another process there are only words: the summary has those.
+  const short = summary?.moves?.find((one) => workload === undefined || one.workload === workload);
+  if (short !== undefined) return { workload: short.workload, to: short.to, words: `proposed: ${short.words}` };
   throw new CommandFailure(
     EXIT.notFound,
     `the plan of ${account} proposes no migration${workload === undefined ? '' : ` of ${workload}`}; \`headroom plan ${account}\` shows it, and --to names a pool by hand`,

@@ -23,6 +23,8 @@ export interface MigrationProposal {
   paidBackIn: number;
   /** The probability that it saves more than it costs within `over`: as demand and prices are forecast to vary. */
   confidence: number;
+  /** Workloads that have to go the same way: the saving is its share of what all of them save; absent where it needs none. */
+  together?: string[];
   /** Why it is not begun though it would save, each with its remedy; empty where it is proposed. */
   refusals: string[];
 }
@@ -46,8 +48,9 @@ export function proposalWords(proposal: MigrationProposal, currency: string): st
     ...(twice > 0 ? [`${figure(twice)} while both serve`] : []),
     ...(churn > 0 ? [`${figure(churn)} for starts`] : []),
   ];
+  const together = proposal.together === undefined ? '' : `, once ${proposal.together.join(' and ')} moves as well`;
   return [
-    `saves ${figure(proposal.savingPerHour)} ${currency}/h over ${formatDuration(proposal.over)}`,
+    `saves ${figure(proposal.savingPerHour)} ${currency}/h over ${formatDuration(proposal.over)}${together}`,
     `costs ${figure(oneOffOf(proposal))} ${currency} once${parts.length === 0 ? '' : ` (${parts.join(', ')})`}`,
     `paid back in ${formatDuration(Math.ceil(proposal.paidBackIn / 60) * 60)}`,
     `${Math.floor(100 * proposal.confidence + 1e-9)} % sure`,

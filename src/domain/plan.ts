@@ -222,8 +222,8 @@ export interface PlanSummary {
   conflict: Conflict | null;
   /** The first decided block's reasons, each with at most one rejected alternative. */
   reasons: NumberReason[];
-  /** The best migration that is proposed; absent where none is. */
-  migration?: ProposedMove;
+  /** The migrations that are proposed, the best first; absent where none is. */
+  moves?: ProposedMove[];
   /** It is a prepared answer, and this is the surprise; absent otherwise. */
   firedBy?: FiredBy;
 }

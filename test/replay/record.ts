@@ -427,6 +427,7 @@ function withoutStacks(activities: Activities): Activities {
     release: strip((input) => activities.release(input)),
     recordOutcome: strip((input) => activities.recordOutcome(input)),
     exportHistory: strip((input) => activities.exportHistory(input)),
+    lookAtMigrations: strip((input) => activities.lookAtMigrations(input)),
   };
 }
 

@@ -295,17 +295,52 @@ describe('what a plan proposes to move', () => {
     expect(one?.savingPerHour).toBeCloseTo(0.4, 6);
   });
 
-  it('goes into the summary, the best that nothing stands against', () => {
+  it('of two that share a node neither frees it alone: they are proposed together, and what that saves is counted once', () => {
+    const small = (name: string): Workload => ({
+      ...{ name, components: { cpu: { request: 1 } }, replicas: { min: 1, max: 9 } },
+    });
+    const policy = policyOf({ workloads: [small('a'), small('b')], pools: [dear, cheap] });
+    const input = inputOf(
+      policy,
+      ['a', 'b'].map((name) =>
+        demandOf(
+          name,
+          'cpu',
+          Array.from({ length: HOURS }, () => 2),
+        ),
+      ),
+      { state: stateOf(policy, { a: 2, b: 2 }, { dear: 1, cheap: 0 }) },
+    );
+    const seen = (a: string, b: string): AllocationInput => ({
+      ...input,
+      state: {
+        ...stateOf(policy, { a: 2, b: 2 }, { dear: 1, cheap: b === 'cheap' ? 1 : 0 }),
+        workloads: input.state.workloads.map((one) => ({ ...one, placed: { [one.workload === 'a' ? a : b]: 2 } })),
+      },
+    });
+    const both = propose(seen('dear', 'dear'));
+    expect(both.map(({ workload, to, together }) => [workload, to, together])).toEqual([
+      ['a', 'cheap', ['b']],
+      ['b', 'cheap', ['a']],
+    ]);
+    // One node at 0.80 becomes one at 0.40.
+    expect(both.reduce((sum, { savingPerHour }) => sum + savingPerHour, 0)).toBeCloseTo(0.4 * 1.001, 3);
+    // Once the one has moved, the other frees the node.
+    const [other, ...none] = propose(seen('dear', 'cheap'));
+    expect(none).toEqual([]);
+    expect(other).toMatchObject({ workload: 'a', to: 'cheap' });
+    expect(other?.savingPerHour).toBeCloseTo(0.8, 2);
+  });
+
+  it('goes into the summary, but for what something stands against', () => {
     const input = running(account({}));
     const { plan } = allocator.allocate(input);
     const migrations = propose(input);
-    expect(summarizePlan({ ...plan, migrations }).migration).toMatchObject({
-      workload: 'web',
-      from: 'dear',
-      to: 'cheap',
-    });
+    expect(summarizePlan({ ...plan, migrations }).moves).toMatchObject([
+      { workload: 'web', from: 'dear', to: 'cheap' },
+    ]);
     const refused = migrations.map((one) => ({ ...one, refusals: ['no'] }));
-    expect(summarizePlan({ ...plan, migrations: refused }).migration).toBeUndefined();
+    expect(summarizePlan({ ...plan, migrations: refused }).moves).toBeUndefined();
   });
 });
 

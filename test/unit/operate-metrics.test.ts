@@ -263,6 +263,7 @@ describe('metrics: what the activities tell', () => {
     confirm: never,
     recordOutcome: never,
     exportHistory: never,
+    lookAtMigrations: never,
     ...parts,
   });
   const seen = { snapshotId: 's', freshness: [], state: { at: AT, workloads: [], pools: [] }, freeze: null };

@@ -238,6 +238,7 @@ function activitiesOn(simulation: Simulation, seen: Seen): Activities {
       await real.recordOutcome(input);
     }),
     exportHistory: called('exportHistory', () => Promise.resolve()),
+    lookAtMigrations: called('lookAtMigrations', real.lookAtMigrations),
   };
 }
 

@@ -1,9 +1,18 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { Activities, AnswerInput, AnswerResult, ApplyInput, ApplyResult } from '../../activities/types.js';
+import type {
+  Activities,
+  AnswerInput,
+  AnswerResult,
+  ApplyInput,
+  ApplyResult,
+  LookAtMigrationsInput,
+  MigrationsSeen,
+} from '../../activities/types.js';
 import type { AccountPolicy } from '../../src/domain/account.js';
 import { readAccountFile } from '../../src/domain/account-file.js';
 import type { ClusterState, FieldTarget } from '../../src/domain/cluster.js';
 import type { ContingencyDigest, Symptom } from '../../src/domain/contingency.js';
+import type { ProposedMove } from '../../src/domain/migration-proposal.js';
 import type { ChangeOutcome, PlannedField, PlanSummary, Verdict } from '../../src/domain/plan.js';
 
 export function policyOf(lines = ''): AccountPolicy {
@@ -44,6 +53,7 @@ export const steady: PlanScript = { verdict: { kind: 'hold', reason: 'steady', d
 export interface PlanScript {
   verdict: Verdict;
   fields: PlannedField[];
+  moves?: ProposedMove[];
 }
 
 export interface Fakes extends Activities {
@@ -67,6 +77,8 @@ export interface Fakes extends Activities {
   /** Called after a write, before its answer: a test can lose it. */
   afterApply: (input: ApplyInput) => void;
   applyAnswers: ApplyResult[];
+  /** What the store has of migrations. */
+  migrations: (input: LookAtMigrationsInput) => MigrationsSeen;
 }
 
 const key = (target: FieldTarget): string =>
@@ -99,6 +111,7 @@ export function createFakes(): Fakes {
     frozen: false,
     afterApply: () => undefined,
     applyAnswers: [],
+    migrations: () => ({ running: [], last: 0, endedAt: null, outcome: null }),
     async observe(input) {
       record('observe', input);
       return {
@@ -135,6 +148,7 @@ export function createFakes(): Fakes {
         currency: 'EUR',
         conflict: null,
         reasons: [],
+        ...(script.moves === undefined ? {} : { moves: script.moves }),
       };
       const { digest } = fakes;
       const prepares = digest !== null && input.contingencies === null;
@@ -209,6 +223,10 @@ export function createFakes(): Fakes {
     async exportHistory(input) {
       record('exportHistory', input);
     },
+    async lookAtMigrations(input) {
+      record('lookAtMigrations', input);
+      return fakes.migrations(input);
+    },
   };
   return fakes;
 }
@@ -258,6 +276,7 @@ export const forwarded = (present: () => Activities): Activities => ({
   release: (input) => present().release(input),
   recordOutcome: (input) => present().recordOutcome(input),
   exportHistory: (input) => present().exportHistory(input),
+  lookAtMigrations: (input) => present().lookAtMigrations(input),
 });
 
 export const countOf = (fakes: Fakes, name: keyof Activities): number =>

@@ -227,3 +227,19 @@ export const orderOf = (number: number, over: Partial<MigrationOrder> = {}): Mig
   ...{ whenPaused: 'finish', author: 'ada', reason: 'cheaper' },
   ...over,
 });
+
+/** The activities of whichever fakes are the present ones, but for `verify`, which accounts have as well. */
+export const migrateForwarded = (present: () => MigrationFakes): MigrateActivities => ({
+  surveyMigration: (input) => present().surveyMigration(input),
+  writeMigration: (input) => present().writeMigration(input),
+  awaitStaged: (input) => present().awaitStaged(input),
+  awaitCopy: (input) => present().awaitCopy(input),
+  awaitSource: (input) => present().awaitSource(input),
+  watchMigration: (input) => present().watchMigration(input),
+  warmWorkload: (input) => present().warmWorkload(input),
+  retargetAccount: (input) => present().retargetAccount(input),
+  confirmAsBefore: (input) => present().confirmAsBefore(input),
+  recordMigration: (input) => present().recordMigration(input),
+  recordMigrationOutcome: (input) => present().recordMigrationOutcome(input),
+  prefetch: (input) => present().prefetch(input),
+});

@@ -12,7 +12,14 @@ import {
   migrationWorkflowId,
 } from '../../workflows/migration-messages.js';
 import { withWorker } from './environment.js';
-import { BEFORE, createMigrationFakes, orderOf, type MigrationFakes, type Point } from './migration-fakes.js';
+import {
+  BEFORE,
+  createMigrationFakes,
+  migrateForwarded,
+  orderOf,
+  type MigrationFakes,
+  type Point,
+} from './migration-fakes.js';
 
 /*
  * One server serves the whole file; the activities of the test that runs now answer. What a user loses where this fails: a
@@ -26,18 +33,7 @@ let closing: () => void = () => undefined;
 let running: Promise<void> = Promise.resolve();
 
 const ACTIVITIES: MigrateActivities & Pick<MigrationFakes, 'verify'> = {
-  surveyMigration: (input) => fakes.surveyMigration(input),
-  writeMigration: (input) => fakes.writeMigration(input),
-  awaitStaged: (input) => fakes.awaitStaged(input),
-  awaitCopy: (input) => fakes.awaitCopy(input),
-  awaitSource: (input) => fakes.awaitSource(input),
-  watchMigration: (input) => fakes.watchMigration(input),
-  warmWorkload: (input) => fakes.warmWorkload(input),
-  retargetAccount: (input) => fakes.retargetAccount(input),
-  confirmAsBefore: (input) => fakes.confirmAsBefore(input),
-  recordMigration: (input) => fakes.recordMigration(input),
-  recordMigrationOutcome: (input) => fakes.recordMigrationOutcome(input),
-  prefetch: (input) => fakes.prefetch(input),
+  ...migrateForwarded(() => fakes),
   verify: (input) => fakes.verify(input),
 };
 

@@ -70,6 +70,7 @@ export function recordActivities(
     confirm: timed('confirm', activities.confirm),
     recordOutcome: timed('recordOutcome', activities.recordOutcome),
     exportHistory: timed('exportHistory', activities.exportHistory),
+    lookAtMigrations: timed('lookAtMigrations', activities.lookAtMigrations),
   };
 }
 
