@@ -49,6 +49,7 @@ export function joinBlocks(input: AllocationInput, most: number): AllocationInpu
   const blocks = groups.map((members) => ({
     from: input.blocks[members[0] ?? 0]?.from ?? 0,
     to: input.blocks[members.at(-1) ?? 0]?.to ?? 0,
+    ...(members.length === 1 ? {} : { joined: members.length }),
   }));
   const highest = (series: DemandBlocks, members: readonly number[], field: 'lower' | 'median' | 'atLevel' | 'far') =>
     members.reduce((top, member) => Math.max(top, series.blocks[member]?.[field] ?? 0), 0);

@@ -21,6 +21,8 @@ export interface DemandBlocks {
 export interface Block {
   from: EpochSeconds;
   to: EpochSeconds;
+  /** So many blocks of the plan's horizon in one. Absent: one. */
+  joined?: number;
 }
 
 export interface AllocationInput {

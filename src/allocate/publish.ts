@@ -79,6 +79,7 @@ function plain(prepared: Prepared, numbers: Numbers, block: number): PlanBlock {
     workloads,
     nodes,
     costPerHour: short(billOf(prepared, numbers, block)),
+    ...(span?.joined === undefined ? {} : { joined: span.joined }),
   };
 }
 
@@ -119,7 +120,8 @@ function join(a: PlanBlock & { hours: number }, b: PlanBlock & { hours: number }
   });
   const nodes: Record<string, number> = {};
   for (const [pool, count] of Object.entries(a.nodes)) nodes[pool] = Math.max(count, b.nodes[pool] ?? 0);
-  return { from: a.from, to: b.to, workloads, nodes, costPerHour, hours };
+  const joined = a.joined === undefined && b.joined === undefined ? {} : { joined: (a.joined ?? 1) + (b.joined ?? 1) };
+  return { from: a.from, to: b.to, workloads, nodes, costPerHour, ...joined, hours };
 }
 
 function entries(resources: PlannedWorkload['shortfall']): [keyof typeof resources, number][] {

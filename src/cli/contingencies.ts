@@ -73,7 +73,8 @@ export function showContingencies(terminal: Terminal, told: Contingencies): void
     const sign = answer.extraPerHour < 0 ? '' : '+';
     terminal.out(`${color.bold(answer.key)}  ${sign}${answer.extraPerHour.toFixed(4)} ${prepared?.currency ?? ''}/h`);
     terminal.out(`  fires on  ${answer.watches}`);
-    terminal.out(`  assumes   ${answer.assumes}`);
+    const until = answer.until === undefined ? '' : `; in whole blocks, so to ${isoTime(answer.until)}`;
+    terminal.out(`  assumes   ${answer.assumes}${until}`);
     terminal.out(
       `  answer    ${answer.fields.map(({ target, seen }) => `${fieldName(target)} ${seen.value} → ${target.value}`).join(', ')}`,
     );

@@ -14,7 +14,7 @@ import {
 } from '../domain/contingency.js';
 import type { Plan, PlannedField } from '../domain/plan.js';
 import { seenValue } from '../domain/seen.js';
-import { binStart, formatDuration } from '../domain/time.js';
+import { binStart, formatDuration, type EpochSeconds } from '../domain/time.js';
 import { atLeast, readyIn, withCappedPools, withFixedSizes } from './surprises.js';
 import type { AllocationRequest, PrepareRequest } from './port.js';
 
@@ -66,7 +66,9 @@ interface Candidate {
   caps: Map<string, number>;
   /** It is solved as if there were no forecast. */
   unforeseen?: true;
-  demand?: Variation['demand'];
+  /** Seconds ahead, of which `demand` looks at blocks that begin within. */
+  reach?: number;
+  demand?: (demand: DemandBlocks[], soon: number) => DemandBlocks[];
 }
 
 type Absent = ContingencySet['absent'][number];
@@ -90,12 +92,19 @@ export function prepareAnswers(request: PrepareRequest, tools: PrepareTools): Co
     const subject = candidate.key === surprise ? '' : `${candidate.key}: `;
     try {
       const base = candidate.unforeseen === true ? { ...planned, forecast: null } : planned;
+      const { demand, reach } = candidate;
+      let until: EpochSeconds | null = null;
+      const varied = (all: DemandBlocks[], blocks: readonly Block[]): DemandBlocks[] => {
+        const soon = reach === undefined ? [] : blocks.filter((block) => block.from < at + reach);
+        until = soon.at(-1)?.to ?? null;
+        return demand?.(all, soon.length) ?? all;
+      };
       const solved = tools.solve(withCappedPools(base, candidate.caps), {
         name: candidate.key,
         within: LASTING,
-        ...(candidate.demand === undefined ? {} : { demand: candidate.demand }),
+        ...(demand === undefined ? {} : { demand: varied }),
       });
-      const answer = answerOf(request, candidate, solved);
+      const answer = answerOf(request, { ...candidate, ...lastingTo(until) }, solved);
       if (answer !== null) return [answer];
       absent.push({ surprise, why: `${subject}nothing more can be had, or what the plan has is enough` });
     } catch (error) {
@@ -120,8 +129,14 @@ export function prepareAnswers(request: PrepareRequest, tools: PrepareTools): Co
   };
 }
 
+const lastingTo = (until: EpochSeconds | null): { until?: EpochSeconds } => (until === null ? {} : { until });
+
 /** What of a solved problem is an answer: the fields that it raises above the plan, and those that the plan raises itself. */
-function answerOf(request: PrepareRequest, candidate: Candidate, solved: Plan): PreparedAnswer | null {
+function answerOf(
+  request: PrepareRequest,
+  candidate: Candidate & { until?: EpochSeconds },
+  solved: Plan,
+): PreparedAnswer | null {
   const { plan } = request;
   const answered = ({ target }: PlannedField): boolean =>
     isAnswerable(target) && !('pool' in target && candidate.caps.has(target.pool));
@@ -139,6 +154,7 @@ function answerOf(request: PrepareRequest, candidate: Candidate, solved: Plan): 
     for: candidate.for,
     watches: candidate.watches,
     assumes: candidate.assumes,
+    ...lastingTo(candidate.until ?? null),
     plan: summarizePlan({
       ...solved,
       verdict: { kind: 'act', source: 'contingency', detail: candidate.assumes },
@@ -259,10 +275,9 @@ function onPools(request: PrepareRequest, absent: Absent[]): Candidate[] {
       watches: `pool ${pool.name} is asked for more than the ${ready} nodes that it has, and they do not come for ${formatDuration(2 * pool.leadTime)}`,
       assumes: `pool ${pool.name} stays at ${ready} nodes; the most of the next ${formatDuration(GROWTH)} is had elsewhere`,
       caps: readyIn(state, [pool.name]),
-      demand: (demand, blocks) => {
-        const soon = blocks.filter((block) => block.from < at + GROWTH).length;
-        return atLeast(demand, ({ blocks: all }) => Math.max(0, ...all.slice(0, soon).map((block) => block.atLevel)));
-      },
+      reach: GROWTH,
+      demand: (demand, soon) =>
+        atLeast(demand, ({ blocks }) => Math.max(0, ...blocks.slice(0, soon).map((block) => block.atLevel))),
     }));
 }
 
@@ -292,7 +307,7 @@ function onForecast(request: PrepareRequest, watched: readonly WatchedSeries[]):
 }
 
 function onTelemetry(request: PrepareRequest): Candidate[] {
-  const { policy, at } = request;
+  const { policy } = request;
   return [
     {
       key: 'telemetry',
@@ -301,12 +316,11 @@ function onTelemetry(request: PrepareRequest): Candidate[] {
       watches: `the newest bin of every series is older than ${formatDuration(policy.staleAfter)}, or cannot be read`,
       assumes: `demand at the highest of the last hour, and of what the forecast states for the next ${formatDuration(BLIND)}`,
       caps: new Map(),
-      demand: (demand, blocks) => {
-        const ahead = blocks.filter((block) => block.from < at + BLIND).length;
-        return atLeast(demand, (series) =>
-          Math.max(recentPeak(request, series), ...series.blocks.slice(0, ahead).map((block) => block.atLevel)),
-        );
-      },
+      reach: BLIND,
+      demand: (demand, soon) =>
+        atLeast(demand, (series) =>
+          Math.max(recentPeak(request, series), ...series.blocks.slice(0, soon).map((block) => block.atLevel)),
+        ),
     },
   ];
 }

@@ -51,6 +51,11 @@ export interface PreparedAnswer {
   /** What was changed in the problem, in words. */
   assumes: string;
   /**
+   * Where demand of a time ahead is covered: to when. Blocks are taken whole, an hour each from two hours ahead on, so that this may
+   * be later than the time ahead in `assumes`. Absent where it covers none, and in records of earlier releases.
+   */
+  until?: EpochSeconds;
+  /**
    * The plan on the altered problem. Its fields are every one that plan and answer have a say in, at the value to have
    * then; what of them is written is what raises, seen at the moment of firing.
    */

@@ -69,6 +69,8 @@ export interface PlanBlock {
   costPerHour: number;
   /** Several unequal blocks stored as one: the highest numbers of each, which need not go together. Absent: as decided. */
   merged?: true;
+  /** So many blocks were planned as one, at the highest demand of any: accounts of many workloads have fewer, longer ones. */
+  joined?: number;
 }
 
 /** Where a movable task was put. */

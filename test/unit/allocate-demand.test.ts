@@ -249,6 +249,7 @@ describe('blocks', () => {
       expect(index === 0 || block.from === joined.blocks[index - 1]?.to).toBe(true);
       const [first, last] = [(block.from - AT) / 3600, (block.to - AT) / 3600];
       expect(joined.demand[0]?.blocks[index]?.atLevel).toBe(Math.max(...amounts.slice(first, last)));
+      expect(block.joined ?? 1).toBe(last - first);
     });
   });
 });

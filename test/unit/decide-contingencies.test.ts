@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { planBlocks } from '../../src/allocate/blocks.js';
+import { prepareAnswers } from '../../src/decide/contingencies.js';
 import { createEngine } from '../../src/decide/engine.js';
 import type { AllocationRequest, Decider, PrepareRequest } from '../../src/decide/port.js';
 import { refreshed, stateAfter } from '../../src/domain/answer.js';
@@ -8,7 +10,7 @@ import { hasMoved, type ContingencySet, type PreparedAnswer } from '../../src/do
 import type { AccountForecast } from '../../src/domain/forecast.js';
 import type { Series } from '../../src/domain/series.js';
 import { seenValue } from '../../src/domain/seen.js';
-import { AT, policyOf, stateOf } from './allocate-fixtures.js';
+import { AT, demandOf, policyOf, stateOf } from './allocate-fixtures.js';
 
 const STEP = 300;
 const DAY = 86_400;
@@ -150,6 +152,34 @@ describe('answers, prepared beside a plan', () => {
     if (most > first)
       expect(valueOf(telemetry ?? answerTo(set, 'telemetry'), 'web.replicas')).toBeGreaterThanOrEqual(most);
     else expect(set.absent.map(({ surprise }) => surprise)).toContain('telemetry');
+  });
+
+  it('telemetry gone: blocks are taken whole, so that it covers more than four hours, and says to when', async () => {
+    const { request } = await prepared();
+    const blocks = planBlocks({ ...policy, horizons: [DAY] }, AT + 15, 2);
+    const rising = [
+      demandOf(
+        'web',
+        'cpu',
+        blocks.map((_, index) => 1 + index),
+      ),
+    ];
+    const covered = new Map<string, number>();
+    const set = prepareAnswers(request, {
+      stated: () => [],
+      solve(_, { name, demand }) {
+        covered.set(name, demand?.(rising, blocks)[0]?.blocks[0]?.atLevel ?? 0);
+        const field = { field: 'replicas' as const, workload: 'web', value: 50 };
+        return { ...request.plan, fields: [{ target: field, seen: { value: 9, owner: null }, reason: 'more' }] };
+      },
+    });
+    const soon = blocks.filter(({ from }) => from < request.at + 4 * 3600);
+    const until = soon.at(-1)?.to ?? 0;
+    expect(until).toBeGreaterThan(request.at + 4 * 3600);
+    expect(covered.get('telemetry')).toBe(soon.length);
+    expect(answerTo(set, 'telemetry').until).toBe(until);
+    // What covers no time ahead names none.
+    expect(answerTo(set, 'forecast').until).toBeUndefined();
   });
 
   it('without a forecast there is nothing to exceed; the set says so, and what needs none is there', async () => {

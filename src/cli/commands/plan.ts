@@ -2,9 +2,9 @@ import { stringify } from 'yaml';
 import { planQuery, policyQuery, statusQuery } from '../../../workflows/messages.js';
 import { fieldName } from '../../domain/change.js';
 import { formatQuantity } from '../../domain/component.js';
-import type { Plan, PlanSummary } from '../../domain/plan.js';
+import type { Plan, PlanBlock, PlanSummary } from '../../domain/plan.js';
 import type { ContingencySet } from '../../domain/contingency.js';
-import { isoTime } from '../../domain/time.js';
+import { formatDuration, isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { contingenciesOf, showContingencies, type Contingencies } from '../contingencies.js';
 import { proposalLines } from '../migration-words.js';
@@ -118,6 +118,22 @@ const countsOf = (counts: Readonly<Record<string, number>>): string =>
     .map(([pool, count]) => `${pool} ${Number(count.toFixed(2))}`)
     .join(', ');
 
+/** How long a row of the table is, and whether its numbers are those of every moment in it. */
+export const spanWords = ({ from, to, merged, joined }: PlanBlock): string =>
+  formatDuration(to - from) + (merged === true ? ', at most' : joined === undefined ? '' : ', as one');
+
+/** What the marks of {@link spanWords} mean, where there are any. */
+export const spanNotes = (blocks: readonly PlanBlock[]): string[] => [
+  ...(blocks.some(({ merged }) => merged === true)
+    ? ['at most: unequal blocks stored as one row, with the highest numbers of each and the mean cost']
+    : []),
+  ...(blocks.some(({ merged, joined }) => merged !== true && joined !== undefined)
+    ? [
+        'as one: planned as a whole, at the highest demand within it; an account of many workloads has fewer, longer blocks',
+      ]
+    : []),
+];
+
 function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void {
   const { color } = terminal;
   const verdict = summary.verdict;
@@ -152,11 +168,12 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
   for (const line of proposalLines(plan.migrations ?? [], plan.currency)) terminal.out(line);
   if (plan.settings !== undefined) terminal.out(color.dim(settingsWords(plan.settings)));
   for (const { pool, words } of plan.prices ?? []) terminal.out(color.dim(`price of ${pool}: ${words}`));
-  const table = createTable(['from', 'workload', 'replicas', 'request', 'replicas by pool', 'nodes', 'cost/h']);
+  const table = createTable(['from', 'for', 'workload', 'replicas', 'request', 'replicas by pool', 'nodes', 'cost/h']);
   for (const block of plan.blocks.slice(0, HOURS_SHOWN)) {
     for (const [index, workload] of block.workloads.entries()) {
       table.push([
         index === 0 ? isoTime(block.from) : '',
+        index === 0 ? spanWords(block) : '',
         workload.workload,
         String(workload.replicas),
         Object.entries(workload.request)
@@ -169,6 +186,7 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
     }
   }
   terminal.out(table.toString());
+  for (const note of spanNotes(plan.blocks.slice(0, HOURS_SHOWN))) terminal.out(color.dim(note));
   if (plan.blocks.length > HOURS_SHOWN)
     terminal.out(color.dim(`… and ${plan.blocks.length - HOURS_SHOWN} more blocks (--json)`));
   for (const placement of plan.placements) {
