@@ -108,6 +108,8 @@ export interface MigrateActivities {
   writeMigration(input: WriteInput): Promise<MoveResult | Halted>;
   awaitStaged(input: MigrationRef & { limit: number; scale: TimeScale }): Promise<StagedResult>;
   awaitCopy(input: AwaitCopyInput): Promise<AwaitCopyResult>;
+  /** The source was stopped: none of its pods may write any more. */
+  awaitStopped(input: Omit<AwaitCopyInput, 'replicas'>): Promise<AwaitCopyResult>;
   /** On the way back: the source has so many ready replicas again. */
   awaitSource(input: AwaitCopyInput): Promise<AwaitCopyResult>;
   watchMigration(input: WatchInput): Promise<WatchResult>;

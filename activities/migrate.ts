@@ -13,7 +13,7 @@ import {
 } from '../src/domain/migration.js';
 import { choosePool, poolProblems } from '../src/domain/choose-pool.js';
 import { modeProblem } from '../src/domain/mode-problem.js';
-import { simulatedNow, wallMilliseconds, type TimeScale } from '../src/domain/time.js';
+import { formatDuration, simulatedNow, wallMilliseconds, type TimeScale } from '../src/domain/time.js';
 import type { Migrating, MoveLook, MoveRequest } from '../src/cluster/migrating.js';
 import { actionsOf } from '../src/domain/actions.js';
 import type { Dependencies } from './dependencies.js';
@@ -132,6 +132,7 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
           refusals: [...modes, ...refusals, ...survey.refusals],
           target: chosen.target,
           chosen: chosen.words,
+          ...(order.stop === true ? { stopped: stoppedWords(order) } : {}),
           warm: actionsOf(workload).flatMap(({ action, kind }) => (kind === 'prepull' ? [] : [action])),
         };
       }),
@@ -168,6 +169,13 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
           const why = copy.troubles.map(({ reason, pods, words }) => `${pods} ${reason}: ${words}`).join('; ');
           return `${copy.ready} of ${replicas} replicas of ${ref.copy} ready${why === '' ? '' : ` (${why})`}`;
         };
+        return until(ref, { limit, scale, fenced, what }, signal);
+      }),
+
+    awaitStopped: ({ limit, scale, fenced, ...ref }) =>
+      translated((signal) => {
+        const what = ({ running }: MoveLook): string | null =>
+          (running ?? 0) === 0 ? null : `${running} pods of the source run or end still`;
         return until(ref, { limit, scale, fenced, what }, signal);
       }),
 
@@ -314,11 +322,14 @@ function requestOf(
         (karpenter === undefined
           ? { 'headroom.dev/pool': pool.name }
           : { 'karpenter.sh/nodepool': karpenter.nodePool ?? pool.name }));
-  const { id, account, workload, copyVolumes, noTraffic, backend, steps, old } = order;
+  const { id, account, workload, noTraffic, backend, old, stop } = order;
+  // While the source is stopped there is nothing to be led over in parts.
+  const steps = stop === true ? [100] : order.steps;
+  const copyVolumes = order.copyVolumes || stop === true;
   return {
     ...{ id, account, at: targetOf(policy, workload), copy, to: target, nodeSelector },
     tolerations: placeholders?.tolerations ?? [],
-    ...{ copyVolumes, noTraffic, backend, steps, old, before },
+    ...{ copyVolumes, noTraffic, backend, steps, old, before, stop },
   };
 }
 
@@ -331,6 +342,10 @@ const refusedSurvey = (order: MigrationOrder, copy: string, refusals: string[]) 
   traffic: { kind: 'none' as const, words: '', steps: [] },
   ...{ images: [], volumes: [], warm: [], reverse: [], before: '' },
 });
+
+const stoppedWords = ({ limits: { ready } }: MigrationOrder): string =>
+  `nobody serves from when its replicas are stopped until the copy is ready, as long as its volumes take to copy: ` +
+  `${formatDuration(2 * ready)} at most, or all goes back`;
 
 const countedDowntime = ({ all, unserved, seconds }: NonNullable<MoveLook['counted']>): Downtime => ({
   ...{ seconds, requests: { all, unserved }, resolution: 0 },

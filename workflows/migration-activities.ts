@@ -61,7 +61,7 @@ export const moving = (queues: Queues, summary: string): Writing =>
     summary,
   });
 
-type Waiting = Pick<MigrateActivities, 'awaitStaged' | 'awaitCopy' | 'awaitSource' | 'watchMigration'>;
+type Waiting = Pick<MigrateActivities, 'awaitStaged' | 'awaitCopy' | 'awaitStopped' | 'awaitSource' | 'watchMigration'>;
 /** Long, heartbeating, taken up by another worker where one dies, and over at once when cancelled. */
 export const watching = (queues: Queues, summary: string, wallMs: number): Waiting =>
   proxyActivities<Waiting>({

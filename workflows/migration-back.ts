@@ -3,6 +3,7 @@ import type { MoveWrite } from '../src/domain/migration.js';
 import { isoTime } from '../src/domain/time.js';
 import { looking, moving, noting, watching } from './migration-activities.js';
 import { enter, refOf, type MigrationRun } from './migration-run.js';
+import { served } from './migration-stop.js';
 import { reasonOf } from './reason.js';
 
 /**
@@ -57,8 +58,8 @@ async function takeBack(run: MigrationRun): Promise<string[]> {
       back: true,
     });
   }
-  if (written.has('route')) {
-    const replicas = survey?.source.ready ?? 0;
+  if (written.has('route') || written.has('lower')) {
+    const replicas = (written.has('lower') ? survey?.source.replicas : survey?.source.ready) ?? 0;
     // An autoscaler may have lowered the source while its traffic was away: first what served it, then the traffic.
     await back(run, { kind: 'raise', replicas }, left);
     const limit = run.order.limits.ready;
@@ -68,7 +69,8 @@ async function takeBack(run: MigrationRun): Promise<string[]> {
     });
     // A copy that is broken serves less than a source that is not whole: traffic goes back all the same.
     if (ready.kind === 'not-ready') left.push(ready.detail);
-    await back(run, { kind: 'unroute' }, left);
+    if (written.has('route')) await back(run, { kind: 'unroute' }, left);
+    served(run);
   }
   if (written.has('images') || written.has('volumes') || written.has('copy'))
     await back(run, { kind: 'discard' }, left);

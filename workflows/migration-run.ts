@@ -39,6 +39,8 @@ export interface MigrationRun {
   survey: MigrationSurvey | null;
   /** Kinds of writes that happened, or may have: an answer that never came may stand for one. */
   written: Set<MoveWrite['kind'] | 'retarget'>;
+  /** Since when nobody serves, because the source was stopped; null while somebody does. */
+  stoppedAt: EpochSeconds | null;
   cancelled: string | null;
   /** What waits now, and may be cut off. */
   waiting: CancellationScope | null;
@@ -57,7 +59,7 @@ export function createRun(input: MigrationInput): MigrationRun {
     ...{ cancellable: true, downtime: NO_DOWNTIME, checks: [], attention: null, startedAt: now() },
   };
   return {
-    ...{ input, order, state, survey: null, written: new Set(), cancelled: null, waiting: null, now },
+    ...{ input, order, state, survey: null, written: new Set(), stoppedAt: null, cancelled: null, waiting: null, now },
     wall: (seconds) => wallMilliseconds(input.scale, seconds),
     show: () => setCurrentDetails(details(order, state)),
   };

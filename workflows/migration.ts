@@ -29,6 +29,7 @@ import {
   write,
   type MigrationRun,
 } from './migration-run.js';
+import { served, startedAgain, stillStopped, stopSource } from './migration-stop.js';
 import { reasonOf } from './reason.js';
 
 /**
@@ -104,6 +105,7 @@ const STEPS = {
   images: 'pull images',
   volumes: 'copy volumes',
   warm: 'warm caches',
+  stop: 'stop the source',
   copy: 'make the copy ready',
   route: (weight: number) => `lead ${weight}% of the traffic over`,
   verify: 'verify',
@@ -114,25 +116,28 @@ const STEPS = {
 } as const;
 
 /** Everything that will be done, with what takes each back; what does not apply is left out from the start. */
-function stepsOf(survey: MigrationSurvey): MigrationStep[] {
+function stepsOf(survey: MigrationSurvey, stop: boolean): MigrationStep[] {
   const one = (name: string, compensation: string, applies = true): MigrationStep => ({
     ...{ name, compensation, at: null },
     state: applies ? 'ahead' : 'left-out',
     detail: applies ? '' : 'there is nothing of the kind',
   });
+  const volumes = one(STEPS.volumes, 'the copies are removed', survey.volumes.length > 0);
+  const retarget = one(STEPS.retarget, 'the account looks after the source again');
   const never = 'none: past the point of no return';
   return [
     one(STEPS.record, 'none: nothing is touched'),
     one(STEPS.claim, 'the claim is taken off'),
     one(STEPS.images, 'the pulling Job is removed; images stay on their nodes', survey.images.length > 0),
-    one(STEPS.volumes, 'the copies are removed', survey.volumes.length > 0),
+    ...(stop ? [] : [volumes]),
     one(STEPS.warm, 'none: caches stay warm', survey.warm.length > 0),
+    ...(stop ? [retarget, one(STEPS.stop, 'the source gets its replicas again'), volumes] : []),
     one(STEPS.copy, `${survey.copy.words} is removed`),
     ...survey.traffic.steps.map((weight) =>
       one(STEPS.route(weight), `all traffic to the source again (${survey.traffic.words})`),
     ),
     one(STEPS.verify, 'as above'),
-    one(STEPS.retarget, 'the account looks after the source again'),
+    ...(stop ? [] : [retarget]),
     one(STEPS.handOver, never),
     one(STEPS.drain, never),
     one(STEPS.retire, never),
@@ -149,7 +154,8 @@ async function goThere(run: MigrationRun): Promise<void> {
   if ('kind' in survey) throw new Stop('stopped', survey.detail);
   state.target = survey.target;
   state.copy = survey.copy.name;
-  state.steps = stepsOf(survey);
+  const stop = order.stop === true;
+  state.steps = stepsOf(survey, stop);
   if (survey.refusals.length > 0) throw new Stop('refused', survey.refusals.join('; '));
   run.survey = survey;
 
@@ -160,7 +166,8 @@ async function goThere(run: MigrationRun): Promise<void> {
   });
   await step(run, STEPS.claim, () => write(run, { kind: 'claim' }));
   if (survey.images.length > 0) await step(run, STEPS.images, () => write(run, { kind: 'images' }));
-  if (survey.volumes.length > 0) await step(run, STEPS.volumes, () => write(run, { kind: 'volumes' }));
+  const copyVolumes = () => step(run, STEPS.volumes, () => write(run, { kind: 'volumes' }));
+  if (survey.volumes.length > 0 && !stop) await copyVolumes();
   if (survey.images.length > 0) {
     // Pods pull what is not there yet: late images cost time, not the migration.
     await step(run, STEPS.images, async () => {
@@ -184,13 +191,32 @@ async function goThere(run: MigrationRun): Promise<void> {
       }
     });
   }
+  const retarget = () =>
+    step(run, STEPS.retarget, async () => {
+      if (!stop) await makeReady();
+      throwIfCancelled(run);
+      run.written.add('retarget');
+      return (
+        await CancellationScope.nonCancellable(() =>
+          noting(queues, 'the account looks after the copy').retargetAccount({ ...refOf(run), back: false }),
+        )
+      ).detail;
+    });
+  if (stop) {
+    // First: an account that looked after the source would start it again.
+    await retarget();
+    await step(run, STEPS.stop, () => stopSource(run));
+    await copyVolumes();
+  }
   let replicas = Math.max(1, survey.source.replicas);
   const makeReady = async (): Promise<string> => {
     await write(run, { kind: 'copy', replicas });
     const waited = await copyReady(run, replicas);
+    if (stop) await stillStopped(run);
     return `${replicas} replicas ready after ${formatDuration(waited)}`;
   };
   await step(run, STEPS.copy, makeReady);
+  if (survey.traffic.steps.length === 0) served(run);
 
   enter(run, 'cutting-over', 'leading the traffic over');
   for (const weight of survey.traffic.steps) {
@@ -198,6 +224,7 @@ async function goThere(run: MigrationRun): Promise<void> {
       await makeReady();
       const words = await write(run, { kind: 'route', weight, from: state.weight });
       state.weight = weight;
+      served(run);
       replicas = Math.max(replicas, await hold(run, order.stepFor, weight));
       return words;
     });
@@ -209,16 +236,7 @@ async function goThere(run: MigrationRun): Promise<void> {
     replicas = Math.max(replicas, await hold(run, length, state.weight));
     return `held for ${formatDuration(length)}`;
   });
-  await step(run, STEPS.retarget, async () => {
-    await makeReady();
-    throwIfCancelled(run);
-    run.written.add('retarget');
-    return (
-      await CancellationScope.nonCancellable(() =>
-        noting(queues, 'the account looks after the copy').retargetAccount({ ...refOf(run), back: false }),
-      )
-    ).detail;
-  });
+  if (!stop) await retarget();
   // At once with the last look: no cancellation gets in between.
   throwIfCancelled(run);
   state.pointOfNoReturn.passed = true;
@@ -243,6 +261,8 @@ async function hold(run: MigrationRun, length: number, weight: number): Promise<
     const { source } = await watch(run, part, weight);
     left -= part;
     replicas = Math.max(replicas, source ?? 0);
+    if (order.stop === true && replicas > 0)
+      throw new Stop('failed', startedAgain(`the source has ${replicas} replicas`));
     const checks = await readChecks(run, from);
     if (checks !== null) state.checks = checks;
     run.show();

@@ -19,6 +19,7 @@ export function surveyLines(survey: MigrationSurvey): string[] {
     `copy        ${copy.words}`,
     ...(images.length === 0 ? [] : [`images      ${images.join(', ')}`]),
     ...(volumes.length === 0 ? [] : [`volumes     ${volumes.join(', ')}`]),
+    ...(survey.stopped === undefined ? [] : [`downtime    ${survey.stopped}`]),
     ...(warm.length === 0 ? [] : [`caches      ${warm.join(', ')}`]),
     `traffic     ${traffic.words}${steps === '' ? '' : `, ${steps}`}`,
     ...reverse.map((line) => `way back    ${line}`),

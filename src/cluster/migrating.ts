@@ -19,6 +19,8 @@ export interface MoveRequest {
   nodeSelector: Record<string, string>;
   tolerations: Toleration[];
   copyVolumes: boolean;
+  /** Volumes are copied once the source has been stopped. */
+  stop?: boolean | undefined;
   noTraffic: boolean;
   backend: string | null;
   /** The percentages asked for. */
@@ -66,6 +68,8 @@ export interface MoveLook {
   claim: string | null;
   /** What is left of what the migration made, in words; empty where nothing. */
   made: string[];
+  /** Pods of the source that run or end still, and may write to its volumes; null where it is not to be stopped. */
+  running: number | null;
   /** Requests since the claim, where the cluster counts them: total, unserved, and seconds weighted by the share unserved. */
   counted: { all: number; unserved: number; seconds: number } | null;
 }

@@ -37,6 +37,8 @@ export interface MigrationOrder {
   old: 'remove' | 'keep';
   /** Consent to begin with a copy of the volumes as they are now: what is written to the old ones later stays there. */
   copyVolumes: boolean;
+  /** The source is stopped before its volumes are copied, so that nothing is written after: nobody serves meanwhile. */
+  stop?: boolean;
   /** Traffic moves by itself (workers that take jobs from a queue), or somebody else moves it. */
   noTraffic: boolean;
   /** A Service of the old cluster that leads to the copy, where that is on another one. */
@@ -82,6 +84,8 @@ export interface MigrationSurvey {
   /** What is fetched or copied ahead, in words; empty where there is nothing of the kind. */
   images: string[];
   volumes: string[];
+  /** For how long nobody serves, in words, where that is known beforehand; absent where somebody always does. */
+  stopped?: string;
   /** Actions of the account file that warm caches, by name. */
   warm: string[];
   /** What the way back puts back, in words. */

@@ -48,13 +48,13 @@ describe('around a workload that moves', () => {
     await api.close();
   });
 
+  const request: MoveRequest = {
+    ...{ id: 'acme/web/1', account: 'acme', copy: 'web-1', to: { pool: 'spot', namespace: null, cluster: null } },
+    at: { workload: 'web', kind: 'Deployment', namespace: 'acme', name: 'web' },
+    ...{ nodeSelector: { pool: 'spot' }, tolerations: [], copyVolumes: false, noTraffic: false, backend: null },
+    ...{ steps: [100], old: 'remove', before: null },
+  };
   const begun = async (): Promise<void> => {
-    const request: MoveRequest = {
-      ...{ id: 'acme/web/1', account: 'acme', copy: 'web-1', to: { pool: 'spot', namespace: null, cluster: null } },
-      at: { workload: 'web', kind: 'Deployment', namespace: 'acme', name: 'web' },
-      ...{ nodeSelector: { pool: 'spot' }, tolerations: [], copyVolumes: false, noTraffic: false, backend: null },
-      ...{ steps: [100], old: 'remove', before: null },
-    };
     const survey = await migrating.survey(request, never());
     expect(survey.refusals).toEqual([]);
     of = { ...request, before: survey.before };
@@ -93,6 +93,21 @@ describe('around a workload that moves', () => {
     expect(selects('others')).toEqual({ matchLabels: { app: 'api' } });
     // What serves nobody is let go, all of it.
     expect(await migrating.look(of, never())).toMatchObject({ mayTake: 3 });
+  });
+
+  test.each([
+    ['a ScaledObject that is not paused', {}, true],
+    ['one that is', { annotations: { 'autoscaling.keda.sh/paused': 'true' } }, false],
+  ])('that is to be stopped for its volumes, with %s: nothing may start it again', async (_, more, refused) => {
+    api.install(
+      'scaledobjects',
+      object('keda.sh/v1alpha1', 'ScaledObject', 'web', { scaleTargetRef: { name: 'web' } }, more),
+      'ops',
+    );
+    const { refusals } = await migrating.survey({ ...request, copyVolumes: true, stop: true }, never());
+    expect(refusals.join()).toContain('it has no volumes');
+    expect(refusals.join().includes('ScaledObject acme/web would start it again')).toBe(refused);
+    expect((await migrating.survey(request, never())).refusals).toEqual([]);
   });
 
   test('taken back, budgets are as they were, to the last', async () => {

@@ -7,6 +7,7 @@ import { startControlPlane, type ControlPlane } from '../../infra/servers/index.
 import { isoTime } from '../../src/domain/time.js';
 import { httpRouteCrd } from './http-route-crd.js';
 import { eventually, onPool, poolNodes } from './real.js';
+import { snapshotCrds } from './snapshot-crds.js';
 import { openStand, startAccount, type Stand, type WorkerProcess } from './stand.js';
 import { WORLD_BEGIN } from './world.js';
 
@@ -23,6 +24,11 @@ const TARGET = 'spot';
 const WORKLOADS = ['web', 'api', 'till'];
 /** No machine is as slow as that. */
 const PATIENT = ['--ready-within', '7d'];
+
+/** A StatefulSet; its volumes are of a driver that can snapshot them. */
+const LEDGER = 'ledger';
+const DRIVER = 'saga.csi.example.com';
+const CLASS = 'snapshots';
 
 const AUDIT = JSON.stringify({
   apiVersion: 'audit.k8s.io/v1',
@@ -82,9 +88,12 @@ describe('the saga of a migration on a real cluster', () => {
       ],
     });
     await applied(httpRouteCrd);
-    await plane.kubectl(['wait', '--for=condition=Established', `crd/${httpRouteCrd.metadata.name}`, '--timeout=300s']);
+    await applied(...snapshotCrds);
+    const crds = [httpRouteCrd, ...snapshotCrds].map(({ metadata }) => `crd/${metadata.name}`);
+    await plane.kubectl(['wait', '--for=condition=Established', ...crds, '--timeout=300s']);
     await applied({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: ACCOUNT } });
-    await applied(...poolNodes(HOME, 2), ...poolNodes(TARGET, 2), ...WORKLOADS.flatMap(objectsOf));
+    await applied(...poolNodes(HOME, 2), ...poolNodes(TARGET, 2), ...WORKLOADS.flatMap(objectsOf), ...ledgerObjects());
+    await bound(LEDGER);
     for (const name of WORKLOADS) {
       await plane.kubectl(['-n', ACCOUNT, 'rollout', 'status', `deployment/${name}`, '--timeout=300s']);
     }
@@ -111,7 +120,8 @@ describe('the saga of a migration on a real cluster', () => {
 
   /** All that a person would see of a workload and of what stands around it: nothing may be left of what goes back. */
   const seen = async (name: string) => {
-    const kinds = 'deployments,services,httproutes,poddisruptionbudgets,jobs,persistentvolumeclaims';
+    const kinds =
+      'deployments,statefulsets,services,httproutes,poddisruptionbudgets,jobs,persistentvolumeclaims,volumesnapshots';
     const { items } = await got(z.object({ items: z.array(objectSchema) }), kinds);
     return items
       .filter(({ metadata }) => metadata.name.includes(name))
@@ -130,26 +140,47 @@ describe('the saga of a migration on a real cluster', () => {
       })
       .sort((a, b) => a.object.localeCompare(b.object));
   };
-  /** Every write of Headroom’s that the API server took, in order: what, and what was sent, but for what pins it. */
-  const writes = async (name: string): Promise<string[]> => {
+  /** Every write that the API server took, in order: what, and what was sent, but for what pins it. */
+  const taken = async (): Promise<{ name: string; line: string; ours: boolean }[]> => {
     const lines = (await readFile(join(folder, 'audit.log'), 'utf8')).split('\n').filter((line) => line.endsWith('}'));
     return lines
       .map((line) => eventSchema.parse(JSON.parse(line)))
-      .filter(({ userAgent, responseStatus: { code } }) => isHeadroom(userAgent) && code < 300)
-      .map(({ verb, objectRef, requestObject }) => {
+      .filter(({ responseStatus: { code } }) => code < 300)
+      .map(({ verb, objectRef, requestObject, userAgent }) => {
         const { kind: _kind, apiVersion: _version, ...sent } = z.looseObject({}).catch({}).parse(requestObject);
         const body = JSON.stringify(sent, (key, value: unknown) =>
           key === 'resourceVersion' || key === 'uid' ? undefined : value,
         );
-        const named = z.object({ metadata: z.object({ name: z.string() }) }).safeParse(requestObject).data
-          ?.metadata.name;
-        return `${verb} ${objectRef.resource} ${objectRef.name ?? named ?? ''} ${verb === 'delete' ? '' : body}`;
-      })
-      .filter((line) => (line.split(' ')[2] ?? '').includes(name));
+        const made = z.object({ metadata: z.object({ name: z.string() }) }).safeParse(requestObject).data?.metadata;
+        const name = objectRef.name ?? made?.name ?? '';
+        const line = `${verb} ${objectRef.resource} ${name} ${verb === 'delete' ? '' : body}`;
+        return { name, line, ours: isHeadroom(userAgent) };
+      });
   };
+  /** Headroom’s own, of what is named after a workload. */
+  const writes = async (workload: string): Promise<string[]> =>
+    (await taken()).flatMap(({ name, line, ours }) => (ours && name.includes(workload) ? [line] : []));
   const written = (name: string, start: string): Promise<true> =>
     eventually(async () => (await writes(name)).some((line) => line.startsWith(start)));
   const twice = (all: readonly string[]): string[] => all.filter((line, index) => all.indexOf(line) !== index);
+
+  /** What the driver's provisioner would do: a volume for each claim of these pods. */
+  const bound = async (pods: string): Promise<void> => {
+    const claims = z.object({ items: z.array(claimSchema) });
+    const wanted = [0, 1].map((index) => `data-${pods}-${index}`);
+    const made = new Set<string>();
+    await eventually(async () => {
+      const found = (await got(claims, 'pvc')).items.filter(({ metadata }) => wanted.includes(metadata.name));
+      const pending = found.filter(({ metadata, status }) => status.phase === 'Pending' && !made.has(metadata.name));
+      if (pending.length > 0) await applied(...pending.map(({ metadata: { name } }) => volumeFor(name)));
+      for (const { metadata } of pending) made.add(metadata.name);
+      return found.filter(({ status }) => status.phase === 'Bound').length === wanted.length;
+    });
+  };
+  const pods = async (owner: string): Promise<number> => {
+    const schema = z.object({ status: z.object({ readyReplicas: z.number().default(0) }) });
+    return (await got(schema, 'statefulset', owner)).status.readyReplicas;
+  };
 
   const migrate = (name: string, ...flags: string[]) =>
     stand.headroom('migrate', ACCOUNT, name, '--to', TARGET, ...PATIENT, ...flags, '--json');
@@ -231,6 +262,61 @@ describe('the saga of a migration on a real cluster', () => {
     expect(twice(await writes('api'))).toEqual([]);
   });
 
+  test('of a StatefulSet stops it while its volumes are restored from snapshots: nothing is written after them', async () => {
+    await eventually(async () => (await pods(LEDGER)) === 2);
+    const before = await seen(LEDGER);
+    const refused = await migrate(LEDGER);
+    expect({ code: refused.code, says: refused.out.includes('--stop-for-volumes') }).toEqual({ code: 4, says: true });
+    const dry = await stand.done('migrate', ACCOUNT, LEDGER, '--to', TARGET, '--stop-for-volumes', '--dry-run');
+    expect(dry).toContain('nobody serves from when its replicas are stopped');
+    expect(dry).toContain(`data-${LEDGER}-0 → data-${LEDGER}-2-0 by snapshot`);
+    expect(await seen(LEDGER)).toEqual(before);
+
+    // The driver makes no volume: the copy waits for it until the migration is cancelled.
+    const waiting = migrate(LEDGER, '--stop-for-volumes');
+    await written(LEDGER, `create statefulsets ${LEDGER}-`);
+    const cancelled = await stand.headroom('migrate', 'cancel', ACCOUNT, LEDGER, '--reason', 'no', '--json');
+    expect(outcomeOf(cancelled)).toMatchObject({ result: 'went-back', restored: true });
+    expect((await waiting).code).toBe(1);
+    await eventually(async () => (await seen(LEDGER)).length === before.length);
+    expect(await seen(LEDGER)).toEqual(before);
+    expect(await pods(LEDGER)).toBe(2);
+
+    const [first, begun] = [(await writes(LEDGER)).length, (await taken()).length];
+    const run = migrate(LEDGER, '--stop-for-volumes');
+    // The third: what was refused had a number, too.
+    const copy = `${LEDGER}-3`;
+    await bound(copy);
+    const ended = await run;
+    expect({ code: ended.code, outcome: outcomeOf(ended) }).toMatchObject({ code: 0, outcome: { result: 'moved' } });
+    expect(outcomeOf(ended).downtime.seconds).toBeGreaterThan(0);
+    await eventually(async () => !(await seen(LEDGER)).some(({ object }) => object === `StatefulSet ${LEDGER}`));
+    const after = await seen(LEDGER);
+    expect(after.map(({ object }) => object).filter((one) => !one.startsWith('Job'))).toEqual(
+      [
+        ...[0, 1].map((index) => `PersistentVolumeClaim data-${copy}-${index}`),
+        ...[0, 1].map((index) => `PersistentVolumeClaim data-${LEDGER}-${index}`),
+        ...[`Service ${LEDGER}`, `StatefulSet ${copy}`],
+      ].sort((a, b) => a.localeCompare(b)),
+    );
+    expect(after.find(({ object }) => object.endsWith(`data-${copy}-1`))?.spec).toMatchObject({
+      dataSource: { kind: 'VolumeSnapshot', name: `data-${copy}-1`, apiGroup: 'snapshot.storage.k8s.io' },
+    });
+    expect(after.find(({ object }) => object === `Service ${LEDGER}`)?.spec).toMatchObject({ selector: { app: copy } });
+    // Each snapshot was taken when no pod was there any more that could write.
+    const all = (await taken()).slice(begun).map(({ line }) => line);
+    const at = (start: string): number => all.findIndex((line) => line.startsWith(start));
+    const inOrder = [
+      `patch statefulsets ${LEDGER} `,
+      `delete pods ${LEDGER}-0`,
+      `create volumesnapshots data-${copy}-0`,
+    ];
+    expect(at(inOrder[0] ?? '')).toBeGreaterThan(-1);
+    expect(inOrder.map(at)).toEqual(inOrder.map(at).sort((a, b) => a - b));
+    expect(at(`delete pods ${LEDGER}-1`)).toBeLessThan(at(`create volumesnapshots`));
+    expect(twice((await writes(LEDGER)).slice(first))).toEqual([]);
+  });
+
   test('whose worker is killed again and again goes on with the next, does nothing twice, and ends as it would have', async () => {
     const before = await seen('till');
     const run = migrate('till', '--steps', '50', '--step-for', '2m');
@@ -249,8 +335,54 @@ describe('the saga of a migration on a real cluster', () => {
   });
 });
 
+const claimSchema = z.object({
+  metadata: z.object({ name: z.string() }),
+  status: z.object({ phase: z.string().optional() }).prefault({}),
+});
+const volumeFor = (claim: string): object => ({
+  ...{ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: `volume-of-${claim}` } },
+  spec: {
+    ...{ capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], storageClassName: CLASS },
+    ...{ hostPath: { path: `/data/${claim}` }, claimRef: { namespace: ACCOUNT, name: claim } },
+  },
+});
+
+const ledgerObjects = (): object[] => {
+  const [, service] = objectsOf(LEDGER);
+  return [
+    { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: CLASS }, provisioner: DRIVER },
+    {
+      ...{ apiVersion: 'snapshot.storage.k8s.io/v1', kind: 'VolumeSnapshotClass', metadata: { name: DRIVER } },
+      ...{ driver: DRIVER, deletionPolicy: 'Delete' },
+    },
+    ...(service === undefined ? [] : [service]),
+    {
+      ...{ apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: LEDGER, namespace: ACCOUNT } },
+      spec: {
+        ...{ replicas: 2, serviceName: LEDGER, selector: { matchLabels: { app: LEDGER } }, template: podsOf(LEDGER) },
+        volumeClaimTemplates: [
+          {
+            metadata: { name: 'data' },
+            spec: {
+              ...{ accessModes: ['ReadWriteOnce'], storageClassName: CLASS },
+              resources: { requests: { storage: '1Gi' } },
+            },
+          },
+        ],
+      },
+    },
+  ];
+};
+
 const isHeadroom = (userAgent = ''): boolean => !/^(kubectl|kube-|kwok)/.test(userAgent);
 
+const podsOf = (name: string): object => ({
+  metadata: { labels: { app: name } },
+  spec: {
+    ...onPool(HOME),
+    containers: [{ name: 'main', image: 'registry.example/app:1', resources: { requests: { cpu: '100m' } } }],
+  },
+});
 const objectsOf = (name: string): object[] => {
   const metadata = { name, namespace: ACCOUNT };
   return [
@@ -261,13 +393,7 @@ const objectsOf = (name: string): object[] => {
       spec: {
         replicas: 3,
         selector: { matchLabels: { app: name } },
-        template: {
-          metadata: { labels: { app: name } },
-          spec: {
-            ...onPool(HOME),
-            containers: [{ name: 'main', image: 'registry.example/app:1', resources: { requests: { cpu: '100m' } } }],
-          },
-        },
+        template: podsOf(name),
       },
     },
     {
@@ -290,10 +416,11 @@ const FILE = {
   version: 'headroom/v1',
   account: ACCOUNT,
   mode: 'approve',
-  workloads: WORKLOADS.map((name) => ({
+  workloads: [...WORKLOADS, LEDGER].map((name) => ({
     name,
+    ...(name === LEDGER ? { target: { kind: 'StatefulSet' } } : {}),
     components: { cpu: { request: '100m' } },
-    replicas: { min: 3, max: 9 },
+    replicas: { min: 2, max: 9 },
     verification: { for: '60s', every: '30s', checks: [] },
   })),
   pools: [

@@ -18,6 +18,7 @@ export const migratingWith = (others: Activities): MigrateActivities & Pick<Acti
   writeMigration: (input) => fakes.writeMigration(input),
   awaitStaged: (input) => fakes.awaitStaged(input),
   awaitCopy: (input) => fakes.awaitCopy(input),
+  awaitStopped: (input) => fakes.awaitStopped(input),
   awaitSource: (input) => fakes.awaitSource(input),
   watchMigration: (input) => fakes.watchMigration(input),
   warmWorkload: (input) => fakes.warmWorkload(input),
@@ -32,47 +33,69 @@ export const migratingWith = (others: Activities): MigrateActivities & Pick<Acti
 const ACCOUNT = 'mover';
 const SCALE: TimeScale = { wallEpochMs: 0, epoch: 0, factor: 1 };
 
-/** @returns the handles of the ended workflows, by the file that their history goes into. */
-export async function liveMigrations(
+type Handle = WorkflowHandle<typeof migration>;
+
+/** Plays one migration to its end. */
+async function play(
   client: Client,
   queue: string,
-): Promise<Record<string, WorkflowHandle<typeof migration>>> {
-  const play = async (
-    number: number,
-    prepare: (of: MigrationFakes) => void,
-    meanwhile: (handle: WorkflowHandle<typeof migration>) => Promise<unknown> = () => Promise.resolve(),
-  ): Promise<WorkflowHandle<typeof migration>> => {
-    fakes = createMigrationFakes();
-    prepare(fakes);
-    const order: MigrationOrder = { ...orderOf(number), account: ACCOUNT, id: `${ACCOUNT}/web/${number}` };
-    const handle = await client.workflow.start<typeof migration>('migration', {
-      workflowId: migrationWorkflowId(order.id),
-      taskQueue: queue,
-      args: [{ order, scale: SCALE, queues: { light: queue, cluster: queue } }],
-    });
-    await meanwhile(handle);
-    await handle.result();
-    return handle;
-  };
+  number: number,
+  prepare: (of: MigrationFakes) => void,
+  { meanwhile, ...over }: Partial<MigrationOrder> & { meanwhile?: (handle: Handle) => Promise<unknown> } = {},
+): Promise<Handle> {
+  fakes = createMigrationFakes();
+  prepare(fakes);
+  const order: MigrationOrder = { ...orderOf(number), account: ACCOUNT, id: `${ACCOUNT}/web/${number}`, ...over };
+  const handle = await client.workflow.start<typeof migration>('migration', {
+    workflowId: migrationWorkflowId(order.id),
+    taskQueue: queue,
+    args: [{ order, scale: SCALE, queues: { light: queue, cluster: queue } }],
+  });
+  await meanwhile?.(handle);
+  await handle.result();
+  return handle;
+}
+
+/** @returns the handles of the ended workflows, by the file that their history goes into. */
+export async function liveMigrations(client: Client, queue: string): Promise<Record<string, Handle>> {
   return {
-    'migration-moved': await play(1, (of) => {
+    'migration-moved': await play(client, queue, 1, (of) => {
       of.failNext['route:10'] = ['connection refused'];
       of.failNext['write:lower'] = ['final: forbidden'];
     }),
-    'migration-went-back': await play(2, (of) => {
+    'migration-went-back': await play(client, queue, 2, (of) => {
       of.failNext['write:unroute'] = ['final: forbidden'];
       of.at['route:100'] = () => Promise.resolve((of.errorRate = 0.4));
     }),
     'migration-cancelled': await play(
+      client,
+      queue,
       3,
       (of) => {
         // Until the cancellation cuts it off.
         of.at.awaitCopy = () => delay(2000);
       },
-      async (handle) => {
-        await delay(700);
-        await handle.executeUpdate(cancelMigrationUpdate, { args: [{ author: 'ann', reason: 'no' }] });
+      {
+        meanwhile: async (handle) => {
+          await delay(700);
+          await handle.executeUpdate(cancelMigrationUpdate, { args: [{ author: 'ann', reason: 'no' }] });
+        },
       },
+    ),
+  };
+}
+
+/** Two whose sources are stopped while their volumes are copied: one goes through, one finds its source started again. */
+export async function liveStopped(client: Client, queue: string): Promise<Record<string, Handle>> {
+  const stop = { stop: true, copyVolumes: false, steps: [100] };
+  return {
+    'stopped-migration-moved': await play(client, queue, 4, () => undefined, stop),
+    'stopped-migration-back': await play(
+      client,
+      queue,
+      5,
+      (of) => (of.after.awaitCopy = () => Promise.resolve((of.world.source = 1))),
+      stop,
     ),
   };
 }

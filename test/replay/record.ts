@@ -39,7 +39,7 @@ import {
   type AccountStatus,
 } from '../../workflows/messages.js';
 import { createRetrainFakes } from '../workflow/retrain-fakes.js';
-import { liveMigrations, migratingWith } from './live-migration.js';
+import { liveMigrations, liveStopped, migratingWith } from './live-migration.js';
 import { createFleetFakes } from '../workflow/fleet-fakes.js';
 import { liveCommitments } from './live-commitments.js';
 import { liveContingency } from './live-contingency.js';
@@ -75,6 +75,7 @@ const LIVES = [
   'search',
   'federate',
   'migration',
+  'stopped',
   'shared',
   'fired',
   'recommending',
@@ -153,6 +154,11 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
       }
       if (lives.includes('migration')) {
         for (const [file, handle] of Object.entries(await liveMigrations(client, QUEUE))) {
+          played.push(await recorded(handle, file));
+        }
+      }
+      if (lives.includes('stopped')) {
+        for (const [file, handle] of Object.entries(await liveStopped(client, QUEUE))) {
           played.push(await recorded(handle, file));
         }
       }

@@ -92,7 +92,7 @@ describe('a policy that was set a moment ago, and which no cycle has sent to the
 describe('traffic that is watched', () => {
   const look = (over: Partial<MoveLook>): MoveLook => ({
     ...{ source: { replicas: 3, ready: 3 }, copy: { replicas: 3, ready: 3, troubles: [] }, weight: 50, images: null },
-    ...{ mayTake: 3, claim: order.id, made: [], counted: null },
+    ...{ mayTake: 3, claim: order.id, made: [], running: null, counted: null },
     ...over,
   });
   const input = (): WatchInput => ({

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { changedLabels, selectedBy, turned } from '../../src/cluster/kubernetes/migrate/labels.js';
+import type { RestObjects } from '../../src/cluster/kubernetes/migrate/rest.js';
 import { roomProblem } from '../../src/cluster/kubernetes/migrate/room.js';
 import { seenWorkload, type SeenWorkload } from '../../src/cluster/kubernetes/migrate/seen.js';
+import { planVolumes } from '../../src/cluster/kubernetes/migrate/volumes.js';
 import { sameRules, shareOfCopy, weighted } from '../../src/cluster/kubernetes/migrate/weights.js';
 import { createEngine } from '../../src/cluster/simulated/engine.js';
 import { buildScenario } from '../../src/cluster/simulated/scenario.js';
@@ -99,6 +101,51 @@ test('a copy of a copy does not grow a tail, and another number is another name'
   expect(copyName('web', 'web', 1)).toBe('web-1');
   expect(copyName('web-1', 'web', 2)).toBe('web-2');
   expect(copyName('web-v2', 'web', 3)).toBe('web-v2-3');
+});
+
+describe('volumes of a StatefulSet', () => {
+  const api = {
+    select: () => Promise.resolve([]),
+    find: ({ kind }: { kind: string }) =>
+      Promise.resolve({
+        metadata: { name: kind },
+        ...(kind === 'PersistentVolumeClaim' ? { spec: { storageClassName: 'fast' } } : { provisioner: 'csi.example' }),
+      }),
+  } as unknown as RestObjects;
+  const planned = (policy: object | null, over: Partial<MoveRequest>) => {
+    const template = { spec: { containers: [{ name: 'main' }] } };
+    const source = seenWorkload(
+      { group: 'apps', version: 'v1', plural: 'statefulsets', kind: 'StatefulSet', namespace: 'shop', name: 'db' },
+      {
+        ...{ apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'db' } },
+        spec: {
+          ...{ replicas: 2, selector: { matchLabels: { app: 'db' } }, template },
+          volumeClaimTemplates: [{ metadata: { name: 'data' } }],
+          ...(policy === null ? {} : { persistentVolumeClaimRetentionPolicy: policy }),
+        },
+      },
+    );
+    const request = { at: { namespace: 'shop' }, copy: 'db-1', copyVolumes: true, ...over } as MoveRequest;
+    return planVolumes(api, source, request, new AbortController().signal);
+  };
+  test.each<[string, object | null, boolean]>([
+    ['says nothing', null, true],
+    ['keeps them', { whenDeleted: 'Retain', whenScaled: 'Retain' }, true],
+    ['deletes them with it', { whenDeleted: 'Delete', whenScaled: 'Retain' }, false],
+    ['deletes them where it is stopped', { whenDeleted: 'Retain', whenScaled: 'Delete' }, false],
+  ])('are copied where its retention policy %s: those of the old one stay', async (_row, policy, copied) => {
+    for (const stop of [false, true]) {
+      const { plans, refusals } = await planned(policy, { stop });
+      expect(plans.map(({ claim, copy }) => `${claim} ${copy}`)).toEqual([
+        ...['data-db-0 data-db-1-0', 'data-db-1 data-db-1-1'],
+      ]);
+      expect(refusals).toEqual(copied ? [] : [expect.stringContaining('set both to Retain')]);
+    }
+  });
+  test('are refused where nobody said what becomes of what is written meanwhile', async () => {
+    const { refusals } = await planned(null, { copyVolumes: false });
+    expect(refusals).toEqual([expect.stringMatching(/--stop-for-volumes.*--copy-volumes/)]);
+  });
 });
 
 describe('the cheapest pool', () => {

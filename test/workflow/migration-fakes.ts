@@ -83,6 +83,7 @@ export function createMigrationFakes(): MigrationFakes {
         world.claim = order.id;
         break;
       case 'volumes':
+        if (order.stop === true && world.source > 0) return { kind: 'refused', detail: 'somebody may write' };
         world.volumes = true;
         break;
       case 'copy':
@@ -159,15 +160,25 @@ export function createMigrationFakes(): MigrationFakes {
         return { kind: 'not-ready', waited: 900, detail: `0 of ${replicas} ready: probe fails` };
       return { kind: 'ready', waited: 30 };
     },
+    async awaitStopped() {
+      const answer = await reach('awaitStopped');
+      if (answer === 'halted') return { kind: 'halted', detail: 'paused by ann' };
+      if (answer === 'not-ready' || fakes.world.source > 0) {
+        return { kind: 'not-ready', waited: 0, detail: '1 pods of the source run or end still' };
+      }
+      return { kind: 'ready', waited: 20 };
+    },
     async awaitSource() {
       await reach('awaitSource');
       return { kind: 'ready', waited: 0 };
     },
-    async watchMigration({ fenced }): Promise<WatchResult> {
+    async watchMigration({ fenced, order }): Promise<WatchResult> {
       const answer = await reach('watchMigration');
       await left('watchMigration');
       const { source } = fakes.world;
-      const state = { downtime, source, mayTake: source };
+      // A cluster whose workloads have volumes counts no requests.
+      const sampled = { seconds: 0, requests: null, resolution: 1 };
+      const state = { downtime: order.stop === true ? sampled : downtime, source, mayTake: source };
       if (fenced && fakes.halted !== null) return { kind: 'halted', detail: fakes.halted, ...state };
       if (answer === 'broken') return { kind: 'broken', detail: 'no replica of the copy is ready', ...state };
       return { kind: 'held', detail: '', ...state };
@@ -234,6 +245,7 @@ export const migrateForwarded = (present: () => MigrationFakes): MigrateActiviti
   writeMigration: (input) => present().writeMigration(input),
   awaitStaged: (input) => present().awaitStaged(input),
   awaitCopy: (input) => present().awaitCopy(input),
+  awaitStopped: (input) => present().awaitStopped(input),
   awaitSource: (input) => present().awaitSource(input),
   watchMigration: (input) => present().watchMigration(input),
   warmWorkload: (input) => present().warmWorkload(input),

@@ -230,6 +230,49 @@ describe('what fails before the point of no return ends in what was there', () =
   });
 });
 
+describe('a source that is stopped while its volumes are copied', () => {
+  const STOP = { stop: true, copyVolumes: false, steps: [100] };
+  /** Of what only a stop has, and of what a stop moves to another place, in order. */
+  const SHOWN = ['retargetAccount', 'write:lower', 'awaitStopped', 'write:volumes', 'write:copy', 'route:100'];
+
+  it('is told of first, stops before they are copied, and serves nobody until the copy does: that is the downtime', async () => {
+    const { outcome } = await play((of) => {
+      of.at['write:volumes'] = () => delay(30);
+    }, STOP);
+    expect(outcome.result).toBe('moved');
+    expect(outcome.downtime.seconds).toBeGreaterThan(0);
+    expect(fakes.world).toEqual(MOVED);
+    expect(fakes.points.filter((point) => SHOWN.includes(point)).slice(0, 6)).toEqual([
+      ...['retargetAccount', 'write:lower', 'awaitStopped', 'write:volumes', 'write:copy', 'awaitStopped'],
+    ]);
+    const names = outcome.steps.map(({ name }) => name);
+    expect(names.slice(4, 8)).toEqual(['tell the account', 'stop the source', 'copy volumes', 'make the copy ready']);
+  });
+
+  it.each<[string, (of: MigrationFakes, handle: () => Handle) => void]>([
+    ['it does not stop in time', (of) => (of.answerNext.awaitStopped = 'not-ready')],
+    ['the stop is not allowed', (of) => (of.failNext['write:lower'] = ['final: forbidden'])],
+    ['its volumes cannot be copied', (of) => (of.failNext['write:volumes'] = ['final: no class'])],
+    ['the copy does not get ready', (of) => (of.answerNext.awaitCopy = 'not-ready')],
+    ['somebody starts it again', (of) => (of.after.awaitCopy = () => Promise.resolve((of.world.source = 1)))],
+    ['somebody starts it later', (of) => (of.at['route:100'] = () => Promise.resolve((of.world.source = 1)))],
+    [
+      'it is cancelled',
+      (of, handle) => {
+        of.at['write:volumes'] = async () => {
+          delete of.at['write:volumes'];
+          await cancel(handle());
+        };
+      },
+    ],
+  ])('goes back to what it was where %s, and has its replicas again', async (_why, prepare) => {
+    const { outcome } = await play(prepare, STOP);
+    expect(outcome).toMatchObject({ result: 'went-back', restored: true });
+    expect(fakes.world).toEqual(BEFORE);
+    expect(outcome.downtime.seconds).toBeGreaterThan(0);
+  });
+});
+
 describe('a cancellation', () => {
   const EVERY: Point[] = [
     ...([

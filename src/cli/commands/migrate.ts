@@ -42,6 +42,7 @@ interface Options {
   ready: number;
   old: 'remove' | 'keep';
   copyVolumes?: boolean;
+  stopForVolumes?: boolean;
   traffic: boolean;
   reason: string;
   dryRun?: boolean;
@@ -78,6 +79,10 @@ export const register: RegisterCommand = (program, terminal) => {
     )
     .option('--old <what>', 'remove the old one at the end, or keep it without replicas', oldOf, 'remove')
     .option('--copy-volumes', 'consent: begin with a copy of its volumes; what is written later stays with the old one')
+    .option(
+      '--stop-for-volumes',
+      'stop it while its volumes are copied: nothing that is written is lost, and nobody serves until the copy is ready',
+    )
     .option('--no-traffic', 'lead no traffic over: it takes its work from a queue')
     .option('--reason <text>', 'why', '')
     .option('--dry-run', 'say what would be done, and touch nothing')
@@ -200,6 +205,7 @@ async function orderOf(
       stepFor: options.stepFor,
     },
     ...{ old: options.old, copyVolumes: options.copyVolumes === true, noTraffic: !options.traffic },
+    ...(options.stopForVolumes === true ? { stop: true } : {}),
     backend: null,
     limits: { ready: options.ready, stage: MIGRATION_DEFAULTS.stage },
     verification: { for: verification.for, every: verification.every, failAfter: verification.failAfter },

@@ -121,6 +121,7 @@ const lookSchema = z.object({
   mayTake: z.number(),
   claim: z.string().nullable(),
   made: texts,
+  running: z.null(),
   counted: z.object({ all: z.number(), unserved: z.number(), seconds: z.number() }).nullable(),
 }) satisfies z.ZodType<MoveLook>;
 const logSchema = z.array(z.object({ at: z.number(), weight: z.number(), requests: z.number(), unserved: z.number() }));

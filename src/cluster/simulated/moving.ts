@@ -126,6 +126,9 @@ export function createMoves(
           `a replica asks for ${formatQuantity(component, value)} of ${component}, and a node of pool ${pool ?? ''} offers ${formatQuantity(component, room)}; name a pool with larger nodes`,
         );
       }
+      if (request.stop === true) {
+        refusals.push('workloads of a simulated cluster have no volumes: leave --stop-for-volumes out');
+      }
       const other = moves.get(keyOf(request));
       if (other !== undefined && other.id !== request.id) {
         refusals.push(`migration ${other.id} has claimed it; wait for its end, or cancel it`);
@@ -229,6 +232,7 @@ export function createMoves(
         images: null,
         mayTake: source?.replicas.value ?? 0,
         claim: move?.id ?? null,
+        running: null,
         made: !hasCopy(own) ? [] : [`${request.account}/${request.copy}`],
         counted: count === null ? null : { all: count.all, unserved: count.unserved, seconds: count.seconds },
       };

@@ -74,6 +74,7 @@ export const moveRequestSchema = z.object({
     }),
   ),
   copyVolumes: z.boolean(),
+  stop: z.boolean().optional(),
   noTraffic: z.boolean(),
   backend: nullable,
   steps: z.array(z.number()),

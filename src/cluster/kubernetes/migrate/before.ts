@@ -26,6 +26,8 @@ const beforeSchema = z.object({
     }),
   ),
   images: z.boolean(),
+  /** Whose the source's replicas were, where it is stopped: they go back in that name. */
+  scaledBy: owner.optional(),
 });
 export type Before = z.output<typeof beforeSchema>;
 export type Owner = z.output<typeof owner>;

@@ -5,6 +5,7 @@ import type { ObjectKind } from '../objects.js';
 const core = (plural: string, kind: string): ObjectKind => ({ group: '', version: 'v1', plural, kind });
 
 export const SERVICE = core('services', 'Service');
+export const POD = core('pods', 'Pod');
 export const CLAIM = core('persistentvolumeclaims', 'PersistentVolumeClaim');
 export const ENDPOINT_SLICE: ObjectKind = {
   ...{ group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices', kind: 'EndpointSlice' },

@@ -17,11 +17,11 @@ import { fits, isOpen } from '../provision/node-match.js';
 import { copiesOf, readBefore, type Before } from './before.js';
 import { budgetsOf, madeBudgets, makeBudgets, removeBudgets, turnBudgets } from './budgets.js';
 import { copyOf } from './copy.js';
-import { CLAIM, CLAIMED, COPY, ENDPOINT_SLICE, SERVICE, SNAPSHOT } from './kinds.js';
+import { CLAIM, CLAIMED, COPY, ENDPOINT_SLICE, POD, SERVICE, SNAPSHOT } from './kinds.js';
 import type { RestObjects } from './rest.js';
 import { copyRef, findWorkload, refOf, scalersOf, type SeenWorkload } from './seen.js';
 import { copiedPod, nothing, podOf, survey } from './survey.js';
-import { lead, ledToCopy, makeServices, turnSelectors } from './traffic.js';
+import { lead, ledToCopy, makeServices, put, turnSelectors } from './traffic.js';
 import { isMadeBy, make, makeVolumes } from './volumes.js';
 
 /** Reads and writes again so often where others write the object meanwhile: its status moves all through a rollout. */
@@ -114,6 +114,12 @@ async function perform(step: Step, write: MoveWrite): Promise<MoveResult> {
     case 'retire':
       return retire(step, source);
     case 'raise': {
+      if (before.scaledBy !== undefined && source.spec.replicas < write.replicas) {
+        const { ref, object } = source;
+        const fields = { spec: { replicas: write.replicas } };
+        await put(api, { ref, object, fields, path: ['spec', 'replicas'], mark: null, owner: before.scaledBy }, signal);
+        return done(`${write.replicas} replicas of ${here}`);
+      }
       const owner = fieldOwner(source.object.metadata.managedFields, ['spec', 'replicas']) ?? HEADROOM;
       if (source.spec.replicas < write.replicas) await scale(api, source, write.replicas, owner, signal);
       return done(`${Math.max(source.spec.replicas, write.replicas)} replicas of ${here}`);
@@ -238,6 +244,11 @@ async function retire(step: Step, source: SeenWorkload): Promise<MoveResult> {
 async function retired({ apis, request, signal }: Step): Promise<MoveResult> {
   const before = readBefore(request);
   await removeServices(apis.api, before, request, signal);
+  // The copy's volumes are what was restored from them by now.
+  for (const { copy, method } of before.volumes) {
+    if (method === 'snapshot')
+      await removeMade(apis.api, refOf(SNAPSHOT, request.at.namespace, copy), request.id, signal);
+  }
   return done(request.old === 'keep' ? 'the old one is kept without replicas' : 'the old one is gone');
 }
 
@@ -332,7 +343,10 @@ async function look({ api, provision }: MigrateApis, request: MoveRequest, signa
     Object.values(copiesOf(before)).map((name) => api.find(refOf(SERVICE, namespace, name), signal)),
   );
   const claims = await Promise.all(
-    before.volumes.map(({ copy: name }) => api.find(refOf(CLAIM, namespace, name), signal)),
+    before.volumes.flatMap(({ copy: name, method }) => [
+      api.find(refOf(CLAIM, namespace, name), signal),
+      ...(method === 'snapshot' ? [api.find(refOf(SNAPSHOT, namespace, name), signal)] : []),
+    ]),
   );
   const made = await madeBudgets(api, namespace, id, signal);
   const { succeeded = 0, failed = 0 } = job?.status ?? {};
@@ -345,11 +359,29 @@ async function look({ api, provision }: MigrateApis, request: MoveRequest, signa
       job === null ? null : { done: succeeded, of, failed: ended(job.status?.conditions) ? of - succeeded : failed },
     mayTake: Math.min(source?.spec.replicas ?? 0, ...budgets.map(({ allowed }) => allowed)),
     claim,
+    running: request.stop !== true ? null : source === null ? 0 : await running(api, source, namespace, signal),
     made: [...(own === null ? [] : [own.object]), ...services, ...claims, ...made].flatMap((object) =>
       object !== null && isMadeBy(object, id) ? [`${object.kind} ${namespace}/${object.metadata.name}`] : [],
     ),
     counted: null,
   };
+}
+
+const podSchema = z.object({ status: z.object({ phase: z.string().optional() }).optional() });
+
+/** Pods that a selector finds and that have not ended: one that is being deleted writes until its last moment. */
+async function running(
+  api: RestObjects,
+  { spec }: SeenWorkload,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const selector = Object.entries(spec.selector.matchLabels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+  const pods = await api.select(POD, namespace, selector, signal);
+  const phases = pods.map((pod) => podSchema.safeParse(pod).data?.status?.phase);
+  return phases.filter((phase) => phase !== 'Succeeded' && phase !== 'Failed').length;
 }
 
 const ended = (conditions: readonly { type: string; status: string }[] | undefined): boolean =>

@@ -5,7 +5,7 @@ import { HeadroomError } from '../../../domain/errors.js';
 import type { MoveRequest, Survey } from '../../migrating.js';
 import { ApiRefusal } from '../calls.js';
 import { fieldOwner, ownersOf } from '../managed-fields.js';
-import type { LiveObject } from '../objects.js';
+import { SCALED_OBJECT, type LiveObject } from '../objects.js';
 import { imagesOf } from '../provision/action-jobs.js';
 import { fits, isOpen } from '../provision/node-match.js';
 import type { ProvisionApi } from '../provision/api.js';
@@ -15,7 +15,16 @@ import { copyOf, serviceName } from './copy.js';
 import { CLAIMED } from './kinds.js';
 import { changedLabels } from './labels.js';
 import type { RestObjects } from './rest.js';
-import { copyRef, findWorkload, routesIn, rulesOf, selectorOf, servicesOf, type SeenWorkload } from './seen.js';
+import {
+  copyRef,
+  findWorkload,
+  routesIn,
+  rulesOf,
+  scalersOf,
+  selectorOf,
+  servicesOf,
+  type SeenWorkload,
+} from './seen.js';
 import { roomProblem } from './room.js';
 import { planVolumes } from './volumes.js';
 import { backendsOf, fitsWeights } from './weights.js';
@@ -85,6 +94,7 @@ export async function survey(
   }
   const volumes = await planVolumes(api, source, request, signal);
   refusals.push(...volumes.refusals);
+  if (request.stop === true) refusals.push(...(await startersOf(api, request, signal)));
   const nodes = await nodesFor(provision, source, request, changed ?? {}, signal);
   const tooSmall = nodes === null ? null : roomProblem(source, nodes, request);
   if (tooSmall !== null) refusals.push(tooSmall);
@@ -106,6 +116,7 @@ export async function survey(
     })),
     volumes: volumes.plans,
     images: nodes !== null && nodes.length > 0,
+    ...(request.stop === true ? { scaledBy: ownerOf(source.object, ['spec', 'replicas']) } : {}),
   };
   const labels = Object.entries(changed ?? {}).map(([key, value]) => `${key}=${value}`);
   return {
@@ -132,6 +143,20 @@ export async function survey(
     ],
     before: writeBefore(before),
   };
+}
+
+const PAUSED = ['autoscaling.keda.sh/paused', 'autoscaling.keda.sh/paused-replicas'];
+
+/** What would start it again while it is stopped: an HPA rests at no replicas, KEDA does not. */
+async function startersOf(api: RestObjects, { at }: MoveRequest, signal: AbortSignal): Promise<string[]> {
+  const starts = (await scalersOf(api, at, signal)).filter(
+    ({ of, object: { metadata } }) =>
+      of === SCALED_OBJECT && !PAUSED.some((name) => metadata.annotations?.[name] !== undefined),
+  );
+  return starts.map(
+    ({ object: { metadata } }) =>
+      `ScaledObject ${at.namespace}/${metadata.name} would start it again while it is stopped: pause it before by the annotation ${PAUSED[0]}`,
+  );
 }
 
 function trafficOf({ kind, routes, services }: Before, { steps }: MoveRequest, namespace: string): Survey['traffic'] {

@@ -31,7 +31,8 @@ interface Write {
   owner: Owner;
 }
 
-async function put(
+/** Writes a field, under the migration's mark or back in its owner's name. @throws ApiRefusal. */
+export async function put(
   api: RestObjects,
   { ref, object, fields, path, mark, owner }: Write,
   signal: AbortSignal,

@@ -49,6 +49,19 @@ export function claimsOf({ spec, object }: SeenWorkload, copy: string): { claim:
   return [...owned, ...mounted];
 }
 
+const retentionSchema = z.object({
+  persistentVolumeClaimRetentionPolicy: z.object({
+    whenDeleted: z.string().optional(),
+    whenScaled: z.string().optional(),
+  }),
+});
+
+/** Of a StatefulSet whose controller would take away what the copies are made of. */
+function deletesVolumes({ spec }: SeenWorkload): boolean {
+  const policy = retentionSchema.safeParse(spec).data?.persistentVolumeClaimRetentionPolicy;
+  return policy?.whenDeleted === 'Delete' || policy?.whenScaled === 'Delete';
+}
+
 export const copiedClaim = (claim: string, copy: string): string => `${claim.slice(0, 240 - copy.length)}-${copy}`;
 
 /** How each claim can be copied; what cannot be, and why, with what to do. */
@@ -59,18 +72,23 @@ export async function planVolumes(
   signal: AbortSignal,
 ): Promise<{ plans: VolumePlan[]; refusals: string[] }> {
   const claims = claimsOf(source, request.copy);
-  if (claims.length === 0) return { plans: [], refusals: [] };
+  if (claims.length === 0) {
+    return { plans: [], refusals: request.stop === true ? ['it has no volumes: leave --stop-for-volumes out'] : [] };
+  }
   if (!request.copyVolumes) {
     const names = claims.map(({ claim }) => claim).join(', ');
     const why = `it has volumes (${names}): a copy of them ends where it was made, and what is written later stays with the old one`;
-    return {
-      plans: [],
-      refusals: [`${why}; consent to that with --copy-volumes, or replicate the data by its own means`],
-    };
+    const remedy =
+      'have it stopped meanwhile with --stop-for-volumes, consent to the loss with --copy-volumes, or replicate the data by its own means';
+    return { plans: [], refusals: [`${why}; ${remedy}`] };
   }
   const { namespace } = request.at;
   const plans: VolumePlan[] = [];
-  const refusals: string[] = [];
+  const refusals: string[] = deletesVolumes(source)
+    ? [
+        'its persistentVolumeClaimRetentionPolicy deletes volumes when it is scaled down or removed, and those of the old one are to stay: set both to Retain',
+      ]
+    : [];
   const snapshotClasses = await api.select(SNAPSHOT_CLASS, null, '', signal);
   for (const { claim, copy } of claims) {
     const object = await api.find(refOf(CLAIM, namespace, claim), signal);
