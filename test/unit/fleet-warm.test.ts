@@ -58,12 +58,25 @@ describe('a cycle after the last', () => {
   it('goes on from its plan: no program is solved, every limit is kept, and it costs what one solved anew costs', () => {
     const input = after(large(drifted), before);
     const plan = solver.solve(input);
-    expect(plan.work).toEqual({ rounds: 0, pivots: 0, clusters: 0, warm: true });
+    expect(plan.work).toMatchObject({ rounds: 0, clusters: 0, warm: true });
     expect(checkFleet(input, plan).broken).toEqual([]);
     const { basis: _, ...cold } = input;
     expect(plan.objective).toBeLessThanOrEqual(solver.solve(cold).objective * 1.005);
     expect(plan.status).toBe('proven');
     expect(solver.solve(input)).toEqual(plan);
+  });
+
+  it('weighs whole nodes where there are few of them, with small programs block by block', () => {
+    const few = solver.solve(large(() => 0.08));
+    const input = after(
+      large((a) => 0.08 * drifted(a)),
+      few,
+    );
+    const plan = solver.solve(input);
+    expect(plan.work.rounds).toBe(0);
+    expect(plan.work.pivots).toBeGreaterThan(0);
+    expect(checkFleet(input, plan).broken).toEqual([]);
+    expect(plan.gap).toBeLessThanOrEqual((few.basis.plan?.gap ?? 0) + 0.003);
   });
 
   it('an hour later each block goes on from the one of its time', () => {
@@ -126,7 +139,7 @@ describe('a cycle after the last', () => {
       );
       plan = solver.solve(input);
       if (plan.work.rounds === 0) expect(plan.basis.plan?.gap).toBe(before.basis.plan?.gap);
-      expect(plan.gap).toBeLessThanOrEqual(Math.max(0.01, before.gap * 1.1));
+      expect(plan.gap).toBeLessThanOrEqual(Math.max(0.01, before.gap + 0.003 + 1e-9));
     }
   });
 
@@ -185,7 +198,7 @@ describe('any two fleets one after the other', () => {
           expect(checkFleet(input, plan).broken).toEqual([]);
           expect(solver.solve(input)).toEqual(plan);
           const gap = basis.plan?.gap ?? 0;
-          if (plan.work.rounds === 0) expect(plan.gap).toBeLessThanOrEqual(Math.max(gap * 1.1, 0.01));
+          if (plan.work.rounds === 0) expect(plan.gap).toBeLessThanOrEqual(gap + 0.003 + 1e-9);
         },
       ),
       { numRuns: 50, seed: 21 },

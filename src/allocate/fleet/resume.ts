@@ -1,4 +1,6 @@
+import type { Highs } from 'highs';
 import type { Answers, Prices } from './answers.js';
+import { solveBlock } from './block-program.js';
 import type { CarriedStart } from './carried.js';
 import { fitShares } from './fit.js';
 import type { Fleet } from './prepare.js';
@@ -11,8 +13,6 @@ import { objectiveOf, type Placement, type Sums } from './sums.js';
  * bound at these prices tells; where it is not good enough, the fleet is solved as ever.
  */
 
-/** Steps of a node or two that are tried in a block at most. */
-const STEPS = 4;
 /** Whole nodes are looked at one by one where rounding up costs more than this share of the bill. */
 const CHEAP = 0.002;
 
@@ -20,16 +20,20 @@ export interface Resumed {
   nodes: Int32Array;
   placement: Placement;
   sums: Sums;
-  /** Arrangements that were tried. */
-  tried: number;
+  pivots: number;
 }
 
-/** @param start its placement is changed in place. */
+/**
+ * @param start its placement is changed in place.
+ * @param enough the objective at which numbers of nodes are looked into no further.
+ */
 export function resume(
+  highs: Highs,
   fleet: Fleet,
   { nodes: had, placement }: CarriedStart,
   prices: Prices,
   answers: Answers,
+  enough: number,
 ): Resumed {
   const { blocks, pools, hours, nodePrice, low, high } = fleet;
   const nodes = new Int32Array(pools * blocks);
@@ -51,12 +55,60 @@ export function resume(
       bill += price * (nodes[at] ?? 0);
     }
   }
-  let tried = 0;
+  let pivots = 0;
   if (extra > CHEAP * bill) {
-    for (const state of states) tried += settle(fleet, state, nodes, had);
+    const model = highs.createModel();
+    try {
+      settle(model);
+    } finally {
+      model.dispose();
+    }
   }
   fitShares(fleet, nodes, placement);
-  return { nodes, placement, sums: objectiveOf(fleet, nodes, placement), tried };
+  return { nodes, placement, sums: objectiveOf(fleet, nodes, placement), pivots };
+
+  /** First what was there or what rounding up needs, whichever costs less; where that is not enough, numbers near them. */
+  function settle(model: ReturnType<Highs['createModel']>): void {
+    const of = (numbers: Int32Array, t: number): Int32Array =>
+      Int32Array.from({ length: pools }, (_, p) => numbers[p * blocks + t] ?? 0);
+    const worth = worthOf(fleet, prices);
+    const solve = (t: number, first: Int32Array[], search: boolean): void => {
+      const solved = solveBlock(highs, model, fleet, placement, answers, {
+        ...{ block: t, first, search },
+        before: t === 0 ? fleet.now : of(nodes, t - 1),
+        worthAfter: worth.subarray((t + 1) * pools, (t + 2) * pools),
+      });
+      pivots += solved?.pivots ?? 0;
+      for (let p = 0; p < pools; p++) {
+        const at = p * blocks + t;
+        nodes[at] = solved?.nodes[p] ?? nodes[at] ?? 0;
+      }
+    };
+    for (let t = 0; t < blocks; t++) solve(t, [of(had, t), of(nodes, t)], false);
+    for (let t = 0; t < blocks; t++) {
+      if (objectiveOf(fleet, nodes, placement).total <= enough) return;
+      solve(t, [of(nodes, t)], true);
+    }
+  }
+}
+
+/**
+ * What a node that is there when a block begins saves from then on, money, [block · pools + pool], one block more than there are:
+ * what its room is worth at the prices beyond what it costs, and never more than starting one.
+ */
+function worthOf(fleet: Fleet, prices: Prices): Float64Array {
+  const { blocks, pools, hours, node, nodePrice, startPrice } = fleet;
+  const C = fleet.components.length;
+  const worth = new Float64Array((blocks + 1) * pools);
+  for (let t = blocks - 1; t >= 0; t--) {
+    for (let p = 0; p < pools; p++) {
+      let paid = 0;
+      for (let c = 0; c < C; c++) paid += (prices[(t * pools + p) * C + c] ?? 0) * (node[p * C + c] ?? 0);
+      const saved = (worth[(t + 1) * pools + p] ?? 0) + (hours[t] ?? 0) * (paid - (nodePrice[p] ?? 0));
+      worth[t * pools + p] = Math.min(startPrice[p] ?? 0, Math.max(0, saved));
+    }
+  }
+  return worth;
 }
 
 function neededNodes(fleet: Fleet, { load }: Rearrangement, pool: number): number {
@@ -67,59 +119,4 @@ function neededNodes(fleet: Fleet, { load }: Rearrangement, pool: number): numbe
     if (amount > 0) needed = Math.max(needed, amount / (fleet.node[pool * C + c] ?? 0));
   }
   return needed;
-}
-
-/**
- * Whole nodes of one block, the blocks before it being settled: from what was there last cycle and from what rounding up
- * needs, a node less, a node more or one pool's for another's as long as that saves.
- */
-function settle(fleet: Fleet, state: Rearrangement, nodes: Int32Array, had: Int32Array): number {
-  const { blocks, pools, hours, nodePrice, startPrice, now, low, high } = fleet;
-  const { block: t } = state;
-  const length = hours[t] ?? 0;
-  let tried = 0;
-  const costOf = (counts: Int32Array): number => {
-    tried += 1;
-    let sum = 0;
-    for (let p = 0; p < pools; p++) {
-      const count = counts[p] ?? 0;
-      const before = t === 0 ? (now[p] ?? 0) : (nodes[p * blocks + t - 1] ?? 0);
-      const after = t + 1 < blocks ? (had[p * blocks + t + 1] ?? 0) : count;
-      sum += length * (nodePrice[p] ?? 0) * count;
-      sum += (startPrice[p] ?? 0) * (Math.max(0, count - before) + Math.max(0, after - count));
-    }
-    state.fit(counts);
-    sum += length * state.spent();
-    state.undo();
-    return sum;
-  };
-  state.mark();
-  const own = (of: Int32Array): Int32Array => Int32Array.from({ length: pools }, (_, p) => of[p * blocks + t] ?? 0);
-  let best = { counts: own(nodes), cost: 0 };
-  best.cost = costOf(best.counts);
-  const last = own(had);
-  if (last.some((count, p) => count !== best.counts[p])) {
-    const cost = costOf(last);
-    if (cost < best.cost) best = { counts: last, cost };
-  }
-  for (let step = 0; step < STEPS; step++) {
-    let next = best;
-    for (let less = -1; less < pools; less++) {
-      for (let more = -1; more < pools; more++) {
-        if (less === more) continue;
-        const counts = best.counts.slice();
-        if (less >= 0) counts[less] = (counts[less] ?? 0) - 1;
-        if (more >= 0) counts[more] = (counts[more] ?? 0) + 1;
-        if (less >= 0 && (counts[less] ?? 0) < (low[less * blocks + t] ?? 0)) continue;
-        if (more >= 0 && (counts[more] ?? 0) > (high[more * blocks + t] ?? 0)) continue;
-        const cost = costOf(counts);
-        if (cost < next.cost - 1e-9) next = { counts, cost };
-      }
-    }
-    if (next === best) break;
-    best = next;
-  }
-  state.fit(best.counts);
-  for (let p = 0; p < pools; p++) nodes[p * blocks + t] = best.counts[p] ?? 0;
-  return tried;
 }

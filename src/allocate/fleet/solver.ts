@@ -32,7 +32,7 @@ function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOpti
   const fleet = prepareFleet(input);
   const shape = shapeOf(input, fleet);
   const warm = startOf(fleet, input.basis, shape);
-  const resumed = warm === null ? null : resumedWithin(fleet, warm, options.gap);
+  const resumed = warm === null ? null : resumedWithin(highs, fleet, warm);
   const solved = resumed ?? solveAnew(highs, fleet, warm, options);
   const { nodes, placement, sums, work } = solved;
   const { money } = fleet;
@@ -90,19 +90,17 @@ const gapOf = (objective: number, lowerBound: number): number =>
   objective > 0 ? (objective - lowerBound) / objective : 0;
 
 /** Last cycle's plan on today's demand; null where what can be proven of it is not good enough. */
-function resumedWithin(fleet: Fleet, start: Start, gap: number): Solved | null {
+function resumedWithin(highs: Highs, fleet: Fleet, start: Start): Solved | null {
   if (start.carried === null) return null;
-  const { nodes, placement, sums } = resume(fleet, start.carried, start.prices, start.answers);
-  if (gapOf(sums.total, start.lowerBound) > worstResumed(start.gap, gap)) return null;
-  const { prices, lowerBound } = start;
-  return { nodes, placement, sums, prices, lowerBound, work: { rounds: 0, pivots: 0, clusters: 0, warm: true } };
+  const worst = start.gap + WORSE;
+  const { carried, prices, answers, lowerBound } = start;
+  const { nodes, placement, sums, pivots } = resume(highs, fleet, carried, prices, answers, lowerBound / (1 - worst));
+  if (gapOf(sums.total, lowerBound) > worst) return null;
+  return { nodes, placement, sums, prices, lowerBound, work: { rounds: 0, pivots, clusters: 0, warm: true } };
 }
 
-/**
- * The gap up to which a plan that goes on from the last one will do: what is asked for, and no more than a bit worse than
- * the last one that was solved anew.
- */
-const worstResumed = (before: number, asked: number): number => Math.max(before * 1.1, Math.min(asked, before + 0.003));
+/** Up to which a plan that goes on from the last one will do: hardly worse than the last one that was solved anew. */
+const WORSE = 0.003;
 
 function solveAnew(highs: Highs, fleet: Fleet, start: Start | null, options: Required<FleetOptions>): Solved {
   const { blocks } = fleet;
