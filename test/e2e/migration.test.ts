@@ -29,12 +29,12 @@ const pool = (name: string, pricePerHour: number, nodes: number) => ({
 const SCENARIO = JSON.stringify({
   version: 'headroom-scenario/v1',
   clock: { start: '2026-06-01T00:00:00Z', mode: 'held', history: '1d' },
-  pools: [pool('general', 0.2, 1), pool('spot', 0.06, 0)],
+  pools: [pool('general', 0.2, 1), pool('spot', 0.06, 0), pool('solid', 0.3, 1)],
   accounts: [
     {
       name: 'shop',
-      workloads: ['web', 'api'].map((name) => ({
-        ...{ name, replicas: 3, podStart: { median: '30s' }, pools: ['general'] },
+      workloads: ['web', 'api', 'jobs'].map((name) => ({
+        ...{ name, replicas: 3, podStart: { median: '30s' }, pools: [name === 'jobs' ? 'solid' : 'general'] },
         components: { cpu: { request: '500m', demand: 1 } },
       })),
     },
@@ -52,10 +52,13 @@ ownership: own
 currency: EUR
 workloads:
 ${workload('web')}${workload('api')}    residency: { regions: [eu] }
+${workload('jobs')}    pools: [solid]
+    mayMoveTo: [solid, spot]
 pools:
   - { name: general, region: eu, pricePerHour: 0.2, node: { cpu: 4, memory: 16Gi }, max: 20 }
   - { name: spot, region: eu, pricePerHour: 0.06, node: { cpu: 4, memory: 16Gi }, max: 20 }
   - { name: abroad, region: us, pricePerHour: 0.01, node: { cpu: 250m, memory: 16Gi }, max: 20 }
+  - { name: solid, region: eu, pricePerHour: 0.3, node: { cpu: 4, memory: 16Gi }, max: 20 }
 `;
 
 const outcomeSchema = z.object({
@@ -138,7 +141,7 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     const before = await seen();
     const now = await cluster.now();
     await cluster.inject({
-      ...{ kind: 'pod-never-ready', from: now, to: HORIZON, account: 'shop', workload: 'api', count: 100 },
+      ...{ kind: 'pod-never-ready', from: now, to: HORIZON, account: 'shop', workload: 'api', count: 3 },
     });
     const ran = await migrate('shop', 'api', '--to', 'spot', '--ready-within', '5m');
     expect(ran.code).toBe(1);
@@ -207,9 +210,48 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
       target: { name: outcome.id.replace('shop/web/', 'web-') },
       pools: ['spot'],
       // The way back stays open.
-      mayMoveTo: ['general', 'spot', 'abroad'],
+      mayMoveTo: ['general', 'spot', 'abroad', 'solid'],
     });
     expect((await within(env, 'migrations', 'shop')).out).toContain('moved');
+  });
+
+  it('a plan proposes what is cheaper elsewhere, and an account whose file says so begins it by itself', async () => {
+    process.exitCode = undefined;
+    const plans = z.object({
+      migrations: z
+        .array(z.object({ workload: z.string(), from: z.string(), to: z.string(), refusals: z.array(z.string()) }))
+        .default([]),
+    });
+    // The node of solid is for jobs alone, and spot has room for it.
+    const jobs = { workload: 'jobs', from: 'solid', to: 'spot', refusals: [] };
+    await until('it is proposed', async () => {
+      const { migrations } = plans.parse(JSON.parse((await within(env, 'plan', 'shop', '--json')).out));
+      return JSON.stringify(migrations[0]) === JSON.stringify(jobs);
+    });
+    const says = expect.stringContaining('migration jobs: pool solid → spot') as string;
+    expect(await within(env, 'plan', 'shop')).toMatchObject({ code: 0, out: says });
+    expect(await within(env, 'why', 'shop', 'jobs.pool')).toMatchObject({ code: 0, out: says });
+    const survey = await migrate('shop', '--proposed', '--dry-run');
+    expect(survey).toMatchObject({ code: 0, out: expect.stringContaining('shop/jobs') as string });
+    expect(await migrate('shop', 'job', '--proposed')).toMatchObject({
+      ...{ code: 3, err: expect.stringContaining('did you mean "jobs"') as string },
+    });
+    const { policy } = await json(env, z.object({ policy: z.looseObject({}) }), 'policy', 'show', 'shop');
+    const auto = JSON.stringify({ ...policy, mode: 'auto', migrations: 'auto' });
+    expect(await headroom(env, 'policy', 'set', 'shop', '-f', await folder.write('auto.yaml', auto))).toMatchObject({
+      code: 0,
+    });
+    const moved = z.object({
+      migrations: z.array(z.object({ id: z.string(), outcome: outcomeSchema.nullable() })),
+    });
+    await until('it has moved', async () => {
+      const { migrations } = moved.parse(JSON.parse((await within(env, 'migrations', 'shop', '--json')).out));
+      const [newest] = migrations;
+      return newest?.id.startsWith('shop/jobs/') === true && newest.outcome?.result === 'moved';
+    });
+    const [newest] = moved.parse(JSON.parse((await within(env, 'migrations', 'shop', '--json')).out)).migrations;
+    expect(newest?.outcome).toMatchObject({ downtime: { seconds: 0, requests: { unserved: 0 } } });
+    await until('it says so', async () => (await within(env, 'status', 'shop')).out.includes(`${newest?.id} moved`));
   });
 
   it('what cannot be is refused, each with its exit code', async () => {
