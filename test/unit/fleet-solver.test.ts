@@ -90,6 +90,45 @@ describe('what a fleet’s plan gives', () => {
     expect(plan.grants[3]?.bound).toContain('pool main is at its 2 nodes');
   });
 
+  it('equals get equal shares of what is scarce, however dear the rest of what they ask for is, within a step', () => {
+    // Of the same cores one takes its memory besides, the other eight times as much of it: there is enough memory for both.
+    const cases = fc.record({
+      cores: fc.integer({ min: 9, max: 30 }),
+      weight: fc.constantFrom(5, 20, 80, 400),
+      slim: fc.double({ min: 0.1, max: 2, noNaN: true }),
+      rich: fc.double({ min: 4, max: 8, noNaN: true }),
+      nodes: fc.integer({ min: 1, max: 2 }),
+      placement: fc.double({ min: 0, max: 0.2, noNaN: true }),
+    });
+    let short = 0;
+    fc.assert(
+      fc.property(cases, ({ cores, weight, slim, rich, nodes, placement }) => {
+        const asks = (name: string, memory: number, rest: Partial<FleetAccount> = {}): FleetAccount =>
+          account(name, cores, {
+            weight,
+            demand: {
+              cpu: Float64Array.from([cores, cores]),
+              memory: Float64Array.from([cores, cores], (amount) => amount * memory * GIB),
+            },
+            ...rest,
+          });
+        const input = fleet(
+          [pool('main', { max: nodes, node: { cpu: 16, memory: 1024 * GIB } })],
+          [asks('slim', slim), asks('rich', rich * 8, { placementPerHour: { main: placement } })],
+        );
+        const plan = solver.solve(input);
+        expect(checkFleet(input, plan).broken).toEqual([]);
+        const served = input.accounts.map((_, a) => plan.placed.extra[a * 2] ?? 0);
+        if (served.every((share) => share > 1 - 1e-6)) return;
+        short++;
+        // A step is a quarter of the demand.
+        expect(Math.abs((served[0] ?? 0) - (served[1] ?? 0))).toBeLessThanOrEqual(0.25 + 1e-6);
+      }),
+      { numRuns: 60, seed: 5 },
+    );
+    expect(short).toBeGreaterThan(30);
+  });
+
   it('what is unknown is held, and never read as zero', () => {
     const blind = account('blind', [Number.NaN, Number.NaN], {
       running: [{ pool: 'main', amount: { cpu: 12, memory: 24 * GIB } }],

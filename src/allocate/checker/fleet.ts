@@ -33,6 +33,75 @@ function partsOf(
   return { guaranteed, extra: demand - guaranteed };
 }
 
+/** Sets of pools beyond which each counts by itself alone. */
+const MANY_SETS = 200;
+
+/**
+ * The component that an account has least of, by block: among all sets of pools that accounts are confined to and that have at
+ * least its own pools, the one whose accounts together ask for most of what there can be. Null where there is enough of all.
+ */
+function scarcity(
+  input: FleetInput,
+  stated: readonly Component[],
+): (account: number, block: number) => Component | null {
+  const { pools, accounts, blocks } = input;
+  interface Home {
+    pools: number[];
+    /** Demand of those who have just these pools, by block and component. */
+    asked: number[][];
+  }
+  const homes = new Map<string, Home>();
+  const homeOf = accounts.map((one, a) => {
+    const demand = blocks.map((_, t) =>
+      stated.map((component) => {
+        const { guaranteed, extra } = partsOf(input, a, component, t);
+        return guaranteed + extra;
+      }),
+    );
+    const asks = stated.map((_, c) => demand.some((row) => (row[c] ?? 0) > 0));
+    const own = pools.flatMap((pool, p) => {
+      const has = stated.every((component, c) => asks[c] === false || (pool.node[component] ?? 0) > 0);
+      return has && (one.pools === null || one.pools.includes(pool.name)) ? [p] : [];
+    });
+    const home = homes.get(own.join()) ?? { pools: own, asked: demand.map((row) => row.map(() => 0)) };
+    home.asked = home.asked.map((row, t) => row.map((sum, c) => sum + (demand[t]?.[c] ?? 0)));
+    homes.set(own.join(), home);
+    return own.join();
+  });
+  const inside = (inner: Home, outer: Home): boolean =>
+    inner === outer || (homes.size <= MANY_SETS && inner.pools.every((p) => outer.pools.includes(p)));
+  const all = [...homes.values()];
+  const times = (home: Home, block: number, c: number): number => {
+    let asked = 0;
+    for (const other of all) if (inside(other, home)) asked += other.asked[block]?.[c] ?? 0;
+    let there = 0;
+    for (const p of home.pools) {
+      const pool = pools[p];
+      if (pool === undefined) continue;
+      const grows = pool.size === 'variable' && block >= pool.readyFrom;
+      there += (pool.node[stated[c] ?? 'cpu'] ?? 0) * (grows ? pool.max : Math.min(pool.now, pool.max));
+    }
+    return asked === 0 ? 0 : asked / there;
+  };
+  const known = new Map<string, Component | null>();
+  return (account, block) => {
+    const key = `${homeOf[account] ?? ''}@${block}`;
+    const before = known.get(key);
+    const own = homes.get(homeOf[account] ?? '');
+    if (before !== undefined || own === undefined) return before ?? null;
+    let least: { component: Component; times: number } | null = null;
+    for (const wider of all) {
+      if (!inside(own, wider)) continue;
+      for (const [c, component] of stated.entries()) {
+        const pressed = times(wider, block, c);
+        if (pressed > (least?.times ?? 1 + 1e-9)) least = { component, times: pressed };
+      }
+    }
+    known.set(key, least?.component ?? null);
+    return least?.component ?? null;
+  };
+}
+
 export function checkFleet(input: FleetInput, plan: FleetPlan): FleetCheck {
   const broken: string[] = [];
   const { pools, accounts, blocks } = input;
@@ -55,6 +124,7 @@ export function checkFleet(input: FleetInput, plan: FleetPlan): FleetCheck {
       return [component, each.length > 0 ? Math.min(...each) : Math.max(...nodePrice, 1e-9) / largest] as const;
     }),
   );
+  const leastOf = scarcity(input, stated);
   const used = new Float64Array(pools.length * B * stated.length);
   let objective = 0;
   accounts.forEach((account, a) => {
@@ -98,9 +168,13 @@ export function checkFleet(input: FleetInput, plan: FleetPlan): FleetCheck {
         let left = Math.max(0, 1 - sum);
         if (kind === 'guaranteed') objective += hours * left * value * (20 * weights + 80 * account.weight);
         else {
+          const scarce = left > CLOSE ? leastOf(a, t) : null;
+          const taken =
+            scarce === null ? 0 : (unitValue.get(scarce) ?? 0) * (demand[stated.indexOf(scarce)]?.extra ?? 0);
+          const worth = taken > 0 ? Math.max(2 * taken, value / 4) : value;
           for (const step of STEPS) {
             const part = Math.min(left, 1 / STEPS.length);
-            objective += hours * part * step * account.weight * value;
+            objective += hours * part * step * account.weight * worth;
             left -= part;
           }
         }

@@ -1,8 +1,12 @@
 import { COMPONENTS, type Component } from '../../domain/component.js';
+import { scarceComponents } from './scarce.js';
 import type { FleetAccount, FleetInput } from './problem.js';
 
 /** How unserved demand beyond the guarantee is priced: each quarter of it dearer, so that equals share what is scarce. */
 export const SHORT_STEPS = [1, 1.25, 1.5, 1.75] as const;
+/** Where a component is scarce: a claim by what it takes of that, as a multiple, and at least so much of what all of it costs. */
+const SCARCE = 2;
+const FLOOR = 0.25;
 /** What warm nodes that are given up cost, as a multiple of the node's price: less than any account's demand. */
 const WARM_FACTOR = 3;
 /** Guaranteed demand before any other: as multiples of the largest weight; the less critical still gives first. */
@@ -51,7 +55,10 @@ export interface Parts {
   allowed: Uint8Array;
   /** [(part · blocks + block) · components + component]. */
   load: Float64Array;
-  /** [part · blocks + block]: what serving it costs on the cheapest nodes; the price of the first step unserved. */
+  /**
+   * [part · blocks + block]: what serving it costs on the cheapest nodes; the price of the first step unserved: weight × that,
+   * and where its pools have too little of a component, weight × what it takes of that one.
+   */
   value: Float64Array;
   short: Float64Array;
   /** [(part · blocks + block) · pools + pool]: money per hour on a pool besides its nodes. */
@@ -181,6 +188,19 @@ function partsOf(fleet: Fleet, values: Float64Array): Parts {
     }
   }
   const allowedOf = allowedPools(fleet, listed);
+  const wholes = new Float64Array(input.accounts.length * each);
+  for (const { account, demand } of listed) {
+    for (let i = 0; i < each; i++) wholes[account * each + i] = (wholes[account * each + i] ?? 0) + (demand[i] ?? 0);
+  }
+  const scarce = scarceComponents(fleet, allowedOf, wholes);
+  /**
+   * Of what its pools have too little of, each account’s claim counts by what it takes of that alone: so that equals get equal
+   * shares of their demand, however dear the rest of it is. Never less than a quarter of what it costs, nor than that by weight.
+   */
+  const worthOf = (value: number, demand: Float64Array, t: number, c: number): number => {
+    const taken = c < 0 ? 0 : (values[c] ?? 0) * (demand[t * C + c] ?? 0);
+    return taken === 0 ? value : Math.max(SCARCE * taken, FLOOR * value);
+  };
   const fixed = new Float64Array(pools);
   const exposed = Float64Array.from(input.pools, (pool) => pool.interruptionsPerHour * (pool.recoverySeconds / 3600));
   listed.forEach(({ account: a, guaranteed, demand }, e) => {
@@ -202,7 +222,7 @@ function partsOf(fleet: Fleet, values: Float64Array): Parts {
       const value = valueOf(demand, t);
       const all = total[a * blocks + t] ?? 0;
       parts.value[at] = value;
-      parts.short[at] = factor * value;
+      parts.short[at] = factor * (guaranteed ? value : worthOf(value, demand, t, scarce[a * blocks + t] ?? -1));
       const share = all > 0 ? value / all : 0;
       for (let p = 0; p < pools; p++) {
         parts.cost[at * pools + p] = share * (fixed[p] ?? 0) + account.weight * value * (exposed[p] ?? 0);
