@@ -47,8 +47,8 @@ export function capsOf(
     });
   }
   const survive = workload.surviveZone ?? policy.surviveZone ?? 0;
-  const zones = grouped(pools);
-  // Within one zone there is nothing to spread over; a pool that does not name its zone is taken to be in one of its own.
+  const zones = grouped(pools.filter((pool) => pool.policy.max > 0));
+  // Within one zone there is nothing to spread over, as where all others are lost (their pools may have no node); a pool that does not name its zone is taken to be in one of its own.
   for (const [zone, within] of survive > 0 && zones.size > 1 ? zones : []) {
     caps.push({
       ...{ limit: 'zones', id: `zone/${name}/${zone}`, share: 1 - survive, spare: 1 },

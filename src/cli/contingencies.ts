@@ -54,6 +54,12 @@ export function contingenciesOf(
   };
 }
 
+/** A value that is there already is kept there: the plan would lower it. */
+const fieldWords = ({ target, seen }: PlannedField): string =>
+  seen.value === target.value
+    ? `${fieldName(target)} stays ${target.value}`
+    : `${fieldName(target)} ${seen.value} → ${target.value}`;
+
 export function showContingencies(terminal: Terminal, told: Contingencies): void {
   const { color } = terminal;
   const { prepared } = told;
@@ -75,9 +81,7 @@ export function showContingencies(terminal: Terminal, told: Contingencies): void
     terminal.out(`  fires on  ${answer.watches}`);
     const until = answer.until === undefined ? '' : `; in whole blocks, so to ${isoTime(answer.until)}`;
     terminal.out(`  assumes   ${answer.assumes}${until}`);
-    terminal.out(
-      `  answer    ${answer.fields.map(({ target, seen }) => `${fieldName(target)} ${seen.value} → ${target.value}`).join(', ')}`,
-    );
+    terminal.out(`  answer    ${answer.fields.map(fieldWords).join(', ')}`);
   }
   for (const { surprise, why } of told.absent) terminal.out(color.dim(`no answer to ${surprise}: ${why}`));
   terminal.out(

@@ -105,7 +105,7 @@ function checkSpread(check: Check, block: PlanBlock): void {
       over('spot-market', `the spot market ${pool.name}`, [pool], Math.floor(market * one.replicas + 1e-6));
     }
     const usable = policy.pools.filter(
-      (pool) => (workload.pools?.includes(pool.name) ?? true) && inPlace(workload, pool),
+      (pool) => pool.max > 0 && (workload.pools?.includes(pool.name) ?? true) && inPlace(workload, pool),
     );
     const zoneOf = (pool: PoolPolicy): string =>
       pool.zone === undefined ? `pool ${pool.name}` : `${pool.provider ?? ''}|${pool.region ?? ''}|${pool.zone}`;
