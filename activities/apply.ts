@@ -1,7 +1,8 @@
 import type { AccountPolicy } from '../src/domain/account.js';
 import { actionsOf } from '../src/domain/actions.js';
 import { fieldName } from '../src/domain/change.js';
-import type { Mutation } from '../src/domain/cluster.js';
+import type { ClusterState, FieldTarget, Mutation } from '../src/domain/cluster.js';
+import { FLEET_ACCOUNT } from '../src/domain/fleet-names.js';
 import { toldOf } from './data-sets.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
@@ -34,13 +35,21 @@ export function createRevalidate(deps: Dependencies, policies: Policies): Pick<A
           if (seen.value !== expect.value) {
             return {
               kind: 'stale',
-              detail: `${fieldName(target)} is ${seen.value}, set by ${seen.owner ?? 'nobody known'}; the plan (${key}) saw ${expect.value}`,
+              detail: `${fieldName(target)} is ${seen.value}, set by ${seen.owner ?? 'nobody known'}${sizerOf(state, target, policy.account)}; the plan (${key}) saw ${expect.value}`,
             };
           }
         }
         return { kind: 'fresh' };
       }),
   };
+}
+
+/** ` for account other …`, where two accounts size one pool. */
+function sizerOf({ pools }: ClusterState, target: FieldTarget, account: string): string {
+  const by = target.field === 'nodes' ? pools.find(({ pool }) => pool === target.pool)?.sizedBy : undefined;
+  return by === undefined || by === account || by === FLEET_ACCOUNT
+    ? ''
+    : ` for account ${by} (where accounts share a pool, size it by a fleet file: headroom fleet start -f FILE)`;
 }
 
 /** One write. The fence is read right before it, and the cluster's own fence (value and owner) guards the write itself. */

@@ -1,6 +1,7 @@
 import type { FieldOwner, FieldTarget } from '../domain/cluster.js';
 import { raises } from '../domain/change.js';
 import { COMPONENTS, type Component } from '../domain/component.js';
+import { FLEET_ACCOUNT } from '../domain/fleet-names.js';
 import { isoTime } from '../domain/time.js';
 import type { Conflict, DataSetNeed, NumberReason, PlannedField, Verdict } from '../domain/plan.js';
 import { firstShortfall } from './conflict.js';
@@ -89,6 +90,7 @@ export function decide(
     ...preparedFields(prepared, numbers),
     ...startFields(prepared, numbers, others),
   ];
+  others.push(...wanted.flatMap(({ target }) => (target.field === 'nodes' ? sharedWords(prepared, target.pool) : [])));
   // Where limits contradict each other, what gives is a guess at what the operator would give up, and no reason to take
   // away what serves: that is left until they agree. What an override names is what somebody asked for.
   const fields = (broken ? wanted.filter((field) => raises(field) || isAsked(prepared, field)) : wanted).sort(
@@ -133,6 +135,15 @@ export function decide(
       ? 'what is there is what the plan wants'
       : `lowering ${spared} would save less than ${Math.round(input.policy.hysteresis * 100)} % of the cost`;
   return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, ...decided };
+}
+
+/** Two accounts that size one pool undo each other's numbers, each rightly by its own plan. */
+function sharedWords({ input, pools }: Prepared, name: string): string[] {
+  const other = pools.find(({ policy }) => policy.name === name)?.state?.sizedBy;
+  if (other === undefined || other === input.account || other === FLEET_ACCOUNT) return [];
+  return [
+    `pool ${name} was last sized by account ${other}: two accounts on one pool undo each other's numbers; name the pool in a fleet file (headroom fleet start -f FILE), or give each a pool of its own`,
+  ];
 }
 
 /** The very number that an override asks for. */

@@ -18,6 +18,9 @@ export interface ChangeMark {
   earlier: string[];
 }
 
+/** Whose change a key names, `change/acme/42#3` → `acme`; null for a key of another form. */
+export const accountOfKey = (key: string): string | null => /^change\/([^/]+)\//.exec(key)?.[1] ?? null;
+
 const EARLIER_KEYS = 16;
 
 export const nextMark = (mark: ChangeMark | null, key: string, value: number): ChangeMark => ({

@@ -80,6 +80,8 @@ export interface PoolState {
   nodes: number;
   readyNodes: number;
   owner: FieldOwner;
+  /** The account whose change set `nodes` last, where the cluster knows and it still stands; absent otherwise. */
+  sizedBy?: string;
   /** Placeholder pods that keep nodes of the pool warm, where the account file asks for them. */
   warm?: { replicas: number; ready: number; owner: FieldOwner; trouble?: string };
   /** What the node provisioner is told about the pool, where the account file names its NodePool and that is there. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { FieldTarget } from '../../domain/cluster.js';
-import type { ChangeMark } from '../fence.js';
+import { accountOfKey, type ChangeMark } from '../fence.js';
 
 /*
  * Headroom's mark on an object: one annotation a field, written in the same request as the field itself, so that there
@@ -57,9 +57,6 @@ export const markAnnotation = (target: FieldTarget, mark: ChangeMark, reason: st
 });
 
 const MARK = 'headroom.dev/change-';
-
-/** Whose change a key names, `change/acme/42#3` → `acme`; null for a key of another form. */
-export const accountOfKey = (key: string): string | null => /^change\/([^/]+)\//.exec(key)?.[1] ?? null;
 
 /** Whether an annotation is the mark of one of this account's changes. */
 export function isMarkOf(account: string, name: string, text: string): boolean {

@@ -1,11 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HeadroomError } from '../../domain/errors.js';
 import type { FieldOwner, FieldTarget, MutationResult } from '../../domain/cluster.js';
-import { describeTarget, HEADROOM, nextMark, sameValue, type FieldNow, type Judgement } from '../fence.js';
+import {
+  accountOfKey,
+  describeTarget,
+  HEADROOM,
+  nextMark,
+  sameValue,
+  type FieldNow,
+  type Judgement,
+} from '../fence.js';
 import type { FieldPlace } from '../port.js';
 import { canWrite, openField } from './actuators/index.js';
 import { ApiRefusal, type KubernetesApi } from './api.js';
-import { accountOfKey, markAnnotation, markName } from './marks.js';
+import { markAnnotation, markName } from './marks.js';
 import { HPA_CONTROLLER } from './state.js';
 
 /** Reads and writes again this often where others write the object meanwhile (its status moves all through a rollout). */

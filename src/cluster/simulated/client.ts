@@ -38,7 +38,12 @@ const stateSchema = z.object({
       placed: z.record(z.string(), z.number()).exactOptional(),
     }),
   ),
-  pools: z.array(z.object({ pool: z.string(), nodes: z.number(), readyNodes: z.number(), owner })),
+  pools: z.array(
+    z.object({
+      ...{ pool: z.string(), nodes: z.number(), readyNodes: z.number(), owner },
+      sizedBy: z.string().exactOptional(),
+    }),
+  ),
 }) satisfies z.ZodType<ClusterState>;
 
 const resultSchema = z.discriminatedUnion('kind', [

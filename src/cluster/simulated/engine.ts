@@ -11,7 +11,7 @@ import type {
 } from '../../domain/cluster.js';
 import type { EpochSeconds } from '../../domain/time.js';
 import type { ObserveRequest } from '../port.js';
-import { HEADROOM, judgeApply, judgeRestore, nextMark, sameValue } from '../fence.js';
+import { accountOfKey, HEADROOM, judgeApply, judgeRestore, nextMark, sameValue } from '../fence.js';
 import { createDraws } from './draws.js';
 import { touches, within, type Fault, type ForeignTarget } from './faults.js';
 import type { MoveLook, MoveRequest, MoveResult, MoveWrite, Survey } from '../migrating.js';
@@ -331,8 +331,10 @@ export function createEngine(model: EngineModel): Engine {
         pools: pools.flatMap((name): PoolState[] => {
           const pool = nodes.pools.get(name);
           if (pool === undefined) return [];
-          const { value, owner } = pool.asked;
-          return [{ pool: name, nodes: value, readyNodes: nodes.readyCount(pool, clock), owner }];
+          const { value, owner, mark } = pool.asked;
+          const sizedBy = owner === HEADROOM && mark?.value === value ? accountOfKey(mark.key) : null;
+          const by = sizedBy === null ? {} : { sizedBy };
+          return [{ pool: name, nodes: value, readyNodes: nodes.readyCount(pool, clock), owner, ...by }];
         }),
       };
     },
