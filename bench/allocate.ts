@@ -27,7 +27,7 @@ function writeTable(rows: readonly FleetRow[]): void {
   const to = text.indexOf(END);
   if (from < 0 || to < from) return;
   const table = [
-    '| fleet (accounts × pools × blocks) | ours | proven gap | native HiGHS to 1e-4 | ours above its bound | warm by cold |',
+    '| fleet (accounts × pools × blocks) | ours | proven gap | native HiGHS to 1e-4 | ours above its bound | warm by cold: median (least to most) |',
     '| --- | --- | --- | --- | --- | --- |',
     ...rows.map((row) => `| ${[row.what, ...row.cells].join(' | ')} |`),
   ];
