@@ -29,6 +29,9 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
     if (pools.has(pool.name)) say(['pools', index, 'name'], `pool "${pool.name}" is named twice`);
     pools.add(pool.name);
     if (pool.min > pool.max) say(['pools', index, 'min'], `minimum ${pool.min} is above maximum ${pool.max}`);
+    if (!Object.values(pool.node).some((amount) => amount > 0)) {
+      say(['pools', index, 'node'], 'offers nothing: give it what a node has, cpu at least');
+    }
   });
   const workloads = new Set<string>();
   policy.workloads.forEach((workload, index) => {

@@ -30,6 +30,13 @@ describe('what a schema cannot say', () => {
       /minimum 3 is above maximum 2/,
     ],
     [
+      'a pool whose nodes name nothing, and would hold everything',
+      { ...good, pools: [{ ...pool, node: {} }] },
+      'pools.0.node',
+      /offers nothing/,
+    ],
+    ['a pool without capacity', { ...good, pools: [{ ...pool, node: { cpu: 0 } }] }, 'pools.0.node', /offers nothing/],
+    [
       'no component',
       { ...good, workloads: [{ ...web, components: {} }] },
       'workloads.0.components',

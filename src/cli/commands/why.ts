@@ -1,5 +1,6 @@
 import { planQuery, whyQuery } from '../../../workflows/messages.js';
 import type { NumberReason, Plan } from '../../domain/plan.js';
+import { COMPONENT_UNITS, formatQuantity, type Component } from '../../domain/component.js';
 import { isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { proposalLines } from '../migration-words.js';
@@ -70,18 +71,23 @@ export const register: RegisterCommand = (program, terminal) => {
 /** What a proposed migration is asked for by. */
 const poolNumber = (workload: string): string => `${workload}.pool`;
 
+const plain = (component: Component, value: number): string =>
+  COMPONENT_UNITS[component] === 'bytes' ? formatQuantity(component, value) : figure(value);
+/** `4 replicas`, `1Gi`: bytes as the account file writes them. */
+const amount = (value: number, unit: string): string =>
+  unit === 'bytes' ? formatQuantity('memory', value) : `${figure(value)} ${unit}`;
 const figure = (value: number): string => String(Number(value.toPrecision(4)) + 0);
 
 function show(terminal: Terminal, reason: NumberReason, currency: string): void {
   const { color } = terminal;
   terminal.out(
-    `${color.bold(`${reason.number} = ${figure(reason.value)} ${reason.unit}`)}  ` +
+    `${color.bold(`${reason.number} = ${amount(reason.value, reason.unit)}`)}  ` +
       color.dim(`${isoTime(reason.from)} to ${isoTime(reason.to)}`),
   );
   if (reason.interval !== undefined) {
     const { component, level, lower, median, upper } = reason.interval;
     terminal.out(
-      `  forecast  ${component}: ${figure(lower)} to ${figure(upper)} at level ${level}, median ${figure(median)}`,
+      `  forecast  ${component}: ${plain(component, lower)} to ${plain(component, upper)} at level ${level}, median ${plain(component, median)}`,
     );
   }
   const price = reason.binding.pricePerHour;
