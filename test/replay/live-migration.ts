@@ -30,6 +30,13 @@ export const migratingWith = (others: Activities): MigrateActivities & Pick<Acti
   verify: (input) => (input.account === ACCOUNT ? fakes.verify(input) : others.verify(input)),
 });
 
+/** Begins a world of its own. @returns what of migrations has ended in it. */
+export function migratedSince(): () => MigrationFakes['outcomes'] {
+  const own = createMigrationFakes();
+  fakes = own;
+  return () => own.outcomes;
+}
+
 const ACCOUNT = 'mover';
 const SCALE: TimeScale = { wallEpochMs: 0, epoch: 0, factor: 1 };
 

@@ -45,6 +45,7 @@ import { liveCommitments } from './live-commitments.js';
 import { liveContingency } from './live-contingency.js';
 import { liveFederate } from './live-federate.js';
 import { liveFleetCycles } from './live-fleet.js';
+import { liveMoving } from './live-moving.js';
 import { liveRetrain, liveSearch } from './live-retrain.js';
 import { act, createFakes, field, policyOf, steady, type Fakes } from '../workflow/fakes.js';
 
@@ -79,6 +80,7 @@ const LIVES = [
   'shared',
   'fired',
   'recommending',
+  'moving',
 ] as const;
 
 /**
@@ -148,6 +150,10 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
         const handle = await liveCommitments(client, sharing, scaleFromNow(), QUEUE);
         played.push(...(await runsOf(client, handle, 'recommending-fleet')));
         await client.workflow.getHandle(FLEET_WORKFLOW_ID).terminate('recorded');
+      }
+      if (lives.includes('moving')) {
+        const handle = await inTime('a proposed migration', liveMoving(client, fakes, scaleFromNow(), QUEUE));
+        played.push(...(await runsOf(client, handle, 'moving-account')));
       }
       if (lives.includes('federate')) {
         played.push(await recorded(await liveFederate(client, native, IDENTITY, QUEUE), 'federate'));
