@@ -19,7 +19,7 @@ const GIB = 2 ** 30;
 const solver = await createFleetSolver();
 
 /** Of so many nodes that a whole one is next to nothing; `scale` of demand by account, an hour from `hour` on. */
-const large = (scale: (account: number) => number, hour = 0): FleetInput => ({
+const large = (scale: (account: number) => number, hour = 0, late = 1): FleetInput => ({
   blocks: [0, 1, 2].map((t) => ({ from: 3600 * (t + hour), to: 3600 * (t + hour + 1) })),
   pools: [
     {
@@ -39,7 +39,9 @@ const large = (scale: (account: number) => number, hour = 0): FleetInput => ({
     },
   ],
   accounts: Array.from({ length: 160 }, (_, a): FleetAccount => {
-    const cpu = [0, 1, 2].map((t) => 62 * scale(a) * (1 + 0.1 * Math.sin(a)) * ([1, 1.5, 2][t + hour] ?? 2));
+    const cpu = [0, 1, 2].map(
+      (t) => 62 * scale(a) * (1 + 0.1 * Math.sin(a)) * ([1, 1.5, 2][t + hour] ?? 2) * (t + hour < 2 ? 1 : late),
+    );
     return {
       ...{ name: `account-${a}`, weight: [5, 20, 80, 400][a % 4] ?? 20, guaranteed: a % 2 === 0 ? { cpu: 25 } : {} },
       ...{ pools: a % 7 === 0 ? ['general'] : null, spotMaxShare: [1, 0.5, 0][a % 3] ?? 1 },
@@ -48,6 +50,14 @@ const large = (scale: (account: number) => number, hour = 0): FleetInput => ({
     };
   }),
 });
+
+/** The first account that has a part of its demand whole on a pool, of those that may go elsewhere. */
+function on({ accounts, placed }: FleetPlan, pool: number): number {
+  const wholeAt = (at: number): boolean => placed.extra[at] === 1 || placed.guaranteed[at] === 1;
+  const found = accounts.findIndex((_, a) => a % 7 !== 0 && wholeAt((a * 3 + pool) * 3));
+  if (found < 0) throw new Error(`nobody is on pool ${pool}`);
+  return found;
+}
 
 const drifted = (a: number): number => 1.004 * (1 + 0.03 * Math.sin(7 * a));
 const after = (input: FleetInput, plan: FleetPlan): FleetInput => ({ ...input, basis: plan.basis });
@@ -79,11 +89,13 @@ describe('a cycle after the last', () => {
     expect(plan.gap).toBeLessThanOrEqual((few.basis.plan?.gap ?? 0) + 0.003);
   });
 
-  it('an hour later each block goes on from the one of its time', () => {
+  it('an hour later each block goes on from the one of its time, with what was scarce then', () => {
+    const scarce = solver.solve(large(() => 1, 0, 3));
     const input = after(
-      large(() => 1, 1),
-      before,
+      large(() => 1, 1, 3),
+      scarce,
     );
+    expect(Math.max(...scarce.shortfall)).toBeGreaterThan(0);
     const plan = solver.solve(input);
     expect(plan.work.rounds).toBe(0);
     expect(checkFleet(input, plan).broken).toEqual([]);
@@ -96,14 +108,14 @@ describe('a cycle after the last', () => {
       'one that may not go to spot any more',
       (input) => ({
         ...input,
-        accounts: input.accounts.map((one, a) => (a === 3 ? { ...one, spotMaxShare: 0 } : one)),
+        accounts: input.accounts.map((one, a) => (a === on(before, 2) ? { ...one, spotMaxShare: 0 } : one)),
       }),
     ],
     [
       'one that may use one pool alone',
       (input) => ({
         ...input,
-        accounts: input.accounts.map((one, a) => (a === 3 ? { ...one, pools: ['general'] } : one)),
+        accounts: input.accounts.map((one, a) => (a === on(before, 0) ? { ...one, pools: ['general'] } : one)),
       }),
     ],
   ])('takes in %s', (_, change) => {

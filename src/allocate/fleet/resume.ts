@@ -8,7 +8,7 @@ import { keptWarm, rearrangements, type Rearrangement } from './rearrange.js';
 import { objectiveOf, type Placement, type Sums } from './sums.js';
 
 /*
- * Last cycle's plan made one of today, without a linear program: what no longer fits moves to where it costs least at last
+ * Last cycle’s plan made one of today, without a linear program over the fleet: what no longer fits moves to where it costs least at last
  * cycle's prices, and where whole nodes weigh, numbers next to the last ones are tried block by block. How good that is the
  * bound at these prices tells; where it is not good enough, the fleet is solved as ever.
  */
