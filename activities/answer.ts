@@ -3,6 +3,7 @@ import { refreshed } from '../src/domain/answer.js';
 import type { ContingencySet, PreparedAnswer } from '../src/domain/contingency.js';
 import { HeadroomError } from '../src/domain/errors.js';
 import type { Plan, PlanSummary, Verdict } from '../src/domain/plan.js';
+import { runningNow } from '../src/domain/running.js';
 import { isoTime } from '../src/domain/time.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
@@ -39,7 +40,7 @@ export function createAnswer(deps: Dependencies, policies: Policies): Pick<Activ
           id: plan.id,
           account: input.account,
           at: input.at,
-          body: recordOf(plan, set, answer, input.account),
+          body: { ...recordOf(plan, set, answer, input.account), running: runningNow(state) },
         });
         const workloads = answer.plan.fields.flatMap(({ target }) => ('workload' in target ? [target.workload] : []));
         return { plan, pools: answer.pools, workloads: [...new Set(workloads)] };

@@ -3,6 +3,7 @@ import type { AccountPolicy } from '../src/domain/account.js';
 import type { AllocationRequest, PrepareRequest } from '../src/decide/port.js';
 import type { ContingencyDigest } from '../src/domain/contingency.js';
 import type { DataSetNeed, Plan, PlanSummary } from '../src/domain/plan.js';
+import { runningNow } from '../src/domain/running.js';
 import { binStart, type EpochSeconds } from '../src/domain/time.js';
 import type { Dependencies } from './dependencies.js';
 import { createDataSets, type DataSets } from './data-sets.js';
@@ -70,7 +71,7 @@ export function createOptimize(
           ...(prices === null ? {} : { prices }),
           ...(input.surprises === undefined ? {} : { surprises: input.surprises }),
         };
-        const plan = await deps.decider.allocate(request);
+        const plan: Plan = { ...(await deps.decider.allocate(request)), running: runningNow(input.state) };
         if (told.problem !== null) {
           plan.verdict.detail += `; nobody is told which data sets will be read: ${told.problem}`;
         }

@@ -145,7 +145,7 @@ async function readAccount(
 function runningShared(plan: Plan | null, policy: AccountPolicy, fleet: FleetPolicy): Map<string, Resources> {
   if (plan === null) return new Map();
   const shared = new Set(fleet.pools.filter((pool) => sharesPool(policy, pool)).map(({ name }) => name));
-  return new Map([...runningOn(plan)].filter(([pool]) => shared.has(pool)));
+  return new Map([...runningOn(plan, policy)].filter(([pool]) => shared.has(pool)));
 }
 
 async function runningOfSilent(

@@ -1,6 +1,7 @@
+import type { AccountPolicy } from '../domain/account.js';
 import { COMPONENTS, type Resources } from '../domain/component.js';
 import type { SharedPool } from '../domain/fleet.js';
-import type { Plan } from '../domain/plan.js';
+import type { Plan, PlannedWorkload, RunningNow } from '../domain/plan.js';
 
 /*
  * Where accounts run by now, whatever the fleet would rather have: workloads move when their own account moves them, and
@@ -14,32 +15,75 @@ export interface PoolInUse {
 }
 
 /**
- * What an account has on each pool: by its newest plan, and where the cluster had more when that was made, that.
+ * What an account has on each pool: by its newest plan, and where the cluster had more when that was made, that. A plan
+ * that gives a workload up, or holds, does not end what runs.
  * @param plan its newest, however old: one that was stopped leaves its workloads where they are.
  */
-export function runningOn(plan: Plan): Map<string, Resources> {
+export function runningOn(plan: Plan, policy: Pick<AccountPolicy, 'workloads' | 'pools'>): Map<string, Resources> {
   const byPool = new Map<string, Resources>();
-  for (const { workload, replicas, pools, request } of plan.blocks[0]?.workloads ?? []) {
-    const seen = (field: 'replicas' | 'floor'): number =>
-      plan.fields.find(({ target }) => target.field === field && target.workload === workload)?.seen.value ?? 0;
-    const there = Math.max(replicas, seen('replicas'), seen('floor'));
-    for (const [pool, some] of Object.entries(pools)) {
-      if (!(some > 0) || !(replicas > 0)) continue;
+  const planned = new Map(plan.blocks[0]?.workloads.map((one) => [one.workload, one]));
+  const had = new Map(plan.running?.map((one) => [one.workload, one]));
+  for (const workload of new Set([...planned.keys(), ...had.keys()])) {
+    const wanted = planned.get(workload);
+    const now = had.get(workload);
+    const request = requestThere(plan, workload, wanted?.request ?? {}, now?.request ?? {});
+    const pools = policy.workloads.find(({ name }) => name === workload)?.pools ?? policy.pools.map(({ name }) => name);
+    for (const [pool, replicas] of replicasThere(plan, workload, wanted, now, pools)) {
       const amount = byPool.get(pool) ?? {};
       for (const component of COMPONENTS) {
-        const planned = request[component];
-        if (planned === undefined) continue;
-        const before = plan.fields.find(
-          ({ target }) => target.field === 'request' && target.workload === workload && target.component === component,
-        )?.seen.value;
-        const each = Math.max(planned, before ?? 0);
-        amount[component] = (amount[component] ?? 0) + there * (some / replicas) * each;
+        const each = request[component];
+        if (each !== undefined) amount[component] = (amount[component] ?? 0) + replicas * each;
       }
       byPool.set(pool, amount);
     }
   }
   return byPool;
 }
+
+/** By component the larger of what is planned and what the cluster had. */
+function requestThere(plan: Plan, workload: string, planned: Resources, now: Resources): Resources {
+  const request: Resources = {};
+  for (const component of COMPONENTS) {
+    if (planned[component] === undefined && now[component] === undefined) continue;
+    const before = plan.fields.find(
+      ({ target }) => target.field === 'request' && target.workload === workload && target.component === component,
+    )?.seen.value;
+    request[component] = Math.max(planned[component] ?? 0, now[component] ?? 0, before ?? 0);
+  }
+  return request;
+}
+
+/**
+ * Replicas by pool. Those that were seen on a pool are counted there, others where the plan has more than was seen; where
+ * neither names a pool, each that they may use counts them all: a node too many costs less than one beneath somebody.
+ * @param allowed pools that the workload may use.
+ */
+function replicasThere(
+  plan: Plan,
+  workload: string,
+  wanted: PlannedWorkload | undefined,
+  now: RunningNow | undefined,
+  allowed: readonly string[],
+): Map<string, number> {
+  const seen = (field: 'replicas' | 'floor'): number =>
+    plan.fields.find(({ target }) => target.field === field && target.workload === workload)?.seen.value ?? 0;
+  const there = Math.max(wanted?.replicas ?? 0, now?.replicas ?? 0, seen('replicas'), seen('floor'));
+  const byPlan = positive(wanted?.pools);
+  const bySight = positive(now?.placed);
+  const unseen = there - sum(bySight);
+  const result = new Map(bySight);
+  if (!(unseen > 0)) return result;
+  const lacking = new Map([...byPlan].map(([pool, replicas]) => [pool, replicas - (bySight.get(pool) ?? 0)]));
+  const toward = [positive(Object.fromEntries(lacking)), byPlan, bySight].find((pools) => pools.size > 0);
+  if (toward === undefined) return new Map(allowed.map((pool) => [pool, unseen]));
+  const all = sum(toward);
+  for (const [pool, part] of toward) result.set(pool, (result.get(pool) ?? 0) + (unseen * part) / all);
+  return result;
+}
+
+const positive = (pools: Readonly<Record<string, number>> = {}): Map<string, number> =>
+  new Map(Object.entries(pools).filter(([, replicas]) => replicas > 0));
+const sum = (pools: ReadonlyMap<string, number>): number => [...pools.values()].reduce((all, one) => all + one, 0);
 
 /** Whole nodes beneath what accounts have on a pool; null where none has anything there. */
 export function poolInUse(

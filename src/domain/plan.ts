@@ -139,6 +139,19 @@ export interface Plan {
   prices?: PlanPrice[];
   /** What the account's strategy came to, with every weight; absent in old records. */
   settings?: PlanSettings;
+  /** What the cluster had when it was made, whatever it wants instead; absent in old records. */
+  running?: RunningNow[];
+}
+
+/** A workload as the cluster had it: a plan that gives it up, or may not touch it, does not end it. */
+export interface RunningNow {
+  workload: string;
+  /** Asked for or ready, whichever is more: what is being let go still runs. */
+  replicas: number;
+  /** Requests of one replica. */
+  request: Resources;
+  /** Replicas that have a node, by pool; absent where that is not seen. */
+  placed?: Record<string, number>;
 }
 
 /** Settings that a strategy presets, as they were in force. */

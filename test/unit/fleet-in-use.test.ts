@@ -3,11 +3,13 @@ import { gather, type GatherStore } from '../../activities/fleet/gather.js';
 import { decidedFleet, summaryOf } from '../../activities/fleet/plan.js';
 import { unpackInput } from '../../activities/fleet/work.js';
 import { createFleetSolver } from '../../src/allocate/fleet/index.js';
+import { runningOn } from '../../src/allocate/fleet-in-use.js';
 import { fleetOnce } from '../../src/cli/fleet-once.js';
 import { readAccountFile } from '../../src/domain/account-file.js';
 import { readFleetFile } from '../../src/domain/fleet-file.js';
 import type { ObservedPool } from '../../src/domain/fleet-plan.js';
 import type { Plan } from '../../src/domain/plan.js';
+import { runningNow } from '../../src/domain/running.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/telemetry/embedded/store.js';
 import { forecastOf, START } from './fleet-world.js';
 
@@ -65,6 +67,84 @@ const planOf = (replicas: number, seen = replicas): Plan => ({
   ],
 });
 
+const given = (some: Partial<Plan>): Plan => ({ ...planOf(8), ...some });
+
+/** A plan that gives its workload up, as one that no budget allows does: it is held, and nothing is ended. */
+const givenUp = (running: Plan['running'], pools: Record<string, number> = {}): Plan =>
+  given({
+    verdict: { kind: 'hold', reason: 'infeasible', detail: '' },
+    running,
+    blocks: [
+      {
+        ...{ from: START, to: START + 300, nodes: {}, costPerHour: 0 },
+        workloads: [{ workload: 'web', replicas: 0, request: { cpu: 1 }, shortfall: { cpu: 8 }, pools }],
+      },
+    ],
+  });
+const web = (replicas: number, more: Partial<NonNullable<Plan['running']>[number]> = {}) => [
+  { workload: 'web', replicas, request: { cpu: 1 }, ...more },
+];
+
+describe('what an account has on a pool is what runs there', () => {
+  it.each([
+    {
+      name: 'though its plan gives the workload up',
+      plan: givenUp(web(12, { placed: { general: 12 } })),
+      expected: { general: 12 },
+    },
+    {
+      name: 'though its plan gives it up, and nobody sees where it runs: on each pool that it may use',
+      plan: givenUp(web(12)),
+      expected: { general: 12, cheap: 12 },
+    },
+    {
+      name: 'though a hold has no fields and plans less',
+      plan: given({ running: web(15) }),
+      expected: { general: 15 },
+    },
+    {
+      name: 'though the plan has no block, as some answers',
+      plan: given({ blocks: [], running: web(5, { placed: { cheap: 5 } }) }),
+      expected: { cheap: 5 },
+    },
+    {
+      name: 'on the pool that its pods are on, not on the one that the plan has for them',
+      plan: given({ running: web(8, { placed: { cheap: 8 } }) }),
+      expected: { cheap: 8 },
+    },
+    {
+      name: 'and what is planned beyond what was seen, where the plan has it',
+      plan: given({ running: web(5, { placed: { cheap: 2, general: 3 } }) }),
+      expected: { cheap: 2, general: 6 },
+    },
+    {
+      name: 'and what is pending, beside what was seen',
+      plan: givenUp(web(6, { placed: { cheap: 2, general: 2 } })),
+      expected: { cheap: 3, general: 3 },
+    },
+    {
+      name: 'by the requests that it runs with, where the plan has smaller ones',
+      plan: given({ running: web(8, { request: { cpu: 3 } }) }),
+      expected: { general: 24 },
+    },
+    { name: 'nothing where nothing runs and nothing is planned', plan: givenUp([]), expected: {} },
+  ])('$name', ({ plan, expected }) => {
+    const found = [...runningOn(plan, shop)].map(([pool, { cpu }]) => [pool, cpu]);
+    expect(Object.fromEntries(found)).toEqual(expected);
+  });
+});
+
+describe('what a plan keeps of what ran', () => {
+  it('what is being let go still runs; what is not there does not', () => {
+    const owners = { replicas: null, request: null, floor: null };
+    const one = { ...{ workload: 'web', exists: true, replicas: 6, readyReplicas: 15 }, autoscaler: null, owners };
+    const gone = { ...one, workload: 'api', exists: false, replicas: 0, readyReplicas: 0, request: {} };
+    expect(runningNow({ workloads: [{ ...one, request: { cpu: 1 }, placed: { general: 15 } }, gone] })).toEqual(
+      web(15, { placed: { general: 15 } }),
+    );
+  });
+});
+
 async function stored(plan: Plan | null, at = START): Promise<EmbeddedStore> {
   const store = await createEmbeddedStore({ path: ':memory:' });
   await store.putRecord({ kind: 'account', id: 'shop@1', account: 'shop', at, body: shop });
@@ -99,6 +179,13 @@ describe('a pool that accounts run on', () => {
       now: 2,
       order: 2,
       at: START + 2 * 86_400,
+    },
+    {
+      name: 'though its newest plan gives the workload up and is held',
+      plan: givenUp(web(8, { placed: { general: 8 } })),
+      now: 2,
+      order: 2,
+      at: START,
     },
     { name: 'and nodes beyond those go', plan: planOf(8), now: 4, order: 2, at: START },
   ])('keeps the nodes beneath them: $name', async ({ plan, now, order, at }) => {

@@ -121,6 +121,18 @@ describe('pools', () => {
     expect(told.plan.fields.map(({ target }) => target.field)).not.toContain('nodes');
   });
 
+  it('are held beneath an account whose plan gives it up: what it had goes on', async () => {
+    const poor = accountOf('poor', `${workload('normal').replace('min: 1', 'min: 40')}budget: { perHour: 0.1 }\n`);
+    world = await createFleetWorld(fleetOf('moving: { saving: 0 }\n'), [poor]);
+    await world.forecast('poor', 1);
+    expect((await world.act(poor)).plan.verdict, 'it changes nothing').toMatchObject({ reason: 'infeasible' });
+    const plan = await world.cycle();
+    const record = await world.store.getRecord('fleet-plan', plan.id);
+    expect(record?.body).toMatchObject({ pools: [{ inUse: { nodes: 1, accounts: ['poor'] } }] });
+    expect((await world.seePools()).pools[0]?.state?.nodes, 'its two replicas stand on one').toBe(1);
+    expect(await world.ready('poor')).toBe(2);
+  });
+
   it('a freeze stops every size, and what was asked for before stays', async () => {
     world = await createFleetWorld(fleetOf(), [shop, batch]);
     await world.forecast('shop', 12);
