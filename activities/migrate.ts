@@ -13,6 +13,7 @@ import {
 } from '../src/domain/migration.js';
 import { choosePool, poolProblems } from '../src/domain/choose-pool.js';
 import { modeProblem } from '../src/domain/mode-problem.js';
+import { pointedAt, putBack } from '../src/domain/moved.js';
 import { formatDuration, simulatedNow, wallMilliseconds, type TimeScale } from '../src/domain/time.js';
 import type { Migrating, MoveLook, MoveRequest } from '../src/cluster/migrating.js';
 import { actionsOf } from '../src/domain/actions.js';
@@ -375,47 +376,6 @@ const sampledSchema = z.object({
 
 const resumed = (details: unknown): z.output<typeof sampledSchema> | null =>
   sampledSchema.safeParse(details).data ?? null;
-
-/** The policy with its workload where the copy is; where it might go from there is what it was before. */
-function pointedAt(policy: AccountPolicy, workload: string, copy: string, to: MigrationTarget): AccountPolicy {
-  return {
-    ...policy,
-    workloads: policy.workloads.map((one) => {
-      if (one.name !== workload) return one;
-      const { selector: _selector, ...target } = one.target;
-      return {
-        ...one,
-        target: { ...target, name: copy, ...(to.namespace === null ? {} : { namespace: to.namespace }) },
-        ...(to.pool === null || to.cluster !== null
-          ? {}
-          : { pools: [to.pool], mayMoveTo: one.mayMoveTo ?? one.pools ?? policy.pools.map(({ name }) => name) }),
-      };
-    }),
-  };
-}
-
-/** What else was changed meanwhile stays. */
-function putBack(
-  policy: AccountPolicy,
-  workload: string,
-  was: AccountPolicy['workloads'][number] | undefined,
-): AccountPolicy {
-  if (was === undefined) return policy;
-  const { target, pools, mayMoveTo } = was;
-  return {
-    ...policy,
-    workloads: policy.workloads.map((one) => {
-      if (one.name !== workload) return one;
-      const { pools: _pools, mayMoveTo: _mayMoveTo, ...rest } = one;
-      return {
-        ...rest,
-        target,
-        ...(pools === undefined ? {} : { pools }),
-        ...(mayMoveTo === undefined ? {} : { mayMoveTo }),
-      };
-    }),
-  };
-}
 
 const notFound = (order: MigrationOrder, problem: string, remedy: string): HeadroomError =>
   new HeadroomError({

@@ -215,6 +215,35 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     expect((await within(env, 'migrations', 'shop')).out).toContain('moved');
   });
 
+  it('is not undone by the file of before: set and started again, until somebody says so', async () => {
+    process.exitCode = undefined;
+    const named = z.object({ policy: z.object({ workloads: z.array(z.object({ target: z.looseObject({}) })) }) });
+    const web = async () => (await json(env, named, 'policy', 'show', 'shop')).policy.workloads[0]?.target['name'];
+    const copy = await web();
+    expect(copy).toMatch(/^web-\d+$/);
+    const moved = await json(env, z.object({ policy: z.unknown() }), 'policy', 'show', 'shop');
+    const file = await folder.write('before.yaml', accountIn('approve'));
+    const says = expect.stringMatching(
+      /web runs as web-\d+ on pool spot since migration shop\/web\/\d+ \(.*: kept/,
+    ) as string;
+    expect(await within(env, 'policy', 'set', 'shop', '-f', file)).toMatchObject({ code: 0, out: says });
+    expect(await web()).toBe(copy);
+    expect(await within(env, 'stop', 'shop')).toMatchObject({ code: 0 });
+    await until('it has stopped', async () =>
+      (await within(env, 'start', 'shop', '-f', file)).out.includes('shop started'),
+    );
+    process.exitCode = undefined;
+    expect(await within(env, 'start', 'shop', '-f', file)).toMatchObject({ code: 0, out: says });
+    expect(await web()).toBe(copy);
+    const back = await within(env, 'policy', 'set', 'shop', '-f', file, '--back-to-file');
+    expect(back).toMatchObject({ code: 0, out: expect.stringContaining(`target.name: "${String(copy)}"`) as string });
+    expect(await within(env, 'policy', 'set', 'shop', '-f', file)).toMatchObject({ code: 0 });
+    expect(await web()).toBeUndefined();
+    const again = await folder.write('moved.yaml', JSON.stringify(moved.policy));
+    expect(await within(env, 'policy', 'set', 'shop', '-f', again)).toMatchObject({ code: 0 });
+    expect(await web()).toBe(copy);
+  });
+
   it('a plan proposes what is cheaper elsewhere, and an account whose file says so begins it by itself', async () => {
     process.exitCode = undefined;
     const plans = z.object({

@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import { policyQuery, setPolicyUpdate } from '../../../workflows/messages.js';
 import { differences } from '../../domain/differences.js';
 import { printJson, withExamples, type RegisterCommand } from '../command.js';
+import { keptJson, keptLines, whereMoved } from '../moved-workloads.js';
 import { refuseTooLarge } from '../policy-size.js';
 import { withSession } from '../session.js';
 import { readPolicyFile, refuseAbsent } from './start.js';
@@ -31,19 +32,30 @@ export const register: RegisterCommand = (program, terminal) => {
       .description('take another account file from the next cycle on')
       .argument('<account>')
       .requiredOption('-f, --file <file>', 'the account file (YAML)')
+      .option('--back-to-file', 'also where a migration has moved a workload since: look for it where the file says')
       .option('--json', 'for machines')
-      .action(async (name: string, options: { file: string; json?: boolean }) => {
-        const wanted = await readPolicyFile(options.file);
-        refuseTooLarge(wanted);
-        await refuseAbsent(terminal, wanted);
+      .action(async (name: string, options: { file: string; backToFile?: boolean; json?: boolean }) => {
+        const file = await readPolicyFile(options.file);
+        refuseTooLarge(file);
+        await refuseAbsent(terminal, file);
         await withSession(terminal, async (session) => {
           const account = session.account(name);
           const before = await account.query(policyQuery);
-          const changed = differences(before.policy, wanted);
-          const { revision } = await account.update(setPolicyUpdate, { policy: wanted, author: session.author });
-          if (options.json === true) return printJson(terminal, { account: name, revision, changed });
+          const { policy, kept, settle } = await whereMoved(session, file, before.policy, options.backToFile === true);
+          const changed = differences(before.policy, policy);
+          const { revision } = await account.update(setPolicyUpdate, { policy, author: session.author });
+          await settle();
+          if (options.json === true) {
+            return printJson(terminal, {
+              account: name,
+              revision,
+              changed,
+              ...(kept.length === 0 ? {} : { kept: keptJson(kept) }),
+            });
+          }
           terminal.out(`${name} has policy revision ${revision}`);
           for (const { path, before: was, after } of changed) terminal.out(`  ${path}: ${was} → ${after}`);
+          for (const line of keptLines(kept)) terminal.out(line);
         });
       }),
     'policy set shop -f examples/shop.yaml',

@@ -6,6 +6,7 @@ import type { AccountPolicy } from '../../domain/account.js';
 import { readAccountFile } from '../../domain/account-file.js';
 import { differences } from '../../domain/differences.js';
 import { printJson, withExamples, CommandFailure, EXIT, type RegisterCommand, type Terminal } from '../command.js';
+import { keptJson, keptLines, whereMoved } from '../moved-workloads.js';
 import { refuseTooLarge } from '../policy-size.js';
 import { readNamedFile } from '../read-file.js';
 import { withSession, type Session } from '../session.js';
@@ -79,22 +80,30 @@ export const register: RegisterCommand = (program, terminal) => {
       .description('start an account’s loop; the same again does nothing')
       .argument('<account>')
       .requiredOption('-f, --file <file>', 'the account file (YAML)')
+      .option('--back-to-file', 'also where a migration has moved a workload since: look for it where the file says')
       .option('--json', 'for machines')
-      .action(async (name: string, options: { file: string; json?: boolean }) => {
+      .action(async (name: string, options: { file: string; backToFile?: boolean; json?: boolean }) => {
         const policy = await readPolicyFile(options.file);
         if (policy.account !== name) {
           throw new CommandFailure(EXIT.usage, `${options.file} is for account "${policy.account}", not "${name}"`);
         }
         refuseTooLarge(policy);
         await refuseAbsent(terminal, policy);
-        const result = await withSession(terminal, (session) => startAccount(session, name, policy));
-        if (options.json === true) printJson(terminal, { account: name, ...result });
-        else {
+        const { started, kept } = await withSession(terminal, async (session) => {
+          const carried = await whereMoved(session, policy, null, options.backToFile === true);
+          const { started } = await startAccount(session, name, carried.policy);
+          if (started) await carried.settle();
+          return { started, kept: carried.kept };
+        });
+        if (options.json === true) {
+          printJson(terminal, { account: name, started, ...(kept.length === 0 ? {} : { kept: keptJson(kept) }) });
+        } else {
           terminal.out(
-            result.started
+            started
               ? `${name} started in mode ${policy.mode}; headroom status ${name} shows what it does`
               : `${name} runs already with this very policy; nothing done`,
           );
+          keptLines(kept).forEach((line) => terminal.out(line));
         }
       }),
     'start shop -f examples/shop.yaml',
