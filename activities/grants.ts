@@ -1,6 +1,6 @@
 import type { AccountPolicy } from '../src/domain/account.js';
 import type { ClusterState } from '../src/domain/cluster.js';
-import { grantInForce, grantSchema, sharesPool, type GrantInForce } from '../src/domain/grant.js';
+import { grantInForce, grantSchema, mayRunOn, sharesPool, type GrantInForce } from '../src/domain/grant.js';
 import type { EpochSeconds } from '../src/domain/time.js';
 import type { Store } from '../src/telemetry/port.js';
 import { newestFleet } from './fleet/policies.js';
@@ -28,14 +28,16 @@ export function createFleetWord(store: GrantStore) {
     if (fleet === null || fleet.ended || fleet.policy.mode === 'observe') return { grant: null, state };
     const shared = fleet.policy.pools.filter((pool) => sharesPool(policy, pool));
     if (shared.length === 0) return { grant: null, state };
-    const [record] = await store.listRecords('grant', policy.account, { limit: 1 });
+    // Where none of it may run on any of them the fleet does not count it, and never grants it anything.
+    const counted = shared.some((pool) => mayRunOn(policy, pool));
+    const [record] = counted ? await store.listRecords('grant', policy.account, { limit: 1 }) : [];
     const grant = record === undefined ? null : grantSchema.parse(record.body);
     const sized =
       fleet.policy.mode === 'auto'
         ? new Set(shared.filter(({ provisioning }) => provisioning.kind !== 'none').map(({ name }) => name))
         : new Set<string>();
     return {
-      grant: grantInForce(policy, state, at, { grant, shared: true }),
+      grant: grantInForce(policy, state, at, { grant, shared: counted }),
       state:
         sized.size === 0
           ? state

@@ -4,7 +4,7 @@ import type { Resources } from '../../src/domain/component.js';
 import type { FleetPolicy, SharedPool } from '../../src/domain/fleet.js';
 import type { FleetPlanRecord, ObservedPool } from '../../src/domain/fleet-plan.js';
 import { FLEET_ACCOUNT } from '../../src/domain/fleet-names.js';
-import { sharesPool } from '../../src/domain/grant.js';
+import { mayRunOn, sharesPool } from '../../src/domain/grant.js';
 import type { Plan } from '../../src/domain/plan.js';
 import { formatDuration, type EpochSeconds } from '../../src/domain/time.js';
 import { accountAsks, blockAfter, fleetBlocks, type AccountAsks } from '../../src/allocate/fleet-demand.js';
@@ -83,7 +83,7 @@ export async function gather(
         );
         if (asks === null) return { account, running: new Map(), asks: null, why: 'its policy is not in the store' };
         const running = runningShared(asks.plan, asks.policy, fleet);
-        const shares = fleet.pools.some((pool) => sharesPool(asks.policy, pool));
+        const shares = fleet.pools.some((pool) => mayRunOn(asks.policy, pool));
         return { account, running, asks: shares ? asks : null, why: null };
       }),
     );

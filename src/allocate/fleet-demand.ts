@@ -3,7 +3,7 @@ import { COMPONENTS, type Component, type Resources } from '../domain/component.
 import type { AccountForecast } from '../domain/forecast.js';
 import type { FleetPolicy } from '../domain/fleet.js';
 import { MOST_AHEAD } from '../domain/fleet-rules.js';
-import { sharesPool } from '../domain/grant.js';
+import { mayRunOn, sharesPool } from '../domain/grant.js';
 import type { Plan } from '../domain/plan.js';
 import { CRITICALITY_WEIGHT } from '../domain/policy-rules.js';
 import { binStart, type EpochSeconds } from '../domain/time.js';
@@ -98,7 +98,7 @@ export function accountAsks(
       name: policy.account,
       weight: Math.max(...policy.workloads.map(({ criticality }) => CRITICALITY_WEIGHT[criticality])),
       guaranteed: policy.guaranteedShare ?? {},
-      pools: shared,
+      pools: fleet.pools.filter((pool) => mayRunOn(policy, pool)).map(({ name }) => name),
       demand,
       spotMaxShare: policy.spotMaxShare,
       // A budget in another currency is the account's own to keep: its own plan does.

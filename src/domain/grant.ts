@@ -3,6 +3,7 @@ import type { AccountPolicy } from './account.js';
 import type { ClusterState } from './cluster.js';
 import { COMPONENTS, type Component, type Resources } from './component.js';
 import type { SharedPool } from './fleet.js';
+import { mayHold } from './residency.js';
 import { formatDuration, isoTime, type EpochSeconds } from './time.js';
 
 /*
@@ -44,6 +45,16 @@ export interface GrantInForce {
 /** Whether an account shares a pool: its own file names it, on the same cluster. */
 export const sharesPool = (policy: AccountPolicy, pool: Pick<SharedPool, 'name' | 'cluster'>): boolean =>
   policy.cluster === pool.cluster && policy.pools.some(({ name }) => name === pool.name);
+
+/**
+ * Whether any of it may run on a shared pool now. A pool that is named for `mayMoveTo` alone is shared, and nothing runs there
+ * before a migration has said so.
+ */
+export const mayRunOn = (policy: AccountPolicy, shared: Pick<SharedPool, 'name' | 'cluster'>): boolean => {
+  const pool = policy.pools.find(({ name }) => name === shared.name);
+  if (pool === undefined || !sharesPool(policy, shared)) return false;
+  return policy.workloads.some((workload) => (workload.pools?.includes(pool.name) ?? true) && mayHold(workload, pool));
+};
 
 /**
  * @param grant the newest of the account; null where there never was one.

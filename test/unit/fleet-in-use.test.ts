@@ -2,10 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { gather, type GatherStore } from '../../activities/fleet/gather.js';
 import { decidedFleet, summaryOf } from '../../activities/fleet/plan.js';
 import { unpackInput } from '../../activities/fleet/work.js';
+import { createFleetWord } from '../../activities/grants.js';
 import { createFleetSolver } from '../../src/allocate/fleet/index.js';
 import { runningOn } from '../../src/allocate/fleet-in-use.js';
 import { fleetOnce } from '../../src/cli/fleet-once.js';
+import type { AccountPolicy } from '../../src/domain/account.js';
 import { readAccountFile } from '../../src/domain/account-file.js';
+import type { ClusterState } from '../../src/domain/cluster.js';
 import { readFleetFile } from '../../src/domain/fleet-file.js';
 import type { ObservedPool } from '../../src/domain/fleet-plan.js';
 import type { Plan } from '../../src/domain/plan.js';
@@ -145,9 +148,9 @@ describe('what a plan keeps of what ran', () => {
   });
 });
 
-async function stored(plan: Plan | null, at = START): Promise<EmbeddedStore> {
+async function stored(plan: Plan | null, at = START, policy: AccountPolicy = shop): Promise<EmbeddedStore> {
   const store = await createEmbeddedStore({ path: ':memory:' });
-  await store.putRecord({ kind: 'account', id: 'shop@1', account: 'shop', at, body: shop });
+  await store.putRecord({ kind: 'account', id: 'shop@1', account: 'shop', at, body: policy });
   const forecast = forecastOf('shop', at, 8);
   await store.putRecord({ kind: 'forecast', id: forecast.id, account: 'shop', at, body: forecast });
   if (plan !== null) await store.putRecord({ kind: 'plan', id: plan.id, account: 'shop', at, body: plan });
@@ -206,6 +209,40 @@ describe('a pool that accounts run on', () => {
     await store.close();
     expect(general).toMatchObject({ order: 0 });
     expect(general?.inUse).toBeUndefined();
+  });
+});
+
+describe('a cheaper pool that an account may only move to', () => {
+  const [workload] = shop.workloads;
+  if (workload === undefined) throw new Error('shop has no workload');
+  const policy = (pools: string[]) => ({
+    ...shop,
+    workloads: [{ ...workload, pools, mayMoveTo: ['general', 'cheap'] }],
+  });
+
+  it('gets no nodes that its workloads cannot use; the pool that they run on has what they need', async () => {
+    const store = await stored(null, START, policy(['general']));
+    const { record } = await decide(store, 0);
+    await store.close();
+    expect(record.pools).toMatchObject([
+      { pool: 'general', order: 2 },
+      { pool: 'cheap', planned: 0 },
+    ]);
+  });
+
+  it('an account that may run on none of the pools is not counted, and no grant binds it', async () => {
+    const elsewhere = policy(['own']);
+    const store = await stored(null, START, elsewhere);
+    const { record } = await decide(store, 0);
+    const body = { fleetId: 'shared@1', policy: fleet, ended: false };
+    await store.putRecord({ kind: 'fleet', id: 'shared@1', account: 'fleet_main', at: START, body });
+    const state: ClusterState = { at: START, workloads: [], pools: [] };
+    const word = await createFleetWord(store)(elsewhere, state, START);
+    const ofOthers = await createFleetWord(store)(policy(['general']), state, START);
+    await store.close();
+    expect(record.accounts).toBe(0);
+    expect(word.grant, 'it would be held to its guarantee for good').toBeNull();
+    expect(ofOthers.grant).not.toBeNull();
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { grantInForce, sharesPool, type Grant } from '../../src/domain/grant.js';
+import { grantInForce, mayRunOn, sharesPool, type Grant } from '../../src/domain/grant.js';
 import { AT, policyOf, stateOf } from './allocate-fixtures.js';
 
 /* What binds an account: a wrong answer here takes from it what it is guaranteed, or lets it take what is another's. */
@@ -72,5 +72,21 @@ describe('the grant in force', () => {
     { pool: 'spot', cluster: 'main', shared: false },
   ])('pool $pool of cluster $cluster is shared: $shared', ({ pool, cluster, shared }) => {
     expect(sharesPool(plain, { name: pool, cluster })).toBe(shared);
+    expect(mayRunOn(plain, { name: pool, cluster })).toBe(shared);
+  });
+
+  it.each([
+    { name: 'all, where none is named', pools: undefined, expected: true },
+    { name: 'the one that is named', pools: ['general'], expected: true },
+    { name: 'none that it may only move to', pools: ['spot'], expected: false },
+  ])('a workload runs on $name', ({ pools, expected }) => {
+    const [pool, workload] = [plain.pools[0], plain.workloads[0]];
+    if (pool === undefined || workload === undefined) expect.fail('the account has neither');
+    const policy = {
+      ...plain,
+      pools: [pool, { ...pool, name: 'spot' }],
+      workloads: [{ ...workload, mayMoveTo: ['general', 'spot'], ...(pools === undefined ? {} : { pools }) }],
+    };
+    expect(mayRunOn(policy, { name: 'general', cluster: 'main' })).toBe(expected);
   });
 });
