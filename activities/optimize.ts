@@ -9,6 +9,7 @@ import type { Dependencies } from './dependencies.js';
 import { createDataSets, type DataSets } from './data-sets.js';
 import { translated } from './failures.js';
 import { createFleetWord } from './grants.js';
+import { createNeighbours } from './neighbours.js';
 import { createPreparations } from './prepare.js';
 import type { Policies } from './policies.js';
 import type { Activities, OptimizeResult } from './types.js';
@@ -24,6 +25,7 @@ export function createOptimize(
 ): Pick<Activities, 'optimize'> {
   const preparations = createPreparations(deps);
   const fleetWord = createFleetWord(deps.store);
+  const withNeighbours = createNeighbours(deps.store);
   const prefetch = deps.behavior === undefined ? null : createDataSets(deps.behavior);
 
   /** A plan does not wait for answers that cannot be had: the last ones go on for as long as they are valid. */
@@ -46,12 +48,13 @@ export function createOptimize(
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
         const since = binStart(input.at - RECENT_SECONDS, policy.step);
-        const [forecast, recent, { grant, state }, prices] = await Promise.all([
+        const [forecast, recent, { grant, state: granted }, prices] = await Promise.all([
           input.forecastId === null ? null : deps.store.getRecord('forecast', input.forecastId),
           deps.store.readSnapshot(input.snapshotId, signal, since),
           fleetWord(policy, input.state, input.at),
           deps.prices?.of(policy, signal) ?? null,
         ]);
+        const state = await withNeighbours(policy, granted, input.at);
         const told = await dataSetsFor(prefetch, input.account, policy, input.at, signal);
         const request: AllocationRequest = {
           account: input.account,

@@ -6,6 +6,7 @@ import { isoTime } from '../domain/time.js';
 import type { Conflict, DataSetNeed, NumberReason, PlannedField, Verdict } from '../domain/plan.js';
 import { firstShortfall } from './conflict.js';
 import { grantOf } from './constraints/grant.js';
+import { accountsWords, SHARED_REMEDY } from './neighbours.js';
 import { billOf, poolLoad, totalOf, type Numbers } from './numbers.js';
 import { dataSetReasons, preparedFields, startFields, toldWith } from './preparations.js';
 import { blackoutAt } from './blackout.js';
@@ -90,7 +91,7 @@ export function decide(
     ...preparedFields(prepared, numbers),
     ...startFields(prepared, numbers, others),
   ];
-  others.push(...wanted.flatMap(({ target }) => (target.field === 'nodes' ? sharedWords(prepared, target.pool) : [])));
+  others.push(...prepared.pools.flatMap((pool) => sharedWords(prepared, numbers, pool, wanted)));
   // Where limits contradict each other, what gives is a guess at what the operator would give up, and no reason to take
   // away what serves: that is left until they agree. What an override names is what somebody asked for.
   const fields = (broken ? wanted.filter((field) => raises(field) || isAsked(prepared, field)) : wanted).sort(
@@ -137,12 +138,30 @@ export function decide(
   return { verdict: { kind: 'hold', reason: 'steady', detail: tell(detail) }, ...decided };
 }
 
-/** Two accounts that size one pool undo each other's numbers, each rightly by its own plan. */
-function sharedWords({ input, pools }: Prepared, name: string): string[] {
-  const other = pools.find(({ policy }) => policy.name === name)?.state?.sizedBy;
-  if (other === undefined || other === input.account || other === FLEET_ACCOUNT) return [];
+/** Several accounts on one pool that no fleet sizes: who else it is kept for, or who sized it last, and what to do about it. */
+function sharedWords(
+  prepared: Prepared,
+  numbers: Numbers,
+  pool: PreparedPool,
+  wanted: readonly PlannedField[],
+): string[] {
+  const { state, variable, override } = pool;
+  const { name } = pool.policy;
+  if (state === null || !variable) return [];
+  const field = wanted.find(({ target }) => target.field === 'nodes' && target.pool === name);
+  const { sizedBy, others } = state;
+  const own = nodesWanted(prepared, numbers, pool);
+  const have = field?.target.value ?? state.nodes;
+  if (others !== undefined && override === null && own < have && ours(state.owner)) {
+    const verb = others.accounts.length === 1 ? 'needs' : 'need';
+    return [
+      `pool ${name} has ${have} nodes: ${own} of its own, and what ${accountsWords(others.accounts)} ${verb} of it; ${SHARED_REMEDY}`,
+    ];
+  }
+  if (field === undefined || sizedBy === undefined || [prepared.input.account, FLEET_ACCOUNT].includes(sizedBy))
+    return [];
   return [
-    `pool ${name} was last sized by account ${other}: two accounts on one pool undo each other's numbers; name the pool in a fleet file (headroom fleet start -f FILE), or give each a pool of its own`,
+    `pool ${name} was last sized by account ${sizedBy}: two accounts on one pool undo each other's numbers; ${SHARED_REMEDY}`,
   ];
 }
 
@@ -331,7 +350,9 @@ function poolField(
 ): PlannedField[] {
   const { state } = pool;
   if (!pool.variable || state === null || !ours(state.owner)) return [];
-  let value = nodesWanted(prepared, numbers, pool);
+  const own = nodesWanted(prepared, numbers, pool);
+  const shared = pool.override === null ? sharedNodes(prepared, numbers, pool, kept) : 0;
+  let value = Math.max(own, shared);
   if (value < state.nodes) {
     const load = loadAfter(prepared, numbers, pool, kept);
     value = Math.min(state.nodes, Math.max(value, Math.ceil(load - 1e-6)));
@@ -342,11 +363,32 @@ function poolField(
     if (value < state.nodes && saved === 0 && !owed) return [];
   }
   if (value === state.nodes) return [];
+  const reason = words.get(`${pool.policy.name}.nodes`) ?? '';
+  const also =
+    value > own && state.others !== undefined
+      ? [`${own} of its own, and what ${accountsWords(state.others.accounts)} needs`]
+      : [];
   return [
     {
       target: { field: 'nodes', pool: pool.policy.name, value },
       seen: { value: state.nodes, owner: state.owner },
-      reason: words.get(`${pool.policy.name}.nodes`) ?? '',
+      reason: [...also, ...(reason === '' ? [] : [reason])].join(': '),
     },
   ];
+}
+
+/**
+ * Nodes for the account's own workloads and those of others together, where others need some: never fewer than that, but for
+ * an override. Others whose plan is old hold what is there, and are bought nothing. 0 where nobody else is there.
+ */
+function sharedNodes(prepared: Prepared, numbers: Numbers, pool: PreparedPool, kept: ReadonlySet<string>): number {
+  const { state } = pool;
+  if (state?.others === undefined) return 0;
+  let own = loadAfter(prepared, numbers, pool, kept);
+  for (let block = 1; block <= Math.min(pool.firstBlock, prepared.blocks.length - 1); block++) {
+    own = Math.max(own, poolLoad(prepared, numbers, block, pool.index));
+  }
+  const together = (others: number): number => Math.ceil(own + others - 1e-6);
+  const most = Math.max(pool.max, state.nodes);
+  return Math.max(Math.min(together(state.others.nodes), state.nodes), Math.min(together(state.others.live), most));
 }

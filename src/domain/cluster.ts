@@ -74,6 +74,14 @@ export interface QuotaState {
   room: number;
 }
 
+/** What other accounts need of a pool, in nodes and parts of them. */
+export interface PoolNeighbours {
+  nodes: number;
+  /** Of those whose plan is recent: they need it still. */
+  live: number;
+  accounts: string[];
+}
+
 export interface PoolState {
   pool: string;
   /** Nodes asked for, and those ready. */
@@ -82,6 +90,8 @@ export interface PoolState {
   owner: FieldOwner;
   /** The account whose change set `nodes` last, where the cluster knows and it still stands; absent otherwise. */
   sizedBy?: string;
+  /** What other accounts need of the pool; absent where none does, or a fleet sizes it. */
+  others?: PoolNeighbours;
   /** Placeholder pods that keep nodes of the pool warm, where the account file asks for them. */
   warm?: { replicas: number; ready: number; owner: FieldOwner; trouble?: string };
   /** What the node provisioner is told about the pool, where the account file names its NodePool and that is there. */

@@ -10,6 +10,7 @@ import { keptJson, keptLines, whereMoved } from '../moved-workloads.js';
 import { refuseTooLarge } from '../policy-size.js';
 import { readNamedFile } from '../read-file.js';
 import { withSession, type Session } from '../session.js';
+import { warnOfSharedPools } from '../shared-pools.js';
 import { ensureFleet } from './freeze.js';
 
 /**
@@ -89,12 +90,13 @@ export const register: RegisterCommand = (program, terminal) => {
         }
         refuseTooLarge(policy);
         await refuseAbsent(terminal, policy);
-        const { started, kept } = await withSession(terminal, async (session) => {
+        const { started, kept, warnings } = await withSession(terminal, async (session) => {
           const carried = await whereMoved(session, policy, null, options.backToFile === true);
           const { started } = await startAccount(session, name, carried.policy);
           if (started) await carried.settle();
-          return { started, kept: carried.kept };
+          return { started, kept: carried.kept, warnings: await warnOfSharedPools(session, carried.policy) };
         });
+        for (const line of warnings) terminal.err(line);
         if (options.json === true) {
           printJson(terminal, { account: name, started, ...(kept.length === 0 ? {} : { kept: keptJson(kept) }) });
         } else {

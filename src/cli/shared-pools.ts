@@ -1,0 +1,52 @@
+import { newestFleet } from '../../activities/fleet/policies.js';
+import { accountWorkflowId } from '../../workflows/messages.js';
+import { SHARED_REMEDY } from '../allocate/neighbours.js';
+import type { AccountPolicy } from '../domain/account.js';
+import type { Store } from '../telemetry/port.js';
+import type { Session } from './session.js';
+
+type SharedStore = Pick<Store, 'newestRecords' | 'getRecord' | 'listRecords'>;
+
+/**
+ * A line for each pool of variable size that another running account sizes, too, and no fleet does: each would size it for
+ * itself and what it knows of the others.
+ * @param isRunning whether an account's loop runs: the store knows those that were stopped as well.
+ */
+export async function sharedPoolWarnings(
+  store: SharedStore,
+  policy: AccountPolicy,
+  isRunning: (account: string) => Promise<boolean>,
+): Promise<string[]> {
+  const sized = (one: AccountPolicy): string[] =>
+    one.pools.filter(({ size }) => size === 'variable').map(({ name }) => name);
+  const fleet = await newestFleet(store);
+  const planned = fleet === null || fleet.ended ? [] : fleet.policy.pools;
+  const open = sized(policy).filter(
+    (name) => !planned.some((pool) => pool.name === name && pool.cluster === policy.cluster),
+  );
+  if (open.length === 0) return [];
+  const byPool = new Map<string, string[]>();
+  for (const { account, id } of await store.newestRecords('account')) {
+    if (account === policy.account) continue;
+    const record = await store.getRecord('account', id);
+    if (record === null) continue;
+    const theirs = record.body as AccountPolicy;
+    const shared = theirs.cluster === policy.cluster ? open.filter((name) => sized(theirs).includes(name)) : [];
+    if (shared.length === 0 || !(await isRunning(account))) continue;
+    for (const name of shared) byPool.set(name, [...(byPool.get(name) ?? []), account]);
+  }
+  return [...byPool].map(
+    ([name, accounts]) =>
+      `warning: pool ${name} is also sized by ${accounts.sort().join(', ')}, and no fleet plans it: ${SHARED_REMEDY}`,
+  );
+}
+
+/** What to tell who starts an account; it is started whether that can be found out or not. */
+export async function warnOfSharedPools({ store, client }: Session, policy: AccountPolicy): Promise<string[]> {
+  if (store === null) return [];
+  const isRunning = async (account: string): Promise<boolean> => {
+    const { status } = await client.workflow.getHandle(accountWorkflowId(account)).describe();
+    return status.name === 'RUNNING';
+  };
+  return sharedPoolWarnings(store, policy, (account) => isRunning(account).catch(() => false)).catch(() => []);
+}
