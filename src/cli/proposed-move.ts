@@ -20,7 +20,7 @@ export async function proposedMove(
   const best = of.find(({ refusals }) => refusals.length === 0);
   if (best !== undefined) {
     const { workload: name, to } = best;
-    return { workload: name, to, words: `proposed: ${proposalWords(best, plan?.currency ?? '')}` };
+    return { workload: name, to, words: proposalWords(best, plan?.currency ?? '') };
   }
   const [refused] = of;
   if (refused !== undefined) {
@@ -29,7 +29,7 @@ export async function proposedMove(
   }
   // In the store of another process there are only words: the summary has those.
   const short = summary?.moves?.find((one) => workload === undefined || one.workload === workload);
-  if (short !== undefined) return { workload: short.workload, to: short.to, words: `proposed: ${short.words}` };
+  if (short !== undefined) return { workload: short.workload, to: short.to, words: short.words };
   throw new CommandFailure(
     EXIT.notFound,
     `the plan of ${account} proposes no migration${workload === undefined ? '' : ` of ${workload}`}; \`headroom plan ${account}\` shows it, and --to names a pool by hand`,

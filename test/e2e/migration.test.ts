@@ -157,6 +157,12 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     const before = await seen();
     expect(await migrate('shop', 'web', '--to', 'spot', '--step-for', '1h', '--no-wait')).toMatchObject({ code: 0 });
     await until('traffic is led over', async () => (await within(env, 'migrations', 'shop')).out.includes('10% of'));
+    // Whoever does not wait is told at once, and no second one begins.
+    expect(await migrate('shop', 'web', '--to', 'spot', '--no-wait')).toMatchObject({
+      ...{ code: 4, err: expect.stringMatching(/migration shop\/web\/\d+ moves web now; wait/) as string },
+    });
+    expect(new Set((await within(env, 'migrations', 'shop', '--json')).out.match(/shop\/web\/\d+/g)).size).toBe(1);
+    process.exitCode = undefined;
     const stop = await within(env, 'stop', 'shop');
     expect(stop).toMatchObject({ code: 4, err: expect.stringContaining('migrate cancel shop web') as string });
     process.exitCode = undefined;
@@ -178,6 +184,9 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     expect(ran.code).toBe(1);
     expect(outcomeSchema.parse(JSON.parse(ran.out))).toMatchObject({
       ...{ result: 'stopped', detail: expect.stringContaining('incident') as string },
+    });
+    expect(await migrate('shop', 'web', '--to', 'spot', '--no-wait')).toMatchObject({
+      ...{ code: 4, err: expect.stringContaining('incident') as string },
     });
     expect(await headroom(env, 'unfreeze')).toMatchObject({ code: 0 });
   });
@@ -262,6 +271,11 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     expect(await within(env, 'why', 'shop', 'jobs.pool')).toMatchObject({ code: 0, out: says });
     const survey = await migrate('shop', '--proposed', '--dry-run');
     expect(survey).toMatchObject({ code: 0, out: expect.stringContaining('shop/jobs') as string });
+    expect(JSON.parse(survey.out)).toMatchObject({
+      proposal: expect.stringMatching(/saves .* EUR\/h over .*, costs .* once.*, paid back in /) as string,
+    });
+    const told = await within(env, 'migrate', 'shop', '--proposed', '--dry-run');
+    expect(told.out).toMatch(/^proposed {4}jobs to pool spot: saves .*\ntarget {6}/);
     expect(await migrate('shop', 'job', '--proposed')).toMatchObject({
       ...{ code: 3, err: expect.stringContaining('did you mean "jobs"') as string },
     });
@@ -303,6 +317,10 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
       const ran = await within(env, ...argv);
       expect({ argv, code: ran.code, says: ran.err.includes(says) }).toEqual({ argv, code: 3, says: true });
     }
+    expect(await migrate('shop', 'web', '--to', 'spot', '--no-wait')).toMatchObject({
+      ...{ code: 4, err: expect.stringContaining('runs on pool spot alone already') as string },
+    });
+    process.exitCode = undefined;
     const away = await migrate('shop', 'api', '--to', 'abroad');
     expect(away).toMatchObject({ code: 4, out: expect.stringContaining('may be in eu alone') as string });
     expect(await migrate('shop', 'web', '--to', 'abroad')).toMatchObject({

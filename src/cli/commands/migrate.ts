@@ -13,7 +13,6 @@ import {
   type MigrationInput,
 } from '../../../workflows/migration-messages.js';
 import { policyQuery, statusQuery } from '../../../workflows/messages.js';
-import type { migrationSurvey } from '../../../workflows/prefetch.js';
 import type { AccountPolicy } from '../../domain/account.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { modeProblem } from '../../domain/mode-problem.js';
@@ -29,6 +28,7 @@ import {
   type RegisterCommand,
   type Terminal,
 } from '../command.js';
+import { refuseAhead, surveyAhead } from '../migration-ahead.js';
 import { outcomeLines, stateLines, surveyLines } from '../migration-words.js';
 import { namedPool, namedWorkload } from '../named.js';
 import { proposedMove } from '../proposed-move.js';
@@ -37,6 +37,8 @@ import { explain, withSession, type Session } from '../session.js';
 interface Options {
   to?: string;
   proposed?: boolean;
+  /** What the plan says for it, in words; of what was proposed alone. */
+  proposal?: string;
   steps: number[];
   stepFor: number;
   ready: number;
@@ -99,7 +101,13 @@ export const register: RegisterCommand = (program, terminal) => {
         const asked = {
           ...options,
           ready: options.readyWithin,
-          ...(found === null ? {} : { to: found.to, reason: options.reason === '' ? found.words : options.reason }),
+          ...(found === null
+            ? {}
+            : {
+                to: found.to,
+                proposal: found.words,
+                reason: options.reason === '' ? `proposed: ${found.words}` : options.reason,
+              }),
         };
         if (asked.dryRun === true) await dryRun(session, account, workload, asked, terminal);
         else await begin(session, account, workload, asked, terminal);
@@ -220,18 +228,23 @@ const inputOf = (session: Session, order: MigrationOrder): MigrationInput => {
   return { order, scale: session.scale, queues: { light, cluster } };
 };
 
+/** As the next migration of the workload would be ordered. */
+async function nextInput(session: Session, order: Omit<MigrationOrder, 'id' | 'number'>): Promise<MigrationInput> {
+  const { account, workload } = order;
+  const number = (await lastNumber(session, account, workload)) + 1;
+  return inputOf(session, { ...order, number, id: `${account}/${workload}/${number}` });
+}
+
 async function dryRun(session: Session, account: string, workload: string, options: Options, terminal: Terminal) {
   const { order } = await orderOf(session, account, workload, options);
-  const number = (await lastNumber(session, account, workload)) + 1;
-  const input = inputOf(session, { ...order, number, id: `${account}/${workload}/${number}` });
-  const survey = await session.client.workflow.execute<typeof migrationSurvey>('migrationSurvey', {
-    workflowId: `migration-survey/${account}/${workload}/${Date.now()}`,
-    taskQueue: input.queues.light,
-    args: [input],
-  });
-  if ('kind' in survey) throw new CommandFailure(EXIT.refused, survey.detail);
-  if (options.json === true) printJson(terminal, survey);
-  else surveyLines(survey).forEach((line) => terminal.out(line));
+  const input = await nextInput(session, order);
+  const survey = await surveyAhead(session, input);
+  const { proposal } = options;
+  if (options.json === true) printJson(terminal, { ...survey, ...(proposal === undefined ? {} : { proposal }) });
+  else {
+    if (proposal !== undefined) terminal.out(`proposed    ${workload} to pool ${options.to ?? ''}: ${proposal}`);
+    surveyLines(survey).forEach((line) => terminal.out(line));
+  }
   if (survey.refusals.length > 0) process.exitCode = EXIT.refused;
 }
 
@@ -243,6 +256,8 @@ async function begin(session: Session, account: string, workload: string, option
   // The survey says so, too; here nothing is started for it.
   const problem = modeProblem(policy, 'the migration');
   if (problem !== null) throw new CommandFailure(EXIT.refused, problem);
+  // Nobody would be told of a refusal later.
+  if (!options.wait) await refuseAhead(session, await nextInput(session, order));
   const handle = await startNext(session, order);
   const id = handle.workflowId;
   if (!options.wait) {
