@@ -10,6 +10,8 @@ export interface PricesOptions {
   env: NodeJS.ProcessEnv;
   /** Time of the wall, in epoch seconds: prices are of today, however fast a rehearsal runs. */
   now: () => EpochSeconds;
+  /** How much faster than the wall the accounts' clock runs: `every` is of their time. Default 1. */
+  speed?: () => number;
   /** Makes a source; replaced in tests. */
   open?: (policy: PricesPolicy) => PriceSource;
 }
@@ -22,11 +24,18 @@ interface Kept {
   running: Promise<void> | null;
 }
 
+/** A rehearsal that runs fast asks its source no more often than this, in seconds of the wall. */
+const LEAST = 1;
+
 /** The prices of every account's source: asked at most so often, the last good ones kept for as long as the policy says. */
 export function createPrices(options: PricesOptions): Prices {
   const { now } = options;
   const open = options.open ?? ((policy: PricesPolicy) => sourceOf(policy, options));
   const kept = new Map<string, Kept>();
+  const between = ({ every }: PricesPolicy): number => {
+    const speed = options.speed?.() ?? 1;
+    return speed <= 1 ? every : Math.min(every, Math.max(LEAST, every / speed));
+  };
 
   async function ask(one: Kept, policy: PricesPolicy, currency: string, signal?: AbortSignal): Promise<void> {
     one.asked = now();
@@ -63,7 +72,7 @@ export function createPrices(options: PricesOptions): Prices {
         kept.set(key, one);
       }
       const state = one;
-      if (now() - state.asked >= policy.every || state.running !== null) {
+      if (now() - state.asked >= between(policy) || state.running !== null) {
         state.running ??= ask(state, policy, account.currency, signal).finally(() => (state.running = null));
         await state.running;
       }

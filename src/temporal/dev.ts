@@ -205,7 +205,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
         lookout,
         decider: metrics?.decider(decider) ?? decider,
         histories: createHistories(client),
-        prices: createPrices({ env: process.env, now: () => Date.now() / 1000 }),
+        prices: createPrices({ env: process.env, now: () => Date.now() / 1000, speed: () => scale.factor }),
         ...(options.models === undefined ? {} : { drift: createDrift(client, options.models) }),
       },
       summarizePlan,

@@ -173,7 +173,7 @@ describe('the price of a pool', () => {
 
 describe('what is known of a source', () => {
   const settings = { file: 'p.csv', every: '5m', keep: '1h', staleAfter: '1d' };
-  function harness(read: () => PriceBook) {
+  function harness(read: () => PriceBook, speed = 1) {
     let at = AT;
     let calls = 0;
     const source: PriceSource = {
@@ -183,7 +183,7 @@ describe('what is known of a source', () => {
         return read();
       },
     };
-    const prices = createPrices({ env: {}, now: () => at, open: () => source });
+    const prices = createPrices({ env: {}, now: () => at, speed: () => speed, open: () => source });
     return { prices, calls: () => calls, later: (seconds: number) => (at += seconds), policy: market(settings) };
   }
 
@@ -194,6 +194,21 @@ describe('what is known of a source', () => {
     await prices.of(policy);
     expect(calls()).toBe(1);
     later(200);
+    await prices.of(policy);
+    expect(calls()).toBe(2);
+  });
+
+  test.each([
+    ['runs sixty times as fast', 60, 4, 2],
+    ['runs so fast that every second would be too often', 10_000, 0.5, 0.6],
+    ['runs as the wall does', 1, 299, 2],
+  ])('is asked for by the clock of the accounts, which %s', async (_row, speed, early, then) => {
+    const { prices, calls, later, policy } = harness(() => book([{ provider: 'aws', pricePerHour: 1 }]), speed);
+    await prices.of(policy);
+    later(early);
+    await prices.of(policy);
+    expect(calls()).toBe(1);
+    later(then);
     await prices.of(policy);
     expect(calls()).toBe(2);
   });
