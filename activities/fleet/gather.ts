@@ -19,9 +19,10 @@ import { packAccount, type PackedInput } from './work.js';
  * them. No account is signalled, and none waits.
  */
 
-export type GatherStore = Pick<Store, 'newestRecords' | 'getRecord' | 'listRecords'>;
+export type GatherStore = Pick<Store, 'newestRecords' | 'getRecord' | 'getRecords' | 'listRecords'>;
 
-const AT_ONCE = 8;
+/** Accounts whose records are read together: their plans are some megabytes. */
+const AT_ONCE = 64;
 
 /** Without what it asks it is left out: `why` says the reason, null that its pools are other ones. */
 interface Read {
@@ -62,31 +63,28 @@ export async function gather(
   const names = policies.sort((a, b) => (a.account < b.account ? -1 : 1));
   for (let first = 0; first < names.length; first += AT_ONCE) {
     signal.throwIfAborted();
-    const some = await Promise.all(
-      names.slice(first, first + AT_ONCE).map(async ({ account, id }): Promise<Read> => {
-        const forecast = forecasts.get(account);
-        const silent = forecast === undefined ? null : at - forecast.at;
-        if (silent === null || silent > fleet.forgetAfter) {
-          const since = silent === null ? 'it has never forecast' : `silent for ${formatDuration(Math.round(silent))}`;
-          return {
-            account,
-            running: await runningOfSilent(store, id, plans.get(account), fleet),
-            asks: null,
-            why: since,
-          };
-        }
-        const asks = await readAccount(
-          store,
-          id,
-          silent <= fleet.staleAfter ? forecast : undefined,
-          plans.get(account),
-        );
-        if (asks === null) return { account, running: new Map(), asks: null, why: 'its policy is not in the store' };
-        const running = runningShared(asks.plan, asks.policy, fleet);
-        const shares = fleet.pools.some((pool) => mayRunOn(asks.policy, pool));
-        return { account, running, asks: shares ? asks : null, why: null };
-      }),
-    );
+    const group = names.slice(first, first + AT_ONCE).map(({ account, id }) => {
+      const forecast = forecasts.get(account);
+      const silent = forecast === undefined ? null : at - forecast.at;
+      const speaks = silent !== null && silent <= fleet.forgetAfter;
+      return {
+        ...{ account, policy: id, silent, speaks },
+        forecast: speaks && silent <= fleet.staleAfter ? forecast?.id : undefined,
+        plan: plans.get(account)?.id,
+      };
+    });
+    const read = await readTogether(store, group);
+    const some = group.map(({ account, silent, speaks, ...ids }): Read => {
+      const asks = asksOf(read, ids);
+      const running = asks === null ? new Map<string, Resources>() : runningShared(asks.plan, asks.policy, fleet);
+      if (!speaks) {
+        const since = silent === null ? 'it has never forecast' : `silent for ${formatDuration(Math.round(silent))}`;
+        return { account, running, asks: null, why: since };
+      }
+      if (asks === null) return { account, running, asks: null, why: 'its policy is not in the store' };
+      const shares = fleet.pools.some((pool) => mayRunOn(asks.policy, pool));
+      return { account, running, asks: shares ? asks : null, why: null };
+    });
     for (const one of some) {
       if (one.running.size > 0) runs.push({ account: one.account, running: one.running });
       if (one.asks === null) {
@@ -122,22 +120,37 @@ async function lastPlan(store: GatherStore): Promise<FleetPlanRecord | null> {
   return record === undefined ? null : (record.body as FleetPlanRecord);
 }
 
-async function readAccount(
-  store: GatherStore,
-  policyId: string,
-  forecast: { id: string } | undefined,
-  plan: { id: string } | undefined,
-): Promise<Omit<AccountAsks, 'planIsFresh'> | null> {
-  const [policy, foreseen, planned] = await Promise.all([
-    store.getRecord('account', policyId),
-    forecast === undefined ? null : store.getRecord('forecast', forecast.id),
-    plan === undefined ? null : store.getRecord('plan', plan.id),
+interface RecordIds {
+  policy: string;
+  forecast: string | undefined;
+  plan: string | undefined;
+}
+
+type Bodies = Record<keyof RecordIds, Map<string, unknown>>;
+
+/** Three questions for all of them, where one each would be most of what a fleet of thousands costs. */
+async function readTogether(store: GatherStore, group: readonly RecordIds[]): Promise<Bodies> {
+  const bodies = async (kind: RecordKind, field: keyof RecordIds): Promise<Map<string, unknown>> => {
+    const ids = group.flatMap((one) => one[field] ?? []);
+    const records = ids.length === 0 ? [] : await store.getRecords(kind, ids);
+    return new Map(records.map(({ id, body }) => [id, body]));
+  };
+  const [policy, forecast, plan] = await Promise.all([
+    bodies('account', 'policy'),
+    bodies('forecast', 'forecast'),
+    bodies('plan', 'plan'),
   ]);
-  if (policy === null) return null;
+  return { policy, forecast, plan };
+}
+
+/** Null where the policy itself is not there. */
+function asksOf(read: Bodies, ids: RecordIds): Omit<AccountAsks, 'planIsFresh'> | null {
+  const policy = read.policy.get(ids.policy) as AccountPolicy | undefined;
+  if (policy === undefined) return null;
   return {
-    policy: policy.body as AccountPolicy,
-    forecast: foreseen === null ? null : (foreseen.body as AccountForecast),
-    plan: planned === null ? null : (planned.body as Plan),
+    policy,
+    forecast: (read.forecast.get(ids.forecast ?? '') as AccountForecast | undefined) ?? null,
+    plan: (read.plan.get(ids.plan ?? '') as Plan | undefined) ?? null,
   };
 }
 
@@ -146,17 +159,6 @@ function runningShared(plan: Plan | null, policy: AccountPolicy, fleet: FleetPol
   if (plan === null) return new Map();
   const shared = new Set(fleet.pools.filter((pool) => sharesPool(policy, pool)).map(({ name }) => name));
   return new Map([...runningOn(plan, policy)].filter(([pool]) => shared.has(pool)));
-}
-
-async function runningOfSilent(
-  store: GatherStore,
-  policyId: string,
-  plan: { id: string } | undefined,
-  fleet: FleetPolicy,
-): Promise<Map<string, Resources>> {
-  if (plan === undefined) return new Map();
-  const read = await readAccount(store, policyId, undefined, plan);
-  return read === null ? new Map() : runningShared(read.plan, read.policy, fleet);
 }
 
 interface PoolFacts {

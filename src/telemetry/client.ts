@@ -144,6 +144,7 @@ export function createStoreClient(
       await ask('put-records', { kind, records }, answers.done);
     },
     getRecord: (kind, id) => ask('get-record', { kind, id }, answers.record),
+    getRecords: (kind, ids) => ask('get-records', { kind, ids }, answers.records),
     listRecords: (kind, account, options) => ask('list-records', { kind, account, ...options }, answers.records),
     recordsAfter: (kind, account, after, limit) =>
       ask('records-after', { kind, account, after, limit }, answers.records),

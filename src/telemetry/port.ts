@@ -140,6 +140,8 @@ export interface Store extends UsageSource {
   /** The same for many of one kind, at once or not at all. */
   putRecords(kind: RecordKind, records: readonly Omit<StoredRecord, 'kind'>[]): Promise<void>;
   getRecord(kind: RecordKind, id: string): Promise<StoredRecord | null>;
+  /** Those of up to 1,000 ids that are there, in any order: what reads many accounts asks once for many. */
+  getRecords(kind: RecordKind, ids: readonly string[]): Promise<StoredRecord[]>;
   /** Newest first. `account` is matched exactly: one account's records never answer for another's. */
   listRecords(
     kind: RecordKind,

@@ -149,6 +149,10 @@ function application(store: Served, token: string): Hono {
     const { kind, id } = await json(c, bodies.getRecord);
     return c.json(await store.getRecord(kind, id));
   });
+  app.post('/v1/get-records', async (c) => {
+    const { kind, ids } = await json(c, bodies.getRecords);
+    return c.json(await store.getRecords(kind, ids));
+  });
   app.post('/v1/records-after', async (c) => {
     const { kind, account, after, limit } = await json(c, bodies.recordsAfter);
     return c.json(await store.recordsAfter(kind, account, after, limit));

@@ -79,6 +79,7 @@ export const bodies = {
     records: z.array(z.strictObject({ id: text, account: text, at: time, body: z.unknown() })).max(100_000),
   }),
   getRecord: z.strictObject({ kind: z.enum(RECORD_KINDS), id: text }),
+  getRecords: z.strictObject({ kind: z.enum(RECORD_KINDS), ids: z.array(text).max(1000) }),
   recordsAfter: z.strictObject({
     kind: z.enum(RECORD_KINDS),
     account: text,

@@ -419,6 +419,12 @@ export function usageSourceContract(
           { account: 'umbrella', at: T + 90, id: 'umbrella/1' },
         ]);
         expect(await store().newestRecords('history')).toEqual([]);
+        const some = await store().getRecords('plan', ['d', 'gone', 'umbrella/1', 'e', 'd']);
+        expect(some.map(({ id, account }) => `${id} of ${account}`).sort()).toEqual([
+          'd of acme',
+          'umbrella/1 of umbrella',
+        ]);
+        expect(await store().getRecords('plan', [])).toEqual([]);
       },
     };
 

@@ -9,10 +9,14 @@ import type { WriteQueue } from './write-queue.js';
 /** A larger document is no record of a decision but a series that has lost its way. */
 const MOST_CHARACTERS = 8 * 1024 * 1024;
 
+/** Of one question. */
+const MOST_IDS = 1000;
+
 export interface Records {
   put(record: StoredRecord): Promise<void>;
   putAll(kind: RecordKind, records: readonly Omit<StoredRecord, 'kind'>[]): Promise<void>;
   get(kind: RecordKind, id: string): Promise<StoredRecord | null>;
+  some(kind: RecordKind, ids: readonly string[]): Promise<StoredRecord[]>;
   list(kind: RecordKind, account: string, options: { limit: number; before?: number }): Promise<StoredRecord[]>;
   after(kind: RecordKind, account: string, after: RecordPlace | null, limit: number): Promise<StoredRecord[]>;
   newest(kind: RecordKind): Promise<{ account: string; at: number; id: string }[]>;
@@ -166,6 +170,24 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
           [kind, id],
         );
         return row === undefined ? null : recordOf(row);
+      });
+    },
+
+    async some(kind, ids) {
+      const action = `reading ${ids.length} records of ${kind}`;
+      database.assertOpen(action);
+      if (ids.length > MOST_IDS) throw storeError('invalid-input', action, `more than ${MOST_IDS}`, 'ask in parts');
+      const kept = ids.flatMap((id) => recent.find(kind, id) ?? []);
+      const found = new Set(kept.map(({ id }) => id));
+      const wanted = [...new Set(ids)].filter((id) => !found.has(id));
+      if (wanted.length === 0) return kept;
+      return database.read(action, undefined, async (session) => {
+        const places = wanted.map((_, index) => `$${index + 2}`).join(', ');
+        const rows = await session.rows(
+          `SELECT kind, id, account, ts, body FROM records WHERE kind = $1 AND id IN (${places})`,
+          [kind, ...wanted],
+        );
+        return [...kept, ...rows.map(recordOf)];
       });
     },
 

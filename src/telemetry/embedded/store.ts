@@ -274,6 +274,7 @@ export async function createEmbeddedStore(options: EmbeddedStoreOptions): Promis
     putRecord: (record) => records.put(record),
     putRecords: (kind, all) => records.putAll(kind, all),
     getRecord: (kind, id) => records.get(kind, id),
+    getRecords: (kind, ids) => records.some(kind, ids),
     listRecords: (kind, account, options) => records.list(kind, account, options),
     recordsAfter: (kind, account, after, limit) => records.after(kind, account, after, limit),
     newestRecords: (kind) => records.newest(kind),
