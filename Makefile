@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # The real servers need Go, Rust, openssl and (for Prometheus) apt besides; some tests of faults need root.
 .PHONY: help setup tensorflow demo test test-real test-peers lint format servers-build servers chaos bench-decision bench-scenarios \
-  bench-cycles bench-contingency bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster bench-calibration bench-allocate first-run clean
+  bench-cycles bench-contingency bench-telemetry bench-observe bench-real bench-forecast bench-neural bench-booster bench-calibration bench-allocate bench-fleet first-run clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -72,6 +72,9 @@ bench-forecast: setup ## Forecasts of real traces beside Python's best (TRACES=f
 
 bench-allocate: setup ## Fleets and accounts divided, beside native HiGHS on the same programs; writes bench/results/allocate.json
 	@node dist/bench/allocate.js
+
+bench-fleet: setup ## Whole cycles of the fleet for 10,000 accounts: read, solve, publish (ACCOUNTS=…); writes bench/results/fleet.json
+	@node dist/bench/fleet.js
 
 bench-booster: setup ## Our quantile booster beside LightGBM (TRACES=folder); writes bench/results/booster.json
 	@node dist/bench/booster.js
