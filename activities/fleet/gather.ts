@@ -21,8 +21,8 @@ import { packAccount, type PackedInput } from './work.js';
 
 export type GatherStore = Pick<Store, 'newestRecords' | 'getRecord' | 'getRecords' | 'listRecords'>;
 
-/** Accounts whose records are read together: their plans are some megabytes. */
-const AT_ONCE = 64;
+/** Accounts whose records are read together: their plans are some tens of megabytes, and a question reads through all ids. */
+const AT_ONCE = 500;
 
 /** Without what it asks it is left out: `why` says the reason, null that its pools are other ones. */
 interface Read {
