@@ -1,4 +1,5 @@
 import type { AccountPolicy, WorkloadPolicy } from './account.js';
+import { COMPONENTS, formatQuantity } from './component.js';
 import { nearest } from './nearest.js';
 import { mayHold, residencyWords } from './residency.js';
 
@@ -23,6 +24,15 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
   if (policy.namespace === undefined && policy.account.includes('.')) {
     const problem = 'no namespace can have a name with dots: give the account another name, or a namespace';
     say(['account'], problem);
+  }
+  for (const component of COMPONENTS) {
+    const share = policy.guaranteedShare?.[component] ?? 0;
+    const most = policy.pools.reduce((sum, { max, node }) => sum + max * (node[component] ?? 0), 0);
+    // A component that no pool states bounds nothing.
+    if (share > most && policy.pools.some(({ node }) => node[component] !== undefined)) {
+      const problem = `${formatQuantity(component, share)} is above ${formatQuantity(component, most)}, all that its pools can have: raise their max, or guarantee less`;
+      say(['guaranteedShare', component], problem);
+    }
   }
   const pools = new Set<string>();
   policy.pools.forEach((pool, index) => {

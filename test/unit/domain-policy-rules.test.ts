@@ -30,6 +30,12 @@ describe('what a schema cannot say', () => {
       /minimum 3 is above maximum 2/,
     ],
     [
+      'a guaranteed share that its pools can never have',
+      { ...good, pools: [{ ...pool, node: { cpu: 4 }, max: 2 }], guaranteedShare: { cpu: 9 } },
+      'guaranteedShare.cpu',
+      /9 is above 8, all that its pools can have/,
+    ],
+    [
       'a pool whose nodes name nothing, and would hold everything',
       { ...good, pools: [{ ...pool, node: {} }] },
       'pools.0.node',

@@ -211,7 +211,29 @@ describe('limits that contradict each other', () => {
       ),
       set: ['what a is guaranteed', 'a may use pools main alone'],
     },
+    {
+      name: 'a guarantee above all that the pools can ever have, though little is asked for now',
+      input: fleet([pool('main'), pool('other')], [account('a', 1, { pools: ['main'], guaranteed: { cpu: 1000 } })]),
+      set: ['what a is guaranteed: 1000 cores of cpu', 'pool main can have 160 cores of cpu at most'],
+    },
+    {
+      name: 'guarantees that are too much together alone: the fewest that are',
+      input: fleet(
+        [pool('main')],
+        [100, 90, 5].map((cpu, index) => account(`a${index}`, 1, { guaranteed: { cpu } })),
+      ),
+      set: [
+        'what a0 is guaranteed: 100 cores of cpu',
+        'what a1 is guaranteed: 90 cores of cpu',
+        'all pools can have 160 cores of cpu at most',
+      ],
+    },
   ];
+  it('guarantees that fill the fleet to the last core are none', () => {
+    const accounts = [100, 60].map((cpu, index) => account(`a${index}`, 1, { guaranteed: { cpu } }));
+    expect(solver.solve(fleet([pool('main')], accounts))).toMatchObject({ status: 'proven', conflicts: [] });
+  });
+
   it.each(cases)('$name', ({ input, set }) => {
     const plan = solver.solve(input);
     expect(plan.status).toBe('least-bad');

@@ -1,5 +1,6 @@
 import type { Highs } from 'highs';
 import { isoTime } from '../../domain/time.js';
+import { tooMuchPromised } from './promises.js';
 import { irreducible } from '../conflict.js';
 import { createProgramBuilder, runProgram } from './lp.js';
 import { chargeOf, type Fleet } from './prepare.js';
@@ -28,7 +29,7 @@ export function findConflicts(highs: Highs, fleet: Fleet, nodes: Int32Array, pla
   });
   const guarantees = guaranteeConflict(highs, fleet, placement);
   if (guarantees !== null) conflicts.push(guarantees);
-  return conflicts;
+  return [...conflicts, ...(guarantees === null ? tooMuchPromised(fleet) : [])];
 }
 
 function guaranteeConflict(highs: Highs, fleet: Fleet, placement: Placement): FleetConflict | null {
