@@ -9,6 +9,7 @@ import { binStart } from '../domain/time.js';
 import { fitForecaster } from '../forecast/forecaster.js';
 import { loadModels } from '../forecast/models/registry.js';
 import { createCapacities } from './capacities.js';
+import { clearOfLimit } from './clear.js';
 import { prepareAnswers, type Variation } from './contingencies.js';
 import { coverDemand, type CoveredDemand } from './demand.js';
 import { boundForecast } from './evidence.js';
@@ -48,7 +49,7 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
     const forecast = bounded(request);
     if (forecast === null) return { forecast: [], until: [] };
     const of = (some: Block[]) => demandBlocks({ forecast, policy, blocks: some, events, overrides });
-    return { forecast: of(blocks), until: of(until) };
+    return { forecast: clearOfLimit(of(blocks), policy, request.recent), until: of(until) };
   }
 
   /** The plan of a request, or of a variation of one. */
