@@ -43,6 +43,11 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
       say(['pools', index, 'node'], 'offers nothing: give it what a node has, cpu at least');
     }
   });
+  const zones = new Set(policy.pools.map((pool) => pool.zone));
+  // A strategy asks for what can be had; who asks for it by name is told that it cannot.
+  if ((policy.surviveZone ?? 0) > 0 && policy.strategy === undefined && (zones.size < 2 || zones.has(undefined))) {
+    say(['surviveZone'], 'the pools are in one zone, or do not say in which: none can be lost; name their zones');
+  }
   const workloads = new Set<string>();
   policy.workloads.forEach((workload, index) => {
     const at = ['workloads', index];
@@ -62,6 +67,17 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
     }
     for (const pool of workload.mayMoveTo ?? []) {
       if (!pools.has(pool)) say([...at, 'mayMoveTo'], notDefined('pool', pool, pools));
+    }
+    const asked = NODE_COMPONENTS.filter((component) => workload.components[component] !== undefined);
+    for (const pool of policy.pools) {
+      const offers = Object.values(pool.node).some((amount) => amount > 0);
+      const named = workload.pools?.includes(pool.name) ?? true;
+      if (!named || !offers || asked.length === 0 || asked.some((component) => (pool.node[component] ?? 0) > 0))
+        continue;
+      say(
+        ['pools', policy.pools.indexOf(pool), 'node'],
+        `offers no ${asked.join(' and no ')}, which "${workload.name}" asks for: name what a node has, or give the workload other pools`,
+      );
     }
     const usable = policy.pools.filter(
       (pool) => (workload.pools?.includes(pool.name) ?? true) && mayHold(workload, pool),
@@ -110,6 +126,9 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
   }
   return problems;
 }
+
+/** What nodes are chosen for: where a pool names none of those that a workload asks for, any number would fit one node. */
+const NODE_COMPONENTS = ['cpu', 'memory', 'gpu'] as const;
 
 /** Of a name that the file uses and does not define, with what it probably means, or what there is. */
 export function notDefined(kind: 'pool' | 'workload', name: string, defined: Iterable<string>): string {

@@ -14,6 +14,30 @@ describe('what a schema cannot say', () => {
     expect(policyProblems(policyOf(good))).toEqual([]);
   });
 
+  it.each<[string, Parameters<typeof policyOf>[0]]>([
+    [
+      'a pool of other nodes that no workload is on',
+      {
+        workloads: [{ ...web, pools: ['general'] }],
+        pools: [pool, { ...pool, name: 'cache', node: { memory: 4e9 } }],
+      },
+    ],
+    [
+      'a zone to be lost, of two',
+      {
+        ...good,
+        surviveZone: 0.5,
+        pools: [
+          { ...pool, zone: 'a' },
+          { ...pool, name: 'other', zone: 'b' },
+        ],
+      },
+    ],
+    ['what a strategy says of zones, where there is one', { ...good, strategy: 'safest', surviveZone: 0.5 }],
+  ])('%s is no problem', (_name, policy) => {
+    expect(policyProblems(policyOf(policy))).toEqual([]);
+  });
+
   it.each<[string, Parameters<typeof policyOf>[0], string, RegExp]>([
     [
       'a minimum above its maximum',
@@ -40,6 +64,19 @@ describe('what a schema cannot say', () => {
       { ...good, pools: [{ ...pool, node: {} }] },
       'pools.0.node',
       /offers nothing/,
+    ],
+    [
+      'a pool whose nodes have nothing of what a workload asks for',
+      { ...good, pools: [{ ...pool, node: { memory: 4e9 } }] },
+      'pools.0.node',
+      /offers no cpu, which "web" asks for/,
+    ],
+    ['a zone to be lost where no pool says its zone', { ...good, surviveZone: 0.5 }, 'surviveZone', /name their zones/],
+    [
+      'a zone to be lost where there is one',
+      { ...good, surviveZone: 0.5, pools: [{ ...pool, zone: 'a' }] },
+      'surviveZone',
+      /none can be lost/,
     ],
     ['a pool without capacity', { ...good, pools: [{ ...pool, node: { cpu: 0 } }] }, 'pools.0.node', /offers nothing/],
     [
