@@ -299,10 +299,10 @@ const ROWS: Row[] = [
         leadTime: '0s',
       });
       const policy = simple(
-        { surviveZone: 0.5, pools: [zone('a', 9), zone('b', 0)] },
-        { replicas: { min: 4, max: 9 } },
+        { surviveZone: 0.5, pools: [zone('a', 9), zone('b', 1)] },
+        { replicas: { min: 12, max: 12 } },
       );
-      return inputOf(policy, [demandOf('web', 'cpu', [4])], { state: stateOf(policy, { web: 4 }) });
+      return inputOf(policy, [demandOf('web', 'cpu', [12])], { state: stateOf(policy, { web: 12 }) });
     },
     check: (plan) => {
       const constraints = plan.conflict?.set.map((one) => one.constraint);
