@@ -229,6 +229,31 @@ describe('limits that contradict each other', () => {
       ],
     },
   ];
+  it.each([
+    {
+      name: 'its budget, where a pool could still grow',
+      pools: [pool('main')],
+      more: { budgetPerHour: 0.5 },
+      words: /its budget of 0.5 an hour/,
+    },
+    {
+      name: 'not its budget, where there is no node at all',
+      pools: [pool('main', { max: 0, now: 0 })],
+      more: { budgetPerHour: 0.9 },
+      words: /pool main may have no node/,
+    },
+    {
+      name: 'not its budget, where the pool is full and money is left',
+      pools: [pool('main', { max: 1, now: 1 })],
+      more: { budgetPerHour: 1.9 },
+      words: /pool main is at its 1 nodes/,
+    },
+  ])('an account that is short is told what would help: $name', ({ pools, more, words }) => {
+    const [grant] = solver.solve(fleet(pools, [account('a', 32, more)])).grants;
+    expect(grant?.short).toHaveProperty('cpu');
+    expect(grant?.bound).toMatch(words);
+  });
+
   it('guarantees that fill the fleet to the last core are none', () => {
     const accounts = [100, 60].map((cpu, index) => account(`a${index}`, 1, { guaranteed: { cpu } }));
     expect(solver.solve(fleet([pool('main')], accounts))).toMatchObject({ status: 'proven', conflicts: [] });

@@ -1,8 +1,8 @@
 import type { Component } from '../../domain/component.js';
 import { isoTime } from '../../domain/time.js';
-import type { Fleet } from './prepare.js';
+import { chargeOf, type Fleet } from './prepare.js';
 import type { FleetGrant } from './problem.js';
-import { loadsOf, type Placement } from './sums.js';
+import { loadsOf, servedShare, type Placement } from './sums.js';
 import { cutToPools } from './within.js';
 
 /**
@@ -113,7 +113,7 @@ export function grantsOf(fleet: Fleet, nodes: Int32Array, placement: Placement):
       grant.spare[component] = extra;
       if (lacks > 0) grant.short[component] = lacks * one;
     });
-    grant.bound = boundWords(fleet, nodes, a, shortAt[a] ?? -1, Object.keys(grant.short));
+    grant.bound = boundWords(fleet, nodes, placement, a, shortAt[a] ?? -1, Object.keys(grant.short));
     if (grant.bound === null && cutOf[a] === 1) grant.bound = CUT;
     return grant;
   });
@@ -129,13 +129,20 @@ function knows(series: ArrayLike<number> | undefined, blocks: number): boolean {
   return true;
 }
 
-function boundWords(fleet: Fleet, nodes: Int32Array, a: number, t: number, short: readonly string[]): string | null {
+function boundWords(
+  fleet: Fleet,
+  nodes: Int32Array,
+  placement: Placement,
+  a: number,
+  t: number,
+  short: readonly string[],
+): string | null {
   if (t < 0 || short.length === 0) return null;
   const { input, blocks, pools, parts } = fleet;
   const account = input.accounts[a];
   const lacks = short.map((component): Component | string => component).join(' and ');
   for (let e = 0; e < parts.count; e++) {
-    if (parts.account[e] === a && Number.isFinite(parts.budget[e * blocks + t] ?? Number.POSITIVE_INFINITY)) {
+    if (parts.account[e] === a && budgetBinds(fleet, nodes, placement, e, t)) {
       return `short of ${lacks}: its budget of ${account?.budgetPerHour ?? 0} an hour`;
     }
   }
@@ -151,11 +158,35 @@ function boundWords(fleet: Fleet, nodes: Int32Array, a: number, t: number, short
     full.push(
       t < pool.readyFrom && pool.now < pool.max && until !== undefined
         ? `pool ${pool.name} has ${pool.now} nodes and no new one before ${isoTime(until)}`
-        : `pool ${pool.name} is at its ${nodes[p * blocks + t] ?? 0} nodes`,
+        : pool.max === 0
+          ? `pool ${pool.name} may have no node`
+          : `pool ${pool.name} is at its ${nodes[p * blocks + t] ?? 0} nodes`,
     );
   }
   if (allowed === 0) return `short of ${lacks}: no pool that it may use offers them`;
   if (full.length === 0)
     return `short of ${lacks}: serving it would cost more than it is worth at weight ${account?.weight ?? 0}`;
   return `short of ${lacks}: ${full.join('; ')}`;
+}
+
+/**
+ * Whether its budget is what leaves a part short: it is spent, or a pool that can still grow would serve the rest of it, and that
+ * costs more than is left. Where every pool is full no budget would help.
+ */
+function budgetBinds(fleet: Fleet, nodes: Int32Array, placement: Placement, e: number, t: number): boolean {
+  const { input, blocks, pools, parts } = fleet;
+  const budget = parts.budget[e * blocks + t] ?? Number.POSITIVE_INFINITY;
+  const unserved = 1 - servedShare(fleet, placement, e * blocks + t);
+  if (!Number.isFinite(budget) || unserved <= 1e-7) return false;
+  let left = budget;
+  for (let p = 0; p < pools; p++) {
+    const share = placement[(e * blocks + t) * pools + p] ?? 0;
+    if (share > 0) left -= share * chargeOf(fleet, parts, e, t, p);
+  }
+  if (left <= 1e-6 * budget) return true;
+  return input.pools.some((pool, p) => {
+    if (parts.allowed[e * pools + p] === 0) return false;
+    const most = pool.size === 'fixed' || t < pool.readyFrom ? Math.min(pool.now, pool.max) : pool.max;
+    return (nodes[p * blocks + t] ?? 0) < most && unserved * chargeOf(fleet, parts, e, t, p) > left;
+  });
 }
