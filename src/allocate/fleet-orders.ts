@@ -63,7 +63,9 @@ export function poolOrders(policy: FleetPolicy, planned: readonly PlannedPool[])
     // Held by who runs there, not by what would be cheapest.
     const held = inUse !== null && wanted > 0 && wanted === inUse.nodes ? inUseWords(inUse) : null;
     if (held !== null && wanted === nodes && !hasOtherFields(one)) return stay(held);
-    if (wanted === nodes && !hasOtherFields(one)) return stay(`${wanted} nodes are what is needed`);
+    // At its maximum nobody says that it is enough: accounts may well be short of it.
+    const atMost = wanted >= pool.max ? `${wanted} nodes are its maximum` : null;
+    if (wanted === nodes && !hasOtherFields(one)) return stay(atMost ?? `${wanted} nodes are what is needed`);
     if (pool.size === 'fixed') return stay('a fixed pool');
     if (pool.provisioning.kind === 'none') return stay(`${wanted} nodes are needed; nobody provisions it`);
     if (wanted >= nodes) {
@@ -83,7 +85,7 @@ export function poolOrders(policy: FleetPolicy, planned: readonly PlannedPool[])
     }
     const order = Math.max(wanted, nodes - policy.moving.mostDown);
     const step = order > wanted ? `, ${nodes - order} go now (at most ${policy.moving.mostDown} in a cycle)` : '';
-    const words = `${held ?? `${wanted} nodes are enough`}${step}`;
+    const words = `${held ?? atMost ?? `${wanted} nodes are enough`}${step}`;
     return { ...base, order, words, fields: fieldsOf(one, order, words) };
   });
 }

@@ -79,6 +79,15 @@ describe('pool orders', () => {
   });
 
   it.each([
+    { name: 'that go to a maximum of none', now: 3, order: 0 },
+    { name: 'that are at it', now: 0, order: 0 },
+  ])('nodes $name are not said to be enough: accounts may be short of them', ({ now, order }) => {
+    const [one] = ordersOf({ pools: [pool('a', { max: 0 })] }, [{ nodes: [0], state: { nodes: now } }]);
+    expect(one).toMatchObject({ order });
+    expect(one?.words).toMatch(/^0 nodes are its maximum/);
+  });
+
+  it.each([
     ['a pool that was not read', {}, null, /not read, and left as it is: no route/],
     ['a fixed pool', { size: 'fixed' as const }, { nodes: 2 }, /a fixed pool/],
     ['a pool that nobody provisions', { provisioning: { kind: 'none' as const } }, { nodes: 2 }, /nobody provisions/],
