@@ -52,6 +52,7 @@ export async function gather(
   const leftOut: PackedInput['leftOut'] = [];
   const notes: string[] = [];
   const unknown: string[] = [];
+  const foreign: string[] = [];
   const accounts: FleetAccount[] = [];
   const runs: { account: string; running: Map<string, Resources> }[] = [];
   const [policies, forecasts, plans, last] = await Promise.all([
@@ -94,8 +95,15 @@ export async function gather(
       const planIsFresh = one.asks.plan !== null && at - one.asks.plan.at <= fleet.staleAfter;
       const asked = accountAsks(fleet, { ...one.asks, planIsFresh }, blocks, grantBlocks);
       accounts.push(asked.account);
+      if (one.asks.policy.currency !== fleet.currency) foreign.push(`${one.account} (${one.asks.policy.currency})`);
       if (asked.unknown.length > 0) unknown.push(one.account);
     }
+  }
+  if (foreign.length > 0) {
+    const named = foreign.slice(0, 3).join(', ') + (foreign.length > 3 ? ` and ${foreign.length - 3} more` : '');
+    notes.push(
+      `accounts in another currency than the fleet’s ${fleet.currency}: ${named}; no budget of theirs binds the fleet’s plan, only their own: write one currency in all files`,
+    );
   }
   return {
     blocks,

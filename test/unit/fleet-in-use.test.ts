@@ -246,6 +246,20 @@ describe('a cheaper pool that an account may only move to', () => {
   });
 });
 
+describe('an account in another currency than the fleet', () => {
+  it.each([
+    { name: 'is named in the plan’s notes, with what follows', currency: 'EUR', noted: true },
+    { name: 'and one in the same currency is not', currency: 'USD', noted: false },
+  ])('$name', async ({ currency, noted }) => {
+    const store = await stored(null, START, { ...shop, currency });
+    const { record } = await decide(store, 0);
+    await store.close();
+    expect(record.accounts, 'it still gets its nodes').toBe(1);
+    const words = /another currency than the fleet’s USD: shop \(EUR\); no budget of theirs binds the fleet’s plan/;
+    expect(words.test(record.notes.join('\n'))).toBe(noted);
+  });
+});
+
 describe('fleet plan before any cycle', () => {
   it('counts on an unread pool what accounts’ plans have there, says so, and shows no zero', async () => {
     const store = await stored(planOf(12));
