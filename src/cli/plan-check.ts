@@ -28,21 +28,45 @@ export function showCheck(terminal: Terminal, policy: AccountPolicy, plan: Plan,
   if (json) printJson(terminal, answer);
   else {
     const { color } = terminal;
-    const line = ({ words, declared }: { words: string; declared: boolean }): string =>
+    const line = ({ words, declared }: Said): string =>
       declared ? color.yellow(`  given up, as the plan says: ${words}`) : color.red(`  broken: ${words}`);
     if (whenMade === null) terminal.out('when it was made: not checked (a record of an earlier release)');
     else {
       terminal.out(whenMade.broken === 0 ? 'when it was made: every limit kept' : 'when it was made:');
-      for (const breach of whenMade.breaches) terminal.out(line(breach));
+      for (const breach of ranges(whenMade.breaches)) terminal.out(line(breach));
       if (whenMade.broken > whenMade.breaches.length)
         terminal.out(`  and ${whenMade.broken - whenMade.breaches.length} more`);
     }
     const merged = now.merged === 0 ? '' : `, ${now.merged} stored together with others`;
     terminal.out(`against the policy of now: ${now.blocks} blocks${merged}; ${now.checked.join(', ')}`);
-    for (const breach of now.breaches) terminal.out(line(breach));
+    for (const breach of ranges(now.breaches)) terminal.out(line(breach));
     for (const { limit, lacks } of now.unchecked) terminal.out(color.dim(`  ${limit}: not known any more: ${lacks}`));
   }
   if (!answer.ok) throw new CommandFailure(EXIT.failed, `plan ${plan.id} does not keep its limits`);
+}
+
+interface Said {
+  limit: string;
+  /** `2026-…Z: web …`: when, and what. */
+  words: string;
+  declared: boolean;
+}
+
+/**
+ * One line for what is the same in many blocks, but for its numbers: the words of the first, and how many there are until when.
+ */
+export function ranges(breaches: readonly Said[]): Said[] {
+  const groups = new Map<string, { first: Said; count: number; last: string }>();
+  for (const breach of breaches) {
+    const [when = '', ...rest] = breach.words.split(': ');
+    const what = rest.join(': ').replaceAll(/(?<![-\w.])\d[\d.]*/g, '#');
+    const key = `${breach.limit}|${String(breach.declared)}|${what}`;
+    const group = groups.get(key) ?? { first: breach, count: 0, last: when };
+    groups.set(key, { ...group, count: group.count + 1, last: group.last > when ? group.last : when });
+  }
+  return [...groups.values()].map(({ first, count, last }) =>
+    count === 1 ? first : { ...first, words: `${first.words}; ${count - 1} more such, to ${last}` },
+  );
 }
 
 /** @throws CommandFailure where it is no plan. */

@@ -4,7 +4,7 @@ import { checkPlan, createAllocator, type AllocationInput, type Allocator } from
 import type { Plan } from '../../src/domain/plan.js';
 import { proofed } from '../../src/allocate/proof.js';
 import { createTerminal, exitCodeOf } from '../../src/cli/command.js';
-import { showCheck } from '../../src/cli/plan-check.js';
+import { ranges, showCheck } from '../../src/cli/plan-check.js';
 import { AT, blocksOf, demandOf, inputOf, policyOf, stateOf } from './allocate-fixtures.js';
 import { randomProblem } from './allocate-random.js';
 
@@ -249,6 +249,31 @@ describe('headroom plan --check', () => {
     expect(code).toBe(0);
     expect(lines).toContain('when it was made: every limit kept');
     expect(lines).toContain('demand: not known any more');
+  });
+
+  test.each([
+    ['one block', ['2026-01-01T00:00:00Z: web has 0 of 2 replicas'], ['2026-01-01T00:00:00Z: web has 0 of 2 replicas']],
+    [
+      'blocks of one workload, and one of another',
+      [
+        '2026-01-01T00:00:00Z: web has 0 of 2 replicas',
+        '2026-01-01T00:05:00Z: web has 1 of 2 replicas',
+        '2026-01-01T00:05:00Z: api has 1 of 2 replicas',
+        '2026-01-01T01:00:00Z: web has 0 of 2 replicas',
+      ],
+      [
+        '2026-01-01T00:00:00Z: web has 0 of 2 replicas; 2 more such, to 2026-01-01T01:00:00Z',
+        '2026-01-01T00:05:00Z: api has 1 of 2 replicas',
+      ],
+    ],
+    [
+      'workloads whose names differ in a number alone',
+      ['2026-01-01T00:00:00Z: web-1 has 0 of 2 replicas', '2026-01-01T00:00:00Z: web-2 has 0 of 2 replicas'],
+      ['2026-01-01T00:00:00Z: web-1 has 0 of 2 replicas', '2026-01-01T00:00:00Z: web-2 has 0 of 2 replicas'],
+    ],
+  ])('tells what is the same in many blocks once: %s', (_name, words, expected) => {
+    const lines = ranges(words.map((one) => ({ limit: 'minimum', words: one, declared: true })));
+    expect(lines.map((one) => one.words)).toEqual(expected);
   });
 
   test('ends with exit code 1 and the limit in words where one is broken, in JSON too', () => {

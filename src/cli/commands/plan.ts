@@ -22,7 +22,7 @@ export const register: RegisterCommand = (program, terminal) => {
       .option('--effective', 'show the policy with every default filled in, of the account or of --file')
       .option(
         '--check',
-        'check the plan again, by code that shares nothing with what made it; exit code 1: a limit is broken',
+        'check the plan again, by code that shares nothing with what made it; exit code 1: a limit is broken, and the plan does not say that it gives it up',
       )
       .option('--plan <file>', 'with --check and --file: a plan as plan --json printed it, nothing need run')
       .option('-f, --file <file>', 'with --effective or --check: an account file, nothing need run')
