@@ -10,6 +10,7 @@ import { accountsWords, SHARED_REMEDY } from './neighbours.js';
 import { billOf, poolLoad, totalOf, type Numbers } from './numbers.js';
 import { dataSetReasons, preparedFields, startFields, toldWith } from './preparations.js';
 import { blackoutAt } from './blackout.js';
+import { otherSizes } from './other-sizes.js';
 import type { Prepared, PreparedPool, PreparedWorkload } from './prepare.js';
 import { limitField, loadAfter, nodesWanted, warmField, weightFields, type ProvisioningInput } from './provisioning.js';
 import { nodeRange } from './rounding.js';
@@ -109,6 +110,7 @@ export function decide(
     ),
     ...foreign,
     ...others,
+    ...otherSizes(prepared),
   ];
   const tell = (detail: string): string => [detail, ...notes].join('; ');
   if (fields.length > 0) {

@@ -9,8 +9,14 @@ const mayGoTo = ({ mayMoveTo, pools }: WorkloadPolicy): readonly string[] | unde
 /**
  * Why a workload must not be on a pool, or cannot be, each with what to do about it: the same rules for a pool that a person
  * names as for one that is chosen.
+ * @param request of a replica; what the account file says, where nobody knows what runs.
  */
-export function poolProblems(policy: AccountPolicy, workload: WorkloadPolicy, name: string): string[] {
+export function poolProblems(
+  policy: AccountPolicy,
+  workload: WorkloadPolicy,
+  name: string,
+  request: Resources = requestOf(workload),
+): string[] {
   const pool = policy.pools.find((one) => one.name === name);
   if (pool === undefined) {
     return [`the account file has no pool "${name}": it has ${policy.pools.map((one) => one.name).join(', ')}`];
@@ -30,7 +36,6 @@ export function poolProblems(policy: AccountPolicy, workload: WorkloadPolicy, na
     );
   }
   if (pool.max === 0) problems.push(`pool ${name} may have no node (max: 0); raise it in the account file`);
-  const request = requestOf(workload);
   for (const component of COMPONENTS) {
     const [wanted, offered] = [request[component], pool.node[component]];
     if (wanted === undefined || offered === undefined || wanted <= offered) continue;

@@ -23,7 +23,9 @@ export function refusalsOf(
   const { input } = prepared;
   const { policy } = input;
   const { name } = workload.policy;
-  const refusals = poolProblems(policy, workload.policy, to.policy.name);
+  // What runs is what would be moved, whatever size the file names.
+  const running = workload.options[workload.reference]?.request;
+  const refusals = poolProblems(policy, workload.policy, to.policy.name, running);
   const shared: [share: number, words: string][] =
     to.policy.capacityType === 'spot'
       ? [
