@@ -3,6 +3,7 @@ export { planBlocks } from './blocks.js';
 export { contingencyFor, mutationsFor } from './change.js';
 export { demandBlocks, type DemandInput } from './demand.js';
 export { proposeMigrations, type ProposeInput } from './migrations/index.js';
+export { unmovedBut } from './migrations/unmoved.js';
 export { createHighsSolver, type Solver } from './solver.js';
 export { summarizePlan } from './summary.js';
 export type { AllocationInput, AllocationResult, Allocator, Block, DemandBlocks, SolverBasis } from './problem.js';

@@ -1,4 +1,11 @@
-import { createAllocator, demandBlocks, planBlocks, proposeMigrations, withPrices } from '../allocate/index.js';
+import {
+  createAllocator,
+  demandBlocks,
+  planBlocks,
+  proposeMigrations,
+  unmovedBut,
+  withPrices,
+} from '../allocate/index.js';
 import type { AllocationInput, Block, DemandBlocks, SolverBasis } from '../allocate/problem.js';
 import type { AccountPolicy } from '../domain/account.js';
 import { raises } from '../domain/change.js';
@@ -101,12 +108,15 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
   }
 
   /** Nothing is moved on old data, without a forecast, or in a surprise. */
-  function proposals(request: AllocationRequest, { plan, covered, input, basis }: Solved): Pick<Plan, 'migrations'> {
-    const { forecast, raiseOnly, surprises = [] } = request;
-    if (forecast === null || raiseOnly.length > 0 || surprises.length > 0) return {};
+  function proposals(
+    request: AllocationRequest,
+    { plan, covered, input, basis }: Solved,
+  ): Pick<Plan, 'migrations' | 'unmoved'> {
+    const halt = haltOf(request);
     const distrusted = new Set(covered.guarded.map(({ workload }) => workload));
-    const migrations = proposeMigrations(allocator, { input, plan, basis, distrusted });
-    return migrations.length === 0 ? {} : { migrations };
+    const migrations = halt === null ? proposeMigrations(allocator, { input, plan, basis, distrusted }) : [];
+    const unmoved = unmovedBut(migrations, { input, plan, distrusted }, halt);
+    return { ...(migrations.length === 0 ? {} : { migrations }), ...(unmoved.length === 0 ? {} : { unmoved }) };
   }
 
   function allocate(given: AllocationRequest): Plan {
@@ -205,6 +215,14 @@ export function heldOver(
     };
     return { ...series, blocks: [lasting, ...rest] };
   });
+}
+
+/** Why no workload of an account is moved now; null where one may be. */
+function haltOf({ forecast, raiseOnly, surprises = [] }: AllocationRequest): string | null {
+  if (surprises.length > 0) return `nothing is moved in a surprise: ${surprises.map(({ what }) => what).join('; ')}`;
+  if (forecast === null) return 'nothing is moved without a forecast, and there is none now';
+  if (raiseOnly.length > 0) return `nothing is moved on stale or missing data, which ${raiseOnly.join(', ')} has`;
+  return null;
 }
 
 /** Never scale down on stale or missing data: what a plan would lower for such a workload stays as it is. */

@@ -29,6 +29,12 @@ export interface MigrationProposal {
   refusals: string[];
 }
 
+/** A workload that a plan leaves where it is, with why, in words. */
+export interface Unmoved {
+  workload: string;
+  why: string;
+}
+
 /** What of a proposal an account needs to begin it. */
 export type ProposedMove = Pick<MigrationProposal, 'workload' | 'from' | 'to' | 'confidence'> & { words: string };
 

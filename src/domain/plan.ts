@@ -1,7 +1,7 @@
 import type { Component, Resources } from './component.js';
 import type { FiredBy } from './contingency.js';
 import type { FieldOwner, FieldTarget, Mutation } from './cluster.js';
-import type { MigrationProposal, ProposedMove } from './migration-proposal.js';
+import type { MigrationProposal, ProposedMove, Unmoved } from './migration-proposal.js';
 import type { PlanPrice } from './prices.js';
 import type { Strategy, StrategySettings } from './strategies.js';
 import type { EpochSeconds } from './time.js';
@@ -126,6 +126,8 @@ export interface Plan {
   dataSets?: DataSetNeed[];
   /** Workloads that would be cheaper on another pool, the best first; absent where none is. Each is weighed by itself. */
   migrations?: MigrationProposal[];
+  /** The other workloads; absent where there is one pool, or none, and in old records. */
+  unmoved?: Unmoved[];
   reasons: NumberReason[];
   conflict: Conflict | null;
   /** Money per hour over the first block that can still be decided, in `currency`. */

@@ -82,7 +82,13 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     dev = await startHeadroomDev(env, '--scenario', scenario, '--speed', String(SPEED));
     const runtime = await readRuntimeFile(env['HEADROOM_HOME'] ?? '');
     cluster = await connectSimulatedCluster({ url: runtime?.clusterUrl ?? '', token: runtime?.clusterToken ?? '' });
-    const started = await headroom(env, 'start', 'shop', '-f', await folder.write('shop.yaml', accountIn('recommend')));
+    const started = await headroom(
+      env,
+      'start',
+      'shop',
+      '-f',
+      await folder.write('shop.yaml', `${accountIn('recommend')}migrations: never\n`),
+    );
     expect(started).toMatchObject({ code: 0 });
     await until('a first cycle', async () => (await within(env, 'plan', 'shop')).code === 0);
   });
@@ -107,6 +113,9 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
   it('of an account that touches nothing is refused, and a dry run says so; under approve the order is the approval', async () => {
     const before = await seen();
     const touches = expect.stringContaining('mode recommend, which touches nothing') as string;
+    expect(await within(env, 'why', 'shop', 'web.pool')).toMatchObject({
+      ...{ code: 0, out: expect.stringMatching(/no migration of web is proposed: .*migrations: never/) as string },
+    });
     const refused = await migrate('shop', 'web', '--to', 'spot');
     expect(refused).toMatchObject({ code: 4, err: touches });
     const survey = await migrate('shop', 'web', '--to', 'spot', '--dry-run');

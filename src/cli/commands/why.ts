@@ -1,5 +1,6 @@
 import { planQuery, whyQuery } from '../../../workflows/messages.js';
-import type { NumberReason, Plan } from '../../domain/plan.js';
+import type { Unmoved } from '../../domain/migration-proposal.js';
+import type { NumberReason, Plan, PlanSummary } from '../../domain/plan.js';
 import { COMPONENT_UNITS, formatQuantity, type Component } from '../../domain/component.js';
 import { isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
@@ -29,7 +30,16 @@ export const register: RegisterCommand = (program, terminal) => {
           const migrations = (plan?.migrations ?? []).filter(
             ({ workload }) => number === undefined || number === poolNumber(workload),
           );
-          if (number !== undefined && reasons.length === 0 && migrations.length === 0) {
+          const unmoved =
+            number === undefined ? [] : unmovedIn(plan, summary).filter((one) => number === poolNumber(one.workload));
+          if (number !== undefined && reasons.length === 0 && migrations.length === 0 && unmoved.length === 0) {
+            const alone = plan !== null && new Set(plan.blocks.flatMap(({ nodes }) => Object.keys(nodes))).size < 2;
+            const asked = plan?.blocks.some(({ workloads }) =>
+              workloads.some((one) => poolNumber(one.workload) === number),
+            );
+            if (alone && asked === true) {
+              throw new CommandFailure(EXIT.notFound, `account ${name} has one pool: there is no other to move to`);
+            }
             const places = (plan?.migrations ?? []).map(({ workload }) => poolNumber(workload));
             const known = [...new Set([...all.map((reason) => reason.number), ...places])].join(', ') || 'none';
             throw new CommandFailure(EXIT.notFound, `the plan has no number "${number}"; it has ${known}`);
@@ -45,6 +55,7 @@ export const register: RegisterCommand = (program, terminal) => {
               currency,
               reasons,
               ...(migrations.length === 0 ? {} : { migrations }),
+              ...(unmoved.length === 0 ? {} : { unmoved }),
             });
             return;
           }
@@ -61,12 +72,24 @@ export const register: RegisterCommand = (program, terminal) => {
           }
           for (const reason of reasons) show(terminal, reason, currency);
           for (const line of proposalLines(migrations, currency)) terminal.out(line);
+          for (const { workload, why: words } of unmoved)
+            terminal.out(`no migration of ${workload} is proposed: ${words}`);
         });
       }),
     'why shop',
     'why shop web.replicas --json',
   );
 };
+
+/** Why the others stay: as the plan has it; a prepared answer weighs no pools. */
+function unmovedIn(plan: Plan | null, summary: PlanSummary | null): Unmoved[] {
+  if (plan === null) return [];
+  const { firedBy } = summary ?? {};
+  if (plan.unmoved !== undefined || firedBy === undefined) return plan.unmoved ?? [];
+  const why = `the plan is the answer to ${firedBy.key}, prepared before it: nothing is moved in a surprise`;
+  const names = new Set(plan.blocks.flatMap(({ workloads }) => workloads.map(({ workload }) => workload)));
+  return [...names].map((workload) => ({ workload, why }));
+}
 
 /** What a proposed migration is asked for by. */
 const poolNumber = (workload: string): string => `${workload}.pool`;
