@@ -65,10 +65,18 @@ export function readRow(source: string, row: RawRow, now: EpochSeconds): { price
     );
   };
   const missing = (field: string): never => {
+    const others = Object.keys(row.cells).filter((name) => !FIELDS.some((one) => one === name));
+    const there =
+      others.length === 0
+        ? ''
+        : `; there is ${others
+            .slice(0, 3)
+            .map((name) => `"${name}"`)
+            .join(', ')}, which is no field of a price`;
     throw priceError(
       'invalid-input',
       `reading ${source}, ${row.place}`,
-      `${field} is missing`,
+      `${field} is missing${there}`,
       'give a price per hour with what it is of, or from, to and perGiB',
     );
   };

@@ -70,6 +70,12 @@ describe('a book is read', () => {
     expect(() => readBook('prices.csv', `provider,pricePerHour\n${cells}\n`, 'csv', AT)).toThrow(/correct it|give/);
   });
 
+  test('and a price under another name is refused with that name', () => {
+    expect(() => readBook('prices.csv', 'pool,price\na,0.3\n', 'csv', AT)).toThrow(
+      'row 2: pricePerHour is missing; there is "price", which is no field of a price; give',
+    );
+  });
+
   test.each([
     { name: 'a row of the year 2036', at: '2036-01-01', says: /row 2: at 2036-01-01 lies in the future.*leave at out/ },
     { name: 'milliseconds', at: `${AT * 1000}`, says: new RegExp(`looks like epoch milliseconds.*seconds: ${AT},`) },

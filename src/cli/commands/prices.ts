@@ -22,6 +22,9 @@ export const register: RegisterCommand = (program, terminal) => {
           problem: 'the account file names no source of prices',
         };
         const notes = known.book === null ? [] : unknownPools(known.book, policy);
+        // Said once, below, and not in every row.
+        const failed =
+          policy.prices !== undefined && known.book === null ? (known.problem ?? 'there are no prices') : null;
         const { used, policy: priced } = withPrices(policy, known);
         if (options.json === true) {
           printJson(terminal, { pools: used, egress: priced.egress ?? [], problem: known.problem, notes });
@@ -35,15 +38,13 @@ export const register: RegisterCommand = (program, terminal) => {
               pool?.capacityType ?? '',
               `${price} ${policy.currency}`,
               String(one.interruptionsPerHour),
-              one.words,
+              failed === null ? one.words : one.words.replace(`: ${failed}`, ''),
             ]);
           }
           terminal.out(table.toString());
           for (const note of notes) terminal.err(`note: ${note}`);
         }
-        if (policy.prices !== undefined && known.book === null) {
-          throw new CommandFailure(EXIT.failed, known.problem ?? 'there are no prices');
-        }
+        if (failed !== null) throw new CommandFailure(EXIT.failed, failed);
       }),
     'prices -f examples/shop.yaml',
     'prices -f examples/shop.yaml --json',
