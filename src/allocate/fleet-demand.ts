@@ -3,7 +3,7 @@ import { COMPONENTS, type Component, type Resources } from '../domain/component.
 import type { AccountForecast } from '../domain/forecast.js';
 import type { FleetPolicy } from '../domain/fleet.js';
 import { MOST_AHEAD } from '../domain/fleet-rules.js';
-import { mayRunOn, sharesPool } from '../domain/grant.js';
+import { mayRunOn, sharesPool, workloadMayRunOn } from '../domain/grant.js';
 import type { Plan } from '../domain/plan.js';
 import { CRITICALITY_WEIGHT } from '../domain/policy-rules.js';
 import { binStart, type EpochSeconds } from '../domain/time.js';
@@ -64,11 +64,13 @@ export function accountAsks(
   blocks: readonly Block[],
   grantBlocks: number,
 ): Asked {
-  const demand: Partial<Record<Component, Float64Array>> = {};
-  const add = (component: Component, block: number, amount: number): void => {
-    const all = (demand[component] ??= new Float64Array(blocks.length));
+  const demand: Demand = {};
+  const onSpot: Demand = {};
+  const add = (to: Demand, component: Component, block: number, amount: number): void => {
+    const all = (to[component] ??= new Float64Array(blocks.length));
     all[block] = (all[block] ?? 0) + amount;
   };
+  const spotPools = fleet.pools.filter(({ capacityType }) => capacityType === 'spot');
   const unknown: string[] = [];
   const series = forecast === null ? [] : demandBlocks({ forecast, policy, blocks, events: forecast.events ?? [] });
   for (const workload of policy.workloads) {
@@ -77,13 +79,16 @@ export function accountAsks(
     const own = series.filter((one) => one.workload === workload.name);
     const lasting = own.length > 0 ? null : (planned?.replicas ?? Number.NaN);
     if (lasting !== null) unknown.push(`${workload.name} has no forecast`);
+    const mayUseSpot = spotPools.some((pool) => workloadMayRunOn(policy, workload, pool));
     const now = planIsFresh && planned !== undefined ? wantedNow(workload, planned, request) : 0;
     for (let block = 0; block < blocks.length; block++) {
       const asked = lasting ?? replicasFor(workload, own, request, block);
       const replicas = block < grantBlocks ? Math.max(asked, Number.isNaN(asked) ? asked : now) : asked;
       for (const component of COMPONENTS) {
         const each = request[component];
-        if (each !== undefined) add(component, block, replicas * each);
+        if (each === undefined) continue;
+        add(demand, component, block, replicas * each);
+        if (mayUseSpot) add(onSpot, component, block, replicas * each);
       }
     }
   }
@@ -100,7 +105,7 @@ export function accountAsks(
       guaranteed: policy.guaranteedShare ?? {},
       pools: fleet.pools.filter((pool) => mayRunOn(policy, pool)).map(({ name }) => name),
       demand,
-      spotMaxShare: policy.spotMaxShare,
+      spotMaxShare: Math.min(policy.spotMaxShare, largestShare(onSpot, demand)),
       // A budget in another currency is the account's own to keep: its own plan does.
       budgetPerHour: policy.currency === fleet.currency ? (policy.budget?.perHour ?? null) : null,
       running,
@@ -108,6 +113,24 @@ export function accountAsks(
       movePrice: special?.movePrice ?? fleet.moving.price + fleet.moving.saving * perHour * hours,
     },
   };
+}
+
+type Demand = Partial<Record<Component, Float64Array>>;
+
+/**
+ * The largest share that a part has of the whole, in any component and block where both are known: what only some workloads may
+ * run on is not counted on for the others. 1 where nothing is known, or there is no such part.
+ */
+function largestShare(part: Demand, whole: Demand): number {
+  if (Object.keys(part).length === 0) return 1;
+  let largest = -1;
+  for (const component of COMPONENTS) {
+    whole[component]?.forEach((all, block) => {
+      const share = (part[component]?.[block] ?? 0) / all;
+      if (all > 0 && !Number.isNaN(share)) largest = Math.max(largest, share);
+    });
+  }
+  return largest < 0 ? 1 : Math.min(1, largest);
 }
 
 /** Requests of one replica: as its plan has them, else as the account file does. */

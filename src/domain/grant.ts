@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AccountPolicy } from './account.js';
+import type { AccountPolicy, WorkloadPolicy } from './account.js';
 import type { ClusterState } from './cluster.js';
 import { COMPONENTS, type Component, type Resources } from './component.js';
 import type { SharedPool } from './fleet.js';
@@ -50,11 +50,19 @@ export const sharesPool = (policy: AccountPolicy, pool: Pick<SharedPool, 'name' 
  * Whether any of it may run on a shared pool now. A pool that is named for `mayMoveTo` alone is shared, and nothing runs there
  * before a migration has said so.
  */
-export const mayRunOn = (policy: AccountPolicy, shared: Pick<SharedPool, 'name' | 'cluster'>): boolean => {
+export const mayRunOn = (policy: AccountPolicy, shared: Pick<SharedPool, 'name' | 'cluster'>): boolean =>
+  policy.workloads.some((workload) => workloadMayRunOn(policy, workload, shared));
+
+/** The same of one workload. */
+export function workloadMayRunOn(
+  policy: AccountPolicy,
+  workload: WorkloadPolicy,
+  shared: Pick<SharedPool, 'name' | 'cluster'>,
+): boolean {
   const pool = policy.pools.find(({ name }) => name === shared.name);
   if (pool === undefined || !sharesPool(policy, shared)) return false;
-  return policy.workloads.some((workload) => (workload.pools?.includes(pool.name) ?? true) && mayHold(workload, pool));
-};
+  return (workload.pools?.includes(pool.name) ?? true) && mayHold(workload, pool);
+}
 
 /**
  * @param grant the newest of the account; null where there never was one.

@@ -135,3 +135,56 @@ describe('what an account asks', () => {
     expect(b?.demand.cpu?.[0]).toBeNaN();
   });
 });
+
+describe('of workloads with different pools', () => {
+  const spot = { name: 'spot', pricePerHour: 0.1, node: { cpu: 4 } };
+  const [general] = fleet.pools;
+  if (general === undefined) throw new Error('the fleet has no pool');
+  const shared = { ...fleet, pools: [general, { ...general, ...spot, capacityType: 'spot' as const }] };
+  /** Both ask for as much: 20 replicas of 1 core each. */
+  const two = (web: string[], api: string[], spotMaxShare = 1) => {
+    const policy = account();
+    const [workload, pool] = [policy.workloads[0], policy.pools[0]];
+    if (workload === undefined || pool === undefined) throw new Error('the account has neither');
+    return {
+      ...{ ...policy, spotMaxShare, pools: [pool, { ...pool, ...spot }] },
+      workloads: [
+        { ...workload, pools: web, mayMoveTo: ['general', 'spot'] },
+        { ...workload, name: 'api', pools: api, mayMoveTo: ['general', 'spot'] },
+      ],
+    };
+  };
+  const forecast = forecastOf('acme', START, 10);
+  const both = { ...forecast, series: forecast.series.flatMap((one) => [one, { ...one, workload: 'api' }]) };
+
+  it.each([
+    { name: 'none may run there: not the pool', policy: two(['general'], ['general']), pools: ['general'], share: 1 },
+    {
+      name: 'one of two equals was moved there: half',
+      policy: two(['general'], ['spot']),
+      pools: ['general', 'spot'],
+      share: 0.5,
+    },
+    {
+      name: 'both may: all',
+      policy: two(['general', 'spot'], ['general', 'spot']),
+      pools: ['general', 'spot'],
+      share: 1,
+    },
+    {
+      name: 'and never more than the account’s own bound',
+      policy: two(['general'], ['spot'], 0.3),
+      pools: ['general', 'spot'],
+      share: 0.3,
+    },
+  ])('the share that the fleet may count on spot nodes: $name', ({ policy, pools, share }) => {
+    const one = accountAsks(shared, { policy, forecast: both, plan: null, planIsFresh: false }, blocks, 3);
+    expect(one.account).toMatchObject({ pools, spotMaxShare: share });
+  });
+
+  it('what is unknown bounds nothing', () => {
+    const policy = two(['general'], ['spot']);
+    const one = accountAsks(shared, { policy, forecast: null, plan: null, planIsFresh: false }, blocks, 3);
+    expect(one.account.spotMaxShare).toBe(1);
+  });
+});
