@@ -2,7 +2,7 @@ import type { ObserveRequest } from '../src/cluster/port.js';
 import type { AccountPolicy } from '../src/domain/account.js';
 import { binLabel, lastKnownIndex } from '../src/domain/series.js';
 import type { Triggers } from '../src/domain/symptoms.js';
-import type { EpochSeconds } from '../src/domain/time.js';
+import { nextBoundary, type EpochSeconds } from '../src/domain/time.js';
 import type { UsageQuery, UsageWindow } from '../src/telemetry/port.js';
 
 /** What of one account is looked for between its cycles. */
@@ -73,7 +73,7 @@ export function watchFor(
       ...{ step, settle, staleAfter, watched: triggers.watched },
       series: recent.map(({ workload, component }) => ({ workload, component })),
       ...knownOf(recent, triggers.watched),
-      cycleAt: Math.floor((at - settle) / cycle) * cycle + cycle + settle,
+      cycleAt: nextBoundary(at, cycle, settle),
     },
     told: new Set(),
     until: at + CYCLES * cycle,

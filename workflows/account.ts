@@ -11,7 +11,7 @@ import {
 } from '@temporalio/workflow';
 import { fieldName } from '../src/domain/change.js';
 import type { MutationResult } from '../src/domain/cluster.js';
-import { isoTime, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
+import { isoTime, nextBoundary, simulatedNow, wallMilliseconds, type EpochSeconds } from '../src/domain/time.js';
 import { light, reading } from './activities.js';
 import { runCycle } from './cycle.js';
 import { ATTRIBUTES } from './attributes.js';
@@ -91,11 +91,6 @@ export async function account(input: AccountInput): Promise<AccountResult> {
   return { account: state.account, changes: state.changes, restored };
 }
 setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, account);
-
-/** The next boundary of the cycle, plus the time that telemetry takes to arrive. */
-export function nextBoundary(now: EpochSeconds, cycle: number, settle: number): EpochSeconds {
-  return Math.floor((now - settle) / cycle) * cycle + cycle + settle;
-}
 
 async function sleepUntilNext(run: AccountRun): Promise<void> {
   const { state } = run;

@@ -6,12 +6,14 @@ import type { FleetPlanRecord, ObservedPool } from '../../src/domain/fleet-plan.
 import { FLEET_ACCOUNT } from '../../src/domain/fleet-names.js';
 import { mayRunOn, sharesPool } from '../../src/domain/grant.js';
 import type { Plan } from '../../src/domain/plan.js';
+import { someOf } from '../../src/domain/some-of.js';
 import { formatDuration, type EpochSeconds } from '../../src/domain/time.js';
 import { accountAsks, blockAfter, fleetBlocks, type AccountAsks } from '../../src/allocate/fleet-demand.js';
 import { poolInUse, runningOn, type PoolInUse } from '../../src/allocate/fleet-in-use.js';
 import type { FleetAccount, FleetPool } from '../../src/allocate/fleet/problem.js';
 import type { Block } from '../../src/allocate/problem.js';
 import type { RecordKind, Store } from '../../src/telemetry/port.js';
+import { bodiesOf } from '../bodies.js';
 import { packAccount, type PackedInput } from './work.js';
 
 /*
@@ -21,7 +23,7 @@ import { packAccount, type PackedInput } from './work.js';
 
 export type GatherStore = Pick<Store, 'newestRecords' | 'getRecord' | 'getRecords' | 'listRecords'>;
 
-/** Accounts whose records are read together: their plans are some tens of megabytes, and a question reads through all ids. */
+/** Accounts whose records are read together: their plans are some tens of megabytes. */
 const AT_ONCE = 500;
 
 /** Without what it asks it is left out: `why` says the reason, null that its pools are other ones. */
@@ -100,9 +102,8 @@ export async function gather(
     }
   }
   if (foreign.length > 0) {
-    const named = foreign.slice(0, 3).join(', ') + (foreign.length > 3 ? ` and ${foreign.length - 3} more` : '');
     notes.push(
-      `accounts in another currency than the fleet’s ${fleet.currency}: ${named}; no budget of theirs binds the fleet’s plan, only their own: write one currency in all files`,
+      `accounts in another currency than the fleet’s ${fleet.currency}: ${someOf(foreign)}; no budget of theirs binds the fleet’s plan, only their own: write one currency in all files`,
     );
   }
   return {
@@ -138,11 +139,12 @@ type Bodies = Record<keyof RecordIds, Map<string, unknown>>;
 
 /** Three questions for all of them, where one each would be most of what a fleet of thousands costs. */
 async function readTogether(store: GatherStore, group: readonly RecordIds[]): Promise<Bodies> {
-  const bodies = async (kind: RecordKind, field: keyof RecordIds): Promise<Map<string, unknown>> => {
-    const ids = group.flatMap((one) => one[field] ?? []);
-    const records = ids.length === 0 ? [] : await store.getRecords(kind, ids);
-    return new Map(records.map(({ id, body }) => [id, body]));
-  };
+  const bodies = (kind: RecordKind, field: keyof RecordIds): Promise<Map<string, unknown>> =>
+    bodiesOf(
+      store,
+      kind,
+      group.flatMap((one) => one[field] ?? []),
+    );
   const [policy, forecast, plan] = await Promise.all([
     bodies('account', 'policy'),
     bodies('forecast', 'forecast'),

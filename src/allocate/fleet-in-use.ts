@@ -2,6 +2,7 @@ import type { AccountPolicy } from '../domain/account.js';
 import { COMPONENTS, type Resources } from '../domain/component.js';
 import type { SharedPool } from '../domain/fleet.js';
 import type { Plan, PlannedWorkload, RunningNow } from '../domain/plan.js';
+import { someOf } from '../domain/some-of.js';
 
 /*
  * Where accounts run by now, whatever the fleet would rather have: workloads move when their own account moves them, and
@@ -106,11 +107,7 @@ export function poolInUse(
   return nodes === 0 ? null : { nodes, accounts: names.sort() };
 }
 
-const MOST_NAMED = 3;
-
 /** `3 nodes: shop runs there`. */
 export function inUseWords({ nodes, accounts }: PoolInUse): string {
-  const named = accounts.slice(0, MOST_NAMED).join(', ');
-  const more = accounts.length > MOST_NAMED ? ` and ${accounts.length - MOST_NAMED} more` : '';
-  return `${nodes} node${nodes === 1 ? '' : 's'}: ${named}${more} ${accounts.length === 1 ? 'runs' : 'run'} there`;
+  return `${nodes} node${nodes === 1 ? '' : 's'}: ${someOf(accounts)} ${accounts.length === 1 ? 'runs' : 'run'} there`;
 }

@@ -59,14 +59,6 @@ function neededNodes(pool: PoolPolicy, { policy, plan }: Neighbour, lead: number
   }, 0);
 }
 
-const MOST_NAMED = 3;
-
-/** `blog` or `blog, shop, web and 2 more`. */
-export function accountsWords(accounts: readonly string[]): string {
-  const more = accounts.length - MOST_NAMED;
-  return `${accounts.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-}
-
 /** What to do about a pool that several accounts size. */
 export const SHARED_REMEDY =
   'name the pool in a fleet file (headroom fleet start -f FILE), or give each account a pool of its own';

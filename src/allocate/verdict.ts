@@ -4,9 +4,10 @@ import { COMPONENTS, type Component } from '../domain/component.js';
 import { FLEET_ACCOUNT } from '../domain/fleet-names.js';
 import { isoTime } from '../domain/time.js';
 import type { Conflict, DataSetNeed, NumberReason, PlannedField, Verdict } from '../domain/plan.js';
+import { someOf } from '../domain/some-of.js';
 import { firstShortfall } from './conflict.js';
 import { grantOf } from './constraints/grant.js';
-import { accountsWords, SHARED_REMEDY } from './neighbours.js';
+import { SHARED_REMEDY } from './neighbours.js';
 import { billOf, poolLoad, totalOf, type Numbers } from './numbers.js';
 import { dataSetReasons, preparedFields, startFields, toldWith } from './preparations.js';
 import { blackoutAt } from './blackout.js';
@@ -157,7 +158,7 @@ function sharedWords(
   if (others !== undefined && override === null && own < have && ours(state.owner)) {
     const verb = others.accounts.length === 1 ? 'needs' : 'need';
     return [
-      `pool ${name} has ${have} nodes: ${own} of its own, and what ${accountsWords(others.accounts)} ${verb} of it; ${SHARED_REMEDY}`,
+      `pool ${name} has ${have} nodes: ${own} of its own, and what ${someOf(others.accounts)} ${verb} of it; ${SHARED_REMEDY}`,
     ];
   }
   if (field === undefined || sizedBy === undefined || [prepared.input.account, FLEET_ACCOUNT].includes(sizedBy))
@@ -217,7 +218,8 @@ export const rank = (field: PlannedField): number => {
 };
 
 /** A field that nobody owns, or Headroom itself, may be written; someone else's only with consent. */
-const ours = (owner: FieldOwner): boolean => owner === null || owner === 'headroom' || owner.startsWith('headroom/');
+export const ours = (owner: FieldOwner): boolean =>
+  owner === null || owner === 'headroom' || owner.startsWith('headroom/');
 
 function workloadFields(
   workload: PreparedWorkload,
@@ -368,7 +370,7 @@ function poolField(
   const reason = words.get(`${pool.policy.name}.nodes`) ?? '';
   const also =
     value > own && state.others !== undefined
-      ? [`${own} of its own, and what ${accountsWords(state.others.accounts)} needs`]
+      ? [`${own} of its own, and what ${someOf(state.others.accounts)} needs`]
       : [];
   return [
     {

@@ -2,6 +2,7 @@ import { grantsSchema, type GrantDrafts } from '../../activities/fleet/work.js';
 import type { FleetPolicy } from '../domain/fleet.js';
 import { FLEET_ACCOUNT } from '../domain/fleet-names.js';
 import type { FleetPlanRecord, FleetReason } from '../domain/fleet-plan.js';
+import { someOf } from '../domain/some-of.js';
 import { isoTime, type EpochSeconds } from '../domain/time.js';
 import { CommandFailure, EXIT, printJson, type Terminal } from './command.js';
 import type { StoreClient } from './find-store.js';
@@ -112,8 +113,7 @@ const MOST_NAMES = 20;
 function unknown(name: string, record: FleetPlanRecord, grants: GrantDrafts | null): string {
   const accounts =
     grants?.map(({ account }) => account) ?? record.reasons?.accounts.map(({ account }) => account) ?? [];
-  const some = accounts.slice(0, MOST_NAMES).join(', ') || 'none';
-  const more = accounts.length > MOST_NAMES ? ` and ${accounts.length - MOST_NAMES} more` : '';
+  const some = someOf(accounts, MOST_NAMES) || 'none';
   const pools = record.pools.map(({ pool }) => pool).join(', ');
-  return `plan ${record.id} has no pool or account "${name}"; pools: ${pools}; accounts: ${some}${more}`;
+  return `plan ${record.id} has no pool or account "${name}"; pools: ${pools}; accounts: ${some}`;
 }

@@ -1,3 +1,4 @@
+import { bodiesOf } from '../../activities/bodies.js';
 import { newestFleet } from '../../activities/fleet/policies.js';
 import { accountWorkflowId } from '../../workflows/messages.js';
 import { SHARED_REMEDY } from '../allocate/neighbours.js';
@@ -5,7 +6,7 @@ import type { AccountPolicy } from '../domain/account.js';
 import type { Store } from '../telemetry/port.js';
 import type { Session } from './session.js';
 
-type SharedStore = Pick<Store, 'newestRecords' | 'getRecord' | 'listRecords'>;
+type SharedStore = Pick<Store, 'newestRecords' | 'getRecords' | 'listRecords'>;
 
 /**
  * A line for each pool of variable size that another running account sizes, too, and no fleet does: each would size it for
@@ -26,11 +27,15 @@ export async function sharedPoolWarnings(
   );
   if (open.length === 0) return [];
   const byPool = new Map<string, string[]>();
-  for (const { account, id } of await store.newestRecords('account')) {
-    if (account === policy.account) continue;
-    const record = await store.getRecord('account', id);
-    if (record === null) continue;
-    const theirs = record.body as AccountPolicy;
+  const others = (await store.newestRecords('account')).filter(({ account }) => account !== policy.account);
+  const bodies = await bodiesOf(
+    store,
+    'account',
+    others.map(({ id }) => id),
+  );
+  for (const { account, id } of others) {
+    const theirs = bodies.get(id) as AccountPolicy | undefined;
+    if (theirs === undefined) continue;
     const shared = theirs.cluster === policy.cluster ? open.filter((name) => sized(theirs).includes(name)) : [];
     if (shared.length === 0 || !(await isRunning(account))) continue;
     for (const name of shared) byPool.set(name, [...(byPool.get(name) ?? []), account]);

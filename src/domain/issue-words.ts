@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { nearest } from './nearest.js';
+import { someOf } from './some-of.js';
 
 /*
  * What a schema finds wrong, in words for who wrote the file: what was given, what is allowed there, and which name was probably
@@ -140,12 +141,12 @@ function typeProblem(expected: readonly string[], given: unknown): string {
 function choiceProblem(values: readonly unknown[], given: unknown): string {
   const known = values.map(String);
   const [first = ''] = known;
-  const allowed = known.length === 1 ? first : `one of ${listed(known)}`;
+  const allowed = known.length === 1 ? first : `one of ${someOf(known, MOST_LISTED)}`;
   if (given === undefined) return `is missing; it is ${allowed}`;
   if (given === null) return `is empty; it is ${allowed}`;
   if (known.length === 1) return `${shownOf(given)} is not ${first}`;
   const near = typeof given === 'string' ? nearest(given, known) : null;
-  return `${shownOf(given)} is none of ${listed(known)}${near === null ? '' : `; did you mean "${near}"?`}`;
+  return `${shownOf(given)} is none of ${someOf(known, MOST_LISTED)}${near === null ? '' : `; did you mean "${near}"?`}`;
 }
 
 interface Range {
@@ -182,13 +183,8 @@ function said(message: string, given: unknown): string {
 function meant(name: string, known: readonly string[], what: string): string {
   const near = nearest(name, known);
   if (near !== null) return `; did you mean "${near}"?`;
-  return known.length === 0 ? '; nothing may be named here' : `; ${what}: ${listed(known)}`;
+  return known.length === 0 ? '; nothing may be named here' : `; ${what}: ${someOf(known, MOST_LISTED)}`;
 }
-
-const listed = (names: readonly string[]): string =>
-  names.length <= MOST_LISTED
-    ? names.join(', ')
-    : `${names.slice(0, MOST_LISTED).join(', ')} and ${names.length - MOST_LISTED} more`;
 
 function shownOf(given: unknown): string {
   if (Array.isArray(given)) return 'a list';

@@ -23,6 +23,11 @@ export const simulatedNow = (scale: TimeScale, wallMs: number): EpochSeconds =>
 /** Wall milliseconds that a simulated duration (seconds) takes. */
 export const wallMilliseconds = (scale: TimeScale, seconds: number): number => (seconds / scale.factor) * 1000;
 
+/** The next boundary of the cycle, plus the time that telemetry takes to arrive. */
+export function nextBoundary(now: EpochSeconds, cycle: number, settle: number): EpochSeconds {
+  return Math.floor((now - settle) / cycle) * cycle + cycle + settle;
+}
+
 const UNITS: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
 /**
