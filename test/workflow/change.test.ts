@@ -16,7 +16,7 @@ import {
   supersedeSignal,
   type ChangeInput,
 } from '../../workflows/messages.js';
-import { withWorker } from './environment.js';
+import { openWorker, type OpenWorker } from './environment.js';
 import { countOf, createFakes, field, forwarded, policyOf, type Fakes } from './fakes.js';
 
 /*
@@ -27,28 +27,16 @@ import { countOf, createFakes, field, forwarded, policyOf, type Fakes } from './
 let environment: TestWorkflowEnvironment;
 let taskQueue = '';
 let fakes: Fakes = createFakes();
-let closing: () => void = () => undefined;
-let running: Promise<void> = Promise.resolve();
+let worker: OpenWorker | undefined;
 
 const ACTIVITIES = forwarded(() => fakes);
 
-beforeAll(
-  () =>
-    new Promise<void>((ready, failed) => {
-      running = withWorker(ACTIVITIES, async (started, queue) => {
-        environment = started;
-        taskQueue = queue;
-        ready();
-        await new Promise<void>((close) => {
-          closing = close;
-        });
-      });
-      running.catch(failed);
-    }),
-);
+beforeAll(async () => {
+  worker = await openWorker(ACTIVITIES);
+  ({ environment, taskQueue } = worker);
+});
 afterAll(async () => {
-  closing();
-  await running;
+  await worker?.close();
 });
 
 const replicas = (workload: string, from: number, to: number): PlannedField => ({

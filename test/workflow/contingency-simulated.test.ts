@@ -19,7 +19,7 @@ import { binStart, isoTime, REAL_TIME, type EpochSeconds } from '../../src/domai
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/telemetry/embedded/store.js';
 import type { account } from '../../workflows/account.js';
 import { accountWorkflowId, overrideSignal, statusQuery, stopSignal } from '../../workflows/messages.js';
-import { withWorker } from './environment.js';
+import { openWorker, type OpenWorker } from './environment.js';
 import { createFakes, forwarded } from './fakes.js';
 
 /*
@@ -34,8 +34,7 @@ const HISTORY_DAYS = 3;
 let environment: TestWorkflowEnvironment;
 let taskQueue = '';
 let present: Activities = createFakes();
-let closing: () => void = () => undefined;
-let running: Promise<void> = Promise.resolve();
+let worker: OpenWorker | undefined;
 let store: EmbeddedStore;
 let decider: Decider;
 /** The solver's thread fails whoever asks it. */
@@ -44,24 +43,11 @@ let broken = false;
 beforeAll(async () => {
   store = await createEmbeddedStore({ path: ':memory:' });
   decider = await createEngine();
-  await new Promise<void>((ready, failed) => {
-    running = withWorker(
-      forwarded(() => present),
-      async (started, queue) => {
-        environment = started;
-        taskQueue = queue;
-        ready();
-        await new Promise<void>((close) => {
-          closing = close;
-        });
-      },
-    );
-    running.catch(failed);
-  });
+  worker = await openWorker(forwarded(() => present));
+  ({ environment, taskQueue } = worker);
 });
 afterAll(async () => {
-  closing();
-  await running;
+  await worker?.close();
   await store.close();
 });
 

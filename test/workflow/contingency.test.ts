@@ -17,7 +17,7 @@ import {
   statusQuery,
   stopSignal,
 } from '../../workflows/messages.js';
-import { withWorker } from './environment.js';
+import { openWorker, tenPast, type OpenWorker } from './environment.js';
 import {
   act,
   answerOf,
@@ -48,38 +48,22 @@ interface World {
 let environment: TestWorkflowEnvironment;
 let taskQueue = '';
 let present: Fakes = createFakes();
-let closing: () => void = () => undefined;
-let running: Promise<void> = Promise.resolve();
+let worker: OpenWorker | undefined;
 let accounts = 0;
 
-beforeAll(
-  () =>
-    new Promise<void>((ready, failed) => {
-      running = withWorker(
-        forwarded(() => present),
-        async (started, queue) => {
-          environment = started;
-          taskQueue = queue;
-          ready();
-          await new Promise<void>((close) => {
-            closing = close;
-          });
-        },
-      );
-      running.catch(failed);
-    }),
-);
+beforeAll(async () => {
+  worker = await openWorker(forwarded(() => present));
+  ({ environment, taskQueue } = worker);
+});
 afterAll(async () => {
-  closing();
-  await running;
+  await worker?.close();
 });
 
 /** An account whose first plan has answers prepared beside it. */
 async function live(fakes: Fakes, policy: AccountPolicy, work: (world: World) => Promise<void>): Promise<void> {
   present = fakes;
   // Ten minutes past an hour, as the first one begins: cycles fall on whole hours, and tests count them.
-  const past = (await environment.currentTimeMs()) % (HOUR * 1000);
-  await environment.sleep((HOUR * 1000 - past + 600_000) % (HOUR * 1000));
+  await tenPast(environment);
   const name = `acme-${++accounts}`;
   const handle = await environment.client.workflow.start<typeof account>('account', {
     workflowId: accountWorkflowId(name),

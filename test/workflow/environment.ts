@@ -50,6 +50,37 @@ export async function withWorker<T>(
   }
 }
 
+/** A worker that serves a whole file: what one test leaves under way keeps the next from skipping time. */
+export interface OpenWorker {
+  environment: TestWorkflowEnvironment;
+  taskQueue: string;
+  close(): Promise<void>;
+}
+
+/** {@link withWorker}, from `beforeAll` to `afterAll`. */
+export function openWorker(activities: Parameters<typeof withWorker>[0]): Promise<OpenWorker> {
+  return new Promise((opened, failed) => {
+    const running: Promise<void> = withWorker(
+      activities,
+      (environment, taskQueue) =>
+        new Promise<void>((end) => {
+          const close = async (): Promise<void> => {
+            end();
+            await running;
+          };
+          opened({ environment, taskQueue, close });
+        }),
+    );
+    running.catch(failed);
+  });
+}
+
+/** Lets time pass until ten minutes past a whole hour. */
+export async function tenPast(environment: TestWorkflowEnvironment): Promise<void> {
+  const past = (await environment.currentTimeMs()) % HOUR;
+  await environment.sleep((HOUR - past + FIRST) % HOUR);
+}
+
 let installed = false;
 
 /** The SDK's runtime is one a process; its warnings about the test server are not ours to act on. */

@@ -220,7 +220,8 @@ describe('fleet cycle', () => {
       fakes.failNext.recommendCommitments = ['final: the store is away'];
       const terms = (price: number): FleetPolicy => ({
         ...fleetPolicyOf('mode: observe'),
-        ...{ cycle: 6 * HOUR, grantsFor: 12 * HOUR },
+        // Of six hours, the next cycle after an hour's wait is more than six away where a test begins right before one.
+        ...{ cycle: 3 * HOUR, grantsFor: 12 * HOUR },
         commitments: {
           every: 7 * 24 * HOUR,
           terms: [{ name: 'season', pool: 'general', length: 90 * 24 * HOUR, pricePerHour: price, most: 9 }],

@@ -8,7 +8,7 @@ import type { account } from '../../workflows/account.js';
 import { accountWorkflowId, pauseSignal, resumeSignal, statusQuery, stopSignal } from '../../workflows/messages.js';
 import type { migration } from '../../workflows/migration.js';
 import { migrationWorkflowId } from '../../workflows/migration-messages.js';
-import { withWorker } from './environment.js';
+import { openWorker, tenPast, type OpenWorker } from './environment.js';
 import { act, countOf, createFakes, field, forwarded, policyOf, steady, type Fakes, type PlanScript } from './fakes.js';
 import { createMigrationFakes, migrateForwarded, orderOf, type MigrationFakes } from './migration-fakes.js';
 
@@ -32,28 +32,15 @@ let environment: TestWorkflowEnvironment;
 let taskQueue = '';
 let present: Fakes = createFakes();
 let moving: MigrationFakes = createMigrationFakes();
-let closing: () => void = () => undefined;
-let running: Promise<void> = Promise.resolve();
+let worker: OpenWorker | undefined;
 let accounts = 0;
 
-beforeAll(
-  () =>
-    new Promise<void>((ready, failed) => {
-      const activities = { ...migrateForwarded(() => moving), ...forwarded(() => present) };
-      running = withWorker(activities, async (started, queue) => {
-        environment = started;
-        taskQueue = queue;
-        ready();
-        await new Promise<void>((close) => {
-          closing = close;
-        });
-      });
-      running.catch(failed);
-    }),
-);
+beforeAll(async () => {
+  worker = await openWorker({ ...migrateForwarded(() => moving), ...forwarded(() => present) });
+  ({ environment, taskQueue } = worker);
+});
 afterAll(async () => {
-  closing();
-  await running;
+  await worker?.close();
 });
 
 interface World {
@@ -85,8 +72,7 @@ async function live(
     return { running: waits ? [began] : [], last: ends.length, endedAt: ends.at(-1) ?? null, outcome };
   };
   prepare();
-  const past = (await environment.currentTimeMs()) % (HOUR * 1000);
-  await environment.sleep((HOUR * 1000 - past + 600_000) % (HOUR * 1000));
+  await tenPast(environment);
   const name = `mover-${++accounts}`;
   const handle = await environment.client.workflow.start<typeof account>('account', {
     workflowId: accountWorkflowId(name),

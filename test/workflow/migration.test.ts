@@ -11,7 +11,7 @@ import {
   migrationStatusQuery,
   migrationWorkflowId,
 } from '../../workflows/migration-messages.js';
-import { withWorker } from './environment.js';
+import { openWorker, type OpenWorker } from './environment.js';
 import {
   BEFORE,
   createMigrationFakes,
@@ -29,31 +29,19 @@ import {
 let environment: TestWorkflowEnvironment;
 let taskQueue = '';
 let fakes: MigrationFakes = createMigrationFakes();
-let closing: () => void = () => undefined;
-let running: Promise<void> = Promise.resolve();
+let worker: OpenWorker | undefined;
 
 const ACTIVITIES: MigrateActivities & Pick<MigrationFakes, 'verify'> = {
   ...migrateForwarded(() => fakes),
   verify: (input) => fakes.verify(input),
 };
 
-beforeAll(
-  () =>
-    new Promise<void>((ready, failed) => {
-      running = withWorker(ACTIVITIES, async (started, queue) => {
-        environment = started;
-        taskQueue = queue;
-        ready();
-        await new Promise<void>((close) => {
-          closing = close;
-        });
-      });
-      running.catch(failed);
-    }),
-);
+beforeAll(async () => {
+  worker = await openWorker(ACTIVITIES);
+  ({ environment, taskQueue } = worker);
+});
 afterAll(async () => {
-  closing();
-  await running;
+  await worker?.close();
 });
 
 type Handle = WorkflowHandle<typeof migration>;
