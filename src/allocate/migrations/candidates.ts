@@ -16,6 +16,9 @@ export interface ProposeInput {
   distrusted: ReadonlySet<string>;
 }
 
+/** A plan that breaks or bends its limits says nothing about what another place would be worth. */
+export const isSound = ({ solver, check }: Plan): boolean => solver.status !== 'relaxed' && check?.ok !== false;
+
 export interface Candidate {
   workload: PreparedWorkload;
   from: PreparedPool;

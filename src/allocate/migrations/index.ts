@@ -1,7 +1,7 @@
 import { oneOffOf, type MigrationProposal } from '../../domain/migration-proposal.js';
 import { prepare } from '../prepare.js';
 import type { Allocator } from '../problem.js';
-import { candidatesOf, type Candidate, type ProposeInput } from './candidates.js';
+import { candidatesOf, isSound, type Candidate, type ProposeInput } from './candidates.js';
 import { createScales, estimate, weigh } from './weigh.js';
 
 /*
@@ -19,9 +19,7 @@ const MOST_NAMED = 3;
 export function proposeMigrations(allocator: Allocator, given: ProposeInput): MigrationProposal[] {
   const { input, plan } = given;
   const { policy } = input;
-  // A plan that breaks or bends its limits says nothing about what another place would be worth.
-  const sound = plan.solver.status !== 'relaxed' && plan.check?.ok !== false;
-  if (policy.migrations === 'never' || policy.pools.length < 2 || !sound) return [];
+  if (policy.migrations === 'never' || policy.pools.length < 2 || !isSound(plan)) return [];
   const prepared = prepare(input);
   const candidates = candidatesOf(prepared, given);
   const able = candidates.filter(({ refusals }) => refusals.length === 0).slice(0, MOST_TRIED);

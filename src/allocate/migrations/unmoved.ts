@@ -1,6 +1,6 @@
 import { poolProblems } from '../../domain/choose-pool.js';
 import type { MigrationProposal, Unmoved } from '../../domain/migration-proposal.js';
-import type { ProposeInput } from './candidates.js';
+import { isSound, type ProposeInput } from './candidates.js';
 
 /* Why a plan proposes no migration of a workload. By what the plan was given alone: nothing is solved for it. */
 
@@ -15,12 +15,13 @@ export function unmovedBut(
 ): Unmoved[] {
   const { policy, state } = input;
   if (policy.pools.length < 2) return [];
-  const sound = plan.solver.status !== 'relaxed' && plan.check?.ok !== false;
   const all =
     policy.migrations === 'never'
       ? 'the account file says migrations: never'
       : (halt ??
-        (sound ? null : 'the plan could not keep its limits, and says nothing about what another pool would be worth'));
+        (isSound(plan)
+          ? null
+          : 'the plan could not keep its limits, and says nothing about what another pool would be worth'));
   const moving = new Set(proposed.map(({ workload }) => workload));
   const seen = new Map(state.workloads.map((one) => [one.workload, one]));
   return policy.workloads.flatMap((workload): Unmoved[] => {

@@ -5,7 +5,7 @@ import { LOWER_LEVEL } from '../demand.js';
 import { gibBetween } from '../egress.js';
 import type { Prepared, PreparedPool } from '../prepare.js';
 import type { AllocationInput, Allocator } from '../problem.js';
-import { runsOn, unitCost, type Candidate, type ProposeInput } from './candidates.js';
+import { isSound, runsOn, unitCost, type Candidate, type ProposeInput } from './candidates.js';
 import { takesFor } from './refusals.js';
 
 /* What a place is worth: plans of the account as it runs against plans with a workload elsewhere, and what moving it costs. */
@@ -97,7 +97,7 @@ export function weigh(prepared: Prepared, scales: Scales, group: readonly Candid
 
   const go = scales.go(group, 'atLevel');
   if (scales.stay('atLevel').solver.status === 'relaxed') return [];
-  if (go.conflict !== null || go.solver.status === 'relaxed' || go.check?.ok === false) {
+  if (go.conflict !== null || !isSound(go)) {
     const limits = go.conflict?.set.filter(({ constraint }) => constraint !== 'demand') ?? [];
     const words = limits.map((one) => one.words).join(' and ') || 'the plan would break a limit';
     const refusals = [`not all of it can be served there: ${words}; raise that`];
