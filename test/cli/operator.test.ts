@@ -265,6 +265,7 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
       ...[...event, '--from', '+2h', '--for', '1h', '--multiplier', '2', '--uncertainty', '0.3'],
     );
     expect(known.event.to - known.event.from).toBe(3600);
+    expect((await headroom(env, 'status', 'pair')).out).toContain('2 × the forecast ± 30 %');
     expect((await status('pair')).events).toMatchObject([{ name: 'sale', ...known.event }]);
   });
 

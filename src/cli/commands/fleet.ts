@@ -16,6 +16,7 @@ import { grantSchema, type Grant } from '../../domain/grant.js';
 import { formatDuration, isoTime, type EpochSeconds } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import type { StoreClient } from '../find-store.js';
+import { stampWords } from '../control-words.js';
 import { registerCommitments } from '../fleet-commitments.js';
 import { withStore } from '../fleet-store.js';
 import type { WhyOptions } from '../fleet-why.js';
@@ -207,7 +208,7 @@ async function status(terminal: Terminal, options: { json?: boolean }): Promise<
     }
     const { fleet, freeze } = answer;
     const { color } = terminal;
-    if (freeze !== null) terminal.out(`frozen by ${freeze.author} until ${isoTime(freeze.until)}: ${freeze.reason}`);
+    if (freeze !== null) terminal.out(`frozen ${stampWords(freeze)}`);
     if (fleet === null) {
       throw new CommandFailure(EXIT.notFound, NO_FLEET);
     }
@@ -289,7 +290,8 @@ function showPlan(terminal: Terminal, record: FleetPlanRecord): void {
   const { status: state, costPerHour, currency, gap, accounts, unknown, short } = record;
   terminal.out(
     `plan ${record.id} of ${isoTime(record.at)}: ${state}, ${Number(costPerHour.toPrecision(4))} ${currency}/h, gap ` +
-      `${(100 * gap).toFixed(2)} %, ${accounts} accounts (${unknown} of unknown demand, ${short} get less than they need)`,
+      `${(100 * gap).toFixed(2)} %, ${accounts === 1 ? '1 account' : `${accounts} accounts`} (${unknown} of unknown demand, ` +
+      `${short} with less than needed)`,
   );
   for (const { set, gaveUp } of record.conflicts) {
     terminal.out(color.red(`cannot all be met: ${set.map(({ words }) => words).join(' / ')}; given up: ${gaveUp}`));

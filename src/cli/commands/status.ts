@@ -2,6 +2,7 @@ import { policyQuery, statusQuery, type AccountStatus } from '../../../workflows
 import { COMPONENTS, formatQuantity } from '../../domain/component.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import { printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { expectationWords, overrideWords, stampWords } from '../control-words.js';
 import { createTable } from '../table.js';
 import type { ClassOf } from '../behavior.js';
 import { withSession, type Session } from '../session.js';
@@ -84,18 +85,16 @@ function show(terminal: Terminal, status: AccountStatus, classes: readonly Class
     ...(status.pause === null ? [] : [{ what: 'paused', ...status.pause }]),
     ...(status.freeze === null ? [] : [{ what: 'frozen', ...status.freeze }]),
     ...status.overrides.map((override) => ({
-      what: `override ${override.id} ${JSON.stringify(override.target)}`,
+      what: `override ${override.id} ${overrideWords(override.target)}`,
       ...override,
     })),
   ];
   for (const stamp of stamps) {
-    terminal.out(`${stamp.what} by ${stamp.author} until ${isoTime(stamp.until)}: ${stamp.reason}`);
+    terminal.out(`${stamp.what} ${stampWords(stamp)}`);
   }
   if (status.grant !== undefined && status.grant !== null) terminal.out(grantLine(status.grant, color.red));
   for (const event of status.events) {
-    terminal.out(
-      `event ${event.name}: ${isoTime(event.from)} to ${isoTime(event.to)}, ${JSON.stringify(event.expect)}`,
-    );
+    terminal.out(`event ${event.name}: ${isoTime(event.from)} to ${isoTime(event.to)}, ${expectationWords(event)}`);
   }
   const table = createTable(['series', 'kind', 'expected', 'at level', 'level', 'coverage', 'gate']);
   for (const series of status.forecast) {
