@@ -15,6 +15,7 @@ import type { Plan, TaskPlacement } from '../domain/plan.js';
 import { binStart } from '../domain/time.js';
 import { fitForecaster } from '../forecast/forecaster.js';
 import { loadModels } from '../forecast/models/registry.js';
+import { withBandwidth } from './bandwidth.js';
 import { createCapacities } from './capacities.js';
 import { clearOfLimit } from './clear.js';
 import { prepareAnswers, type Variation } from './contingencies.js';
@@ -125,7 +126,7 @@ export async function createEngine(served?: ServedModels): Promise<Decider> {
     const solved = solve(request);
     const { plan, covered } = solved;
     const decided = underSurprises(attribute(withoutReductions(plan, request.raiseOnly), covered), request.surprises);
-    return { ...decided, ...proposals(request, solved) };
+    return { ...withBandwidth(decided, request, bounded(request)), ...proposals(request, solved) };
   }
 
   function prepare(given: PrepareRequest): ContingencySet {

@@ -1,5 +1,6 @@
 import { CronPattern } from 'croner';
 import { z } from 'zod';
+import { bandwidthSchema } from './bandwidth.js';
 import { isHoliday } from './holidays.js';
 import { MODEL_NAMES, TRAINED_NAMES } from './model-names.js';
 import { nearest } from './nearest.js';
@@ -343,6 +344,7 @@ export const accountFileSchema = z
       .max(4096)
       .optional()
       .describe('Moving 2^30 bytes between providers, or provider/region; a price source’s own comes first'),
+    bandwidth: z.array(bandwidthSchema).max(64).optional().describe('Bandwidth that is reserved ahead, link by link'),
     guaranteedShare: resources.optional().describe('What the account has even where the fleet is silent'),
     workloads: z.array(workloadSchema).min(1).max(5000),
     pools: z.array(poolSchema).min(1),

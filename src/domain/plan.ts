@@ -1,3 +1,4 @@
+import type { PlannedBandwidth } from './bandwidth.js';
 import type { Component, Resources } from './component.js';
 import type { FiredBy } from './contingency.js';
 import type { FieldOwner, FieldTarget, Mutation } from './cluster.js';
@@ -128,6 +129,8 @@ export interface Plan {
   migrations?: MigrationProposal[];
   /** The other workloads; absent where there is one pool, or none, and in old records. */
   unmoved?: Unmoved[];
+  /** Bandwidth to reserve ahead, by link; absent where the account has none. Its cost is none of `costPerHour`. */
+  bandwidth?: PlannedBandwidth[];
   reasons: NumberReason[];
   conflict: Conflict | null;
   /** Money per hour over the first block that can still be decided, in `currency`. */

@@ -118,11 +118,51 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
     if (recurring === once) say(['blackouts', index], 'needs either cron with duration, or from with to');
     if (once && (blackout.to ?? 0) <= (blackout.from ?? 0)) say(['blackouts', index, 'to'], 'must be after from');
   });
+  problems.push(...bandwidthProblems(policy));
   if (policy.cycle < policy.step) {
     say(
       ['cycle'],
       `a cycle of ${policy.cycle}s is shorter than the step of ${policy.step}s: nothing new would be known`,
     );
+  }
+  return problems;
+}
+
+/** Links that carry nobody's traffic, or the same traffic twice. */
+function bandwidthProblems(policy: AccountPolicy): PolicyProblem[] {
+  const problems: PolicyProblem[] = [];
+  const links = new Set<string>();
+  const carriedBy = new Map<string, string>();
+  const measured = policy.workloads.flatMap(({ name, components }) => (components.network === undefined ? [] : [name]));
+  for (const [index, link] of (policy.bandwidth ?? []).entries()) {
+    const say = (field: string, problem: string) => problems.push({ path: ['bandwidth', index, field], problem });
+    if (links.has(link.name)) say('name', `"${link.name}" is named twice`);
+    links.add(link.name);
+    if (link.unit <= 0) say('unit', 'must be above 0');
+    else if (link.max < link.unit) say('max', `is less than one unit of ${link.unit} bytes/s: nothing can be reserved`);
+    if (link.block < policy.step || link.block % policy.step !== 0)
+      say('block', `${link.block}s is no multiple of the account's step of ${policy.step}s`);
+    if (measured.length === 0)
+      say(
+        'workloads',
+        'no workload has a component network: give those that it carries one, with what a replica needs',
+      );
+    for (const workload of link.workloads ?? measured) {
+      const other = carriedBy.get(workload);
+      if (!policy.workloads.some(({ name }) => name === workload))
+        say(
+          'workloads',
+          notDefined(
+            'workload',
+            workload,
+            policy.workloads.map(({ name }) => name),
+          ),
+        );
+      else if (!measured.includes(workload)) say('workloads', `"${workload}" has no component network to go by`);
+      else if (other !== undefined)
+        say('workloads', `"${workload}" is carried by "${other}" already: its traffic would be counted twice`);
+      carriedBy.set(workload, link.name);
+    }
   }
   return problems;
 }

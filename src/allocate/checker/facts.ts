@@ -26,7 +26,17 @@ export interface CheckFacts {
   grant?: Resources;
   /** The grant binds the first block, and those that begin before this; absent: all. */
   grantUntil?: EpochSeconds;
+  /** What links will carry, by workload: the forecast with announced events in it, by resolution, the finest first. */
+  traffic?: readonly { workload: string; resolutions: readonly (readonly TrafficBin[])[] }[];
   placements?: readonly { task: string; scheduled: EpochSeconds; start: EpochSeconds }[];
+}
+
+/** A bin of a forecast: the values at ascending levels. */
+export interface TrafficBin {
+  from: EpochSeconds;
+  to: EpochSeconds;
+  levels: readonly number[];
+  values: readonly number[];
 }
 
 /** One limit that a plan does not keep. */

@@ -1,4 +1,5 @@
 import type { Plan } from '../../domain/plan.js';
+import { checkBandwidth } from './bandwidth.js';
 import { checkDemand, checkStated } from './demand.js';
 import type { Breach, Check, CheckFacts } from './facts.js';
 import { report } from './facts.js';
@@ -26,17 +27,7 @@ export interface CheckReport {
  * with what made the plan, and says nothing of whether there is a cheaper one: that is what the plan's gap is for.
  */
 export function checkPlan(facts: CheckFacts, plan: Plan): CheckReport {
-  const check: Check = {
-    facts,
-    plan,
-    policies: new Map(facts.policy.workloads.map((one) => [one.name, one])),
-    states: new Map(facts.state?.workloads.map((one) => [one.workload, one])),
-    planned: plan.blocks.map((block) => new Map(block.workloads.map((one) => [one.workload, one]))),
-    forecast: new Set(facts.demand?.map((one) => `${one.workload}/${one.component}`)),
-    breaches: [],
-    unchecked: new Map(),
-    checked: new Set(),
-  };
+  const check = begin(facts, plan);
   plan.blocks.forEach((block, index) => {
     const before = plan.blocks[index - 1];
     if (!(block.to > block.from) || (before !== undefined && before.to !== block.from))
@@ -56,6 +47,7 @@ export function checkPlan(facts: CheckFacts, plan: Plan): CheckReport {
   checkDemand(check);
   checkStated(check);
   checkFields(check);
+  checkBandwidth(check);
   const merged = plan.blocks.filter((block) => block.merged === true).length;
   return {
     ok: check.breaches.every((breach) => breach.declared),
@@ -66,3 +58,22 @@ export function checkPlan(facts: CheckFacts, plan: Plan): CheckReport {
     merged,
   };
 }
+
+/** What of a plan's reservations of bandwidth does not keep its limits: they are decided beside the plan. */
+export function checkReservations(facts: CheckFacts, plan: Plan): Breach[] {
+  const check = begin(facts, plan);
+  checkBandwidth(check);
+  return check.breaches;
+}
+
+const begin = (facts: CheckFacts, plan: Plan): Check => ({
+  facts,
+  plan,
+  policies: new Map(facts.policy.workloads.map((one) => [one.name, one])),
+  states: new Map(facts.state?.workloads.map((one) => [one.workload, one])),
+  planned: plan.blocks.map((block) => new Map(block.workloads.map((one) => [one.workload, one]))),
+  forecast: new Set(facts.demand?.map((one) => `${one.workload}/${one.component}`)),
+  breaches: [],
+  unchecked: new Map(),
+  checked: new Set(),
+});

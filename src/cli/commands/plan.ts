@@ -6,6 +6,7 @@ import type { Plan, PlanBlock, PlanSummary } from '../../domain/plan.js';
 import type { ContingencySet } from '../../domain/contingency.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { bandwidthLines } from '../bandwidth-words.js';
 import { contingenciesOf, showContingencies, type Contingencies } from '../contingencies.js';
 import { proposalLines } from '../migration-words.js';
 import { readPlanFile, showCheck } from '../plan-check.js';
@@ -189,6 +190,7 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
   for (const note of spanNotes(plan.blocks.slice(0, HOURS_SHOWN))) terminal.out(color.dim(note));
   if (plan.blocks.length > HOURS_SHOWN)
     terminal.out(color.dim(`… and ${plan.blocks.length - HOURS_SHOWN} more blocks (--json)`));
+  for (const line of bandwidthLines(plan)) terminal.out(line);
   for (const placement of plan.placements) {
     terminal.out(
       `task ${placement.task}: ${isoTime(placement.scheduled)} → ${isoTime(placement.start)}  ${placement.reason}`,

@@ -7,6 +7,7 @@ import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, ty
 import { proposalLines } from '../migration-words.js';
 import { priceWords } from '../price-words.js';
 import { withSession } from '../session.js';
+import { rateWords } from '../bandwidth-words.js';
 
 export const register: RegisterCommand = (program, terminal) => {
   withExamples(
@@ -16,7 +17,10 @@ export const register: RegisterCommand = (program, terminal) => {
         'for each number of the plan: the forecast behind it, what bound it and its price, what was rejected',
       )
       .argument('<account>')
-      .argument('[number]', 'only this one, as web.replicas; web.pool: where it would better run')
+      .argument(
+        '[number]',
+        'only this one, as web.replicas; web.pool: where it would better run; bandwidth: what is reserved ahead',
+      )
       .option('--json', 'for machines')
       .action(async (name: string, number: string | undefined, options: { json?: boolean }) => {
         await withSession(terminal, async (session) => {
@@ -26,13 +30,17 @@ export const register: RegisterCommand = (program, terminal) => {
           const record = summary === null ? null : ((await session.store?.getRecord('plan', summary.id)) ?? null);
           const plan = record === null ? null : (record.body as Plan);
           const all = plan?.reasons ?? why.reasons;
-          const reasons = number === undefined ? all : all.filter((reason) => reason.number === number);
+          const reasons = number === undefined ? all : all.filter((reason) => isAsked(reason.number, number));
+          const undecided = (plan?.bandwidth ?? []).filter(
+            (one) => one.undecided !== null && (number === undefined || isAsked(`${one.link}.bandwidth`, number)),
+          );
           const migrations = (plan?.migrations ?? []).filter(
             ({ workload }) => number === undefined || number === poolNumber(workload),
           );
           const unmoved =
             number === undefined ? [] : unmovedIn(plan, summary).filter((one) => number === poolNumber(one.workload));
-          if (number !== undefined && reasons.length === 0 && migrations.length === 0 && unmoved.length === 0) {
+          const told = reasons.length + migrations.length + unmoved.length + undecided.length;
+          if (number !== undefined && told === 0) {
             const alone = plan !== null && new Set(plan.blocks.flatMap(({ nodes }) => Object.keys(nodes))).size < 2;
             const asked = plan?.blocks.some(({ workloads }) =>
               workloads.some((one) => poolNumber(one.workload) === number),
@@ -56,6 +64,9 @@ export const register: RegisterCommand = (program, terminal) => {
               reasons,
               ...(migrations.length === 0 ? {} : { migrations }),
               ...(unmoved.length === 0 ? {} : { unmoved }),
+              ...(undecided.length === 0
+                ? {}
+                : { undecided: undecided.map(({ link, undecided: why }) => ({ number: `${link}.bandwidth`, why })) }),
             });
             return;
           }
@@ -71,6 +82,8 @@ export const register: RegisterCommand = (program, terminal) => {
             terminal.out(terminal.color.red(`given up: ${summary.conflict.gaveUp}`));
           }
           for (const reason of reasons) show(terminal, reason, currency);
+          for (const { link, undecided: words } of undecided)
+            terminal.out(`nothing is decided of ${link}.bandwidth: ${words ?? ''}`);
           for (const line of proposalLines(migrations, currency)) terminal.out(line);
           for (const { workload, why: words } of unmoved)
             terminal.out(`no migration of ${workload} is proposed: ${words}`);
@@ -78,6 +91,7 @@ export const register: RegisterCommand = (program, terminal) => {
       }),
     'why shop',
     'why shop web.replicas --json',
+    'why shop bandwidth',
   );
 };
 
@@ -94,11 +108,23 @@ function unmovedIn(plan: Plan | null, summary: PlanSummary | null): Unmoved[] {
 /** What a proposed migration is asked for by. */
 const poolNumber = (workload: string): string => `${workload}.pool`;
 
+/** The very number, or with `bandwidth` alone that of every link. */
+const isAsked = (number: string, asked: string): boolean =>
+  number === asked || (asked === 'bandwidth' && number.endsWith('.bandwidth'));
+
 const plain = (component: Component, value: number): string =>
-  COMPONENT_UNITS[component] === 'bytes' ? formatQuantity(component, value) : figure(value);
-/** `4 replicas`, `1Gi`: bytes as the account file writes them. */
+  COMPONENT_UNITS[component] === 'bytes'
+    ? formatQuantity(component, value)
+    : COMPONENT_UNITS[component] === 'bytes/s'
+      ? rateWords(value)
+      : figure(value);
+/** `4 replicas`, `1Gi`, `12 MiB/s`: bytes as the account file writes them. */
 const amount = (value: number, unit: string): string =>
-  unit === 'bytes' ? formatQuantity('memory', value) : `${figure(value)} ${unit}`;
+  unit === 'bytes'
+    ? formatQuantity('memory', value)
+    : unit === 'bytes/s'
+      ? rateWords(value)
+      : `${figure(value)} ${unit}`;
 const figure = (value: number): string => String(Number(value.toPrecision(4)) + 0);
 
 function show(terminal: Terminal, reason: NumberReason, currency: string): void {
