@@ -9,7 +9,9 @@ export default defineConfig({
     // one server, so that a file never shares one with another.
     pool: 'forks',
     maxWorkers: 2,
+    // The only limits there are: a test with one of its own fails on a machine that is slower than it thought.
     testTimeout: 600_000,
     hookTimeout: 400_000,
+    expect: { poll: { timeout: 120_000 } },
   },
 });

@@ -64,7 +64,7 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
       ...['import', 'csv', csv, '--account', 'acme', '--workload', 'web', '--column', 'cpu=cpu'],
     );
     expect(ran.code, ran.err).toBe(0);
-  }, 120_000);
+  });
   afterAll(() => folder.remove());
 
   it('rates, what follows, what to fetch, kinds and tasks; the task goes into an account file', async () => {
@@ -85,7 +85,7 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
     const table = await headroom(env, 'behavior', 'acme');
     expect(table.out).toContain('task found in');
     expect(table.out + yaml.out + JSON.stringify(report)).not.toContain('secret-person');
-  }, 120_000);
+  });
 
   it.each([['--json'], ['--yaml'], ['--at', String(START - 1e8)], []])(
     'an account that nobody knows is refused, and not answered with what others lend: %s',
@@ -95,7 +95,6 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
       expect(ran.out).toBe('');
       expect(ran.err).toContain('headroom events');
     },
-    60_000,
   );
 
   it('a group that nobody is in is refused, with those that there are', async () => {
@@ -103,7 +102,7 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
     expect(ran).toMatchObject({ code: 3, out: '' });
     expect(ran.err).toContain('known are analysts');
     expect((await within(env, 'behavior', 'acme', '--group', 'analysts')).code).toBe(0);
-  }, 60_000);
+  });
 
   it('the present is that of the loop: a home whose clock runs elsewhere is asked at its own time', async () => {
     const clock = { wallEpochMs: Date.now(), epoch: END - 7 * 24 * HOUR, factor: 60 };
@@ -116,7 +115,7 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
     expect(Date.parse(at) / 1000 - clock.epoch).toBeGreaterThanOrEqual(0);
     expect(Date.parse(at) / 1000 - clock.epoch).toBeLessThan(3 * HOUR);
     for (const { next } of tasks) expect(Date.parse(next)).toBeGreaterThan(Date.parse(at));
-  }, 60_000);
+  });
 
   it('what comes next comes later, in the second before it, too', async () => {
     const schema = z.object({ at: z.string(), tasks: z.array(z.object({ next: z.string().nullable() })) });
@@ -125,7 +124,7 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
     const just = await json(env, schema, 'behavior', 'acme', '--at', new Date(due - 300).toISOString());
     expect(Date.parse(just.at)).toBe(due - 1000);
     for (const { next } of just.tasks) expect(Date.parse(next ?? '')).toBeGreaterThan(Date.parse(just.at));
-  }, 60_000);
+  });
 
   it('erasing is refused while nobody can say that the loop has ended; then it is thorough, and repeats', async () => {
     const refused = await headroom(env, 'erase', 'acme');
@@ -143,12 +142,12 @@ describe.skipIf(NOT_BUILT !== null)(`an operator looks at an account and erases 
     expect(erased.store.series.map(({ samples }) => samples)).toEqual([21 * 288]);
     const again = await headroom(env, 'erase', 'acme', '--even-if-running');
     expect(again.out).toContain('nothing of acme is here');
-  }, 120_000);
+  });
 
   it('a user is erased by the raw id, which no answer repeats', async () => {
     const ran = await headroom(env, 'erase', '--user', 'secret-person-1');
     expect(ran.code, ran.err).toBe(0);
     expect(ran.out).toContain('removed:');
     expect(ran.out + ran.err).not.toContain('secret-person');
-  }, 60_000);
+  });
 });

@@ -217,6 +217,8 @@ export function accountFile(
     /** A further workload, which the scenario does not have. */
     absent?: boolean;
     verification?: string;
+    /** After a change that went back, or a plan that was rejected. */
+    coolDown?: string;
   },
 ): string {
   const {
@@ -228,6 +230,7 @@ export function accountFile(
     budget,
     absent = false,
     verification = '10m',
+    coolDown = '10m',
   } = settings;
   return `version: headroom/v1
 account: ${account}
@@ -237,7 +240,7 @@ currency: EUR
 cycle: ${cycle}
 step: 5m
 history: 7d
-coolDown: 10m
+coolDown: ${coolDown}
 approvalWithin: 7d
 ${budget === undefined ? '' : `budget: { perHour: ${budget} }`}
 workloads:

@@ -221,67 +221,63 @@ describe.skipIf(NO_SERVER !== null)(`SIGKILL in the middle of a change${because(
     },
   ];
 
-  it.concurrent.each(cases)(
-    '$name: $result, once, whole',
-    async ({ account, before, at, result }) => {
-      const one = await stage(account);
-      await before(one);
-      expect(await headroom(one.env, 'approve', account)).toMatchObject({ code: 0 });
-      await until(
-        `the point is met`,
-        async () => {
-          try {
-            return await at(one);
-          } catch {
-            // The change is not there yet.
-            return false;
-          }
-        },
-        { every: 10 },
-      );
-      await first.get(account)?.kill();
-      const killedWith = one.writes().length;
-      await one.start();
-      const { changes } = await until(
-        'the change ends',
-        async () => {
-          const answer = await json(one.env, outcomeSchema, 'history', account);
-          return answer.changes.length > 0 && answer;
-        },
-        { every: 1000 },
-      );
+  it.concurrent.each(cases)('$name: $result, once, whole', async ({ account, before, at, result }) => {
+    const one = await stage(account);
+    await before(one);
+    expect(await headroom(one.env, 'approve', account)).toMatchObject({ code: 0 });
+    await until(
+      `the point is met`,
+      async () => {
+        try {
+          return await at(one);
+        } catch {
+          // The change is not there yet.
+          return false;
+        }
+      },
+      { every: 10 },
+    );
+    await first.get(account)?.kill();
+    const killedWith = one.writes().length;
+    await one.start();
+    const { changes } = await until(
+      'the change ends',
+      async () => {
+        const answer = await json(one.env, outcomeSchema, 'history', account);
+        return answer.changes.length > 0 && answer;
+      },
+      { every: 1000 },
+    );
 
-      // One outcome, and it says what happened.
-      expect(changes).toEqual([
-        expect.objectContaining({ changeId: `${account}/1`, result, applied: 2, restored: true }),
-      ]);
-      // In the plan's order, and nothing else; a write whose answer nobody heard is asked for again, by the same key.
-      const keys = one.writes().map(({ key }) => key);
-      const distinct = [...new Set(keys)];
-      const forward = [`change/${account}/1#0`, `change/${account}/1#1`];
-      const back = [`change/${account}/1#back-0`, `change/${account}/1#back-1`];
-      expect(distinct).toEqual(result === 'kept' ? forward : [...forward, ...back]);
-      expect(killedWith).toBeLessThanOrEqual(keys.length);
-      // The state is the new one entirely, or the old one.
-      const seen = await one.cluster.simulation.observe(
-        {
-          account,
-          workloads: [{ workload: 'web', kind: 'Deployment', namespace: account, name: 'web' }],
-          pools: [`${account}-pool`],
-        },
-        AbortSignal.timeout(120_000),
-      );
-      expect({ nodes: seen.pools[0]?.nodes, replicas: seen.workloads[0]?.replicas }).toEqual(
-        result === 'kept' ? { nodes: 2, replicas: 4 } : { nodes: 1, replicas: 2 },
-      );
-      // And it went there once: up, or up and down again (a minute's mean may lie between).
-      const { workloads, pools } = await one.cluster.simulation.timeline({ step: 60 });
-      const ways = result === 'kept' ? ['up'] : ['up', 'down'];
-      expect({ replicas: turns(workloads[0]?.replicas), nodes: turns(pools[0]?.nodes) }).toEqual({
-        replicas: ways,
-        nodes: ways,
-      });
-    },
-    120_000,
-  );
+    // One outcome, and it says what happened.
+    expect(changes).toEqual([
+      expect.objectContaining({ changeId: `${account}/1`, result, applied: 2, restored: true }),
+    ]);
+    // In the plan's order, and nothing else; a write whose answer nobody heard is asked for again, by the same key.
+    const keys = one.writes().map(({ key }) => key);
+    const distinct = [...new Set(keys)];
+    const forward = [`change/${account}/1#0`, `change/${account}/1#1`];
+    const back = [`change/${account}/1#back-0`, `change/${account}/1#back-1`];
+    expect(distinct).toEqual(result === 'kept' ? forward : [...forward, ...back]);
+    expect(killedWith).toBeLessThanOrEqual(keys.length);
+    // The state is the new one entirely, or the old one.
+    const seen = await one.cluster.simulation.observe(
+      {
+        account,
+        workloads: [{ workload: 'web', kind: 'Deployment', namespace: account, name: 'web' }],
+        pools: [`${account}-pool`],
+      },
+      AbortSignal.timeout(120_000),
+    );
+    expect({ nodes: seen.pools[0]?.nodes, replicas: seen.workloads[0]?.replicas }).toEqual(
+      result === 'kept' ? { nodes: 2, replicas: 4 } : { nodes: 1, replicas: 2 },
+    );
+    // And it went there once: up, or up and down again (a minute's mean may lie between).
+    const { workloads, pools } = await one.cluster.simulation.timeline({ step: 60 });
+    const ways = result === 'kept' ? ['up'] : ['up', 'down'];
+    expect({ replicas: turns(workloads[0]?.replicas), nodes: turns(pools[0]?.nodes) }).toEqual({
+      replicas: ways,
+      nodes: ways,
+    });
+  });
 });

@@ -58,7 +58,7 @@ describe.skipIf(NO_SERVER !== null)(`a query after a kill${because(NO_SERVER)}`,
     await folder?.remove();
   });
 
-  it('leaves a history that replays, whatever the query met', { timeout: 180_000 }, async () => {
+  it('leaves a history that replays, whatever the query met', async () => {
     const first = await work();
     const file = join(folder.path, 'shop.yaml');
     await writeFile(file, accountFile(ACCOUNT, { mode: 'recommend', raised: false, cycle: '1h' }));

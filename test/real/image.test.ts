@@ -25,7 +25,7 @@ describe('the recipe of the image', () => {
     folder = await mkdtemp(join(tmpdir(), 'headroom-image-'));
     stages = await readRecipe(RECIPE);
     image = await carryOut(stages, { context: ROOT, folder, ignored: await readIgnore(`${RECIPE}.dockerignore`) });
-  }, 400_000);
+  });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   const start = (...args: string[]): { command: string; args: string[]; env: NodeJS.ProcessEnv } => ({

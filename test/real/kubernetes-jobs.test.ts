@@ -136,7 +136,7 @@ describe('tasks that are moved', () => {
     // What has run is nobody's to move.
     const result = await acme.apply(start('as-is', scheduled + 30), 'change/acme/2#0');
     expect(result).toMatchObject({ kind: 'moved', owner: 'cronjob-controller' });
-  }, 200_000);
+  });
 
   test('no CronJob was told anything else', async () => {
     const written = await lines(

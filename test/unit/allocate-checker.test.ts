@@ -186,7 +186,7 @@ test('random problems, possible or not: no plan breaks a limit without saying so
   );
   // Both kinds are among them: problems that can be met, and problems that cannot.
   expect(Math.min(clean, declared)).toBeGreaterThan(25);
-}, 120_000);
+});
 
 test('a solver that runs out of work still yields plans that keep their limits, and a gap', async () => {
   const tired = await createAllocator({ wholeBlocks: true, iterationLimit: 2 });
@@ -201,7 +201,7 @@ test('a solver that runs out of work still yields plans that keep their limits, 
     { numRuns: 60, seed: 9 },
   );
   expect(limited).toBeGreaterThan(10);
-}, 60_000);
+});
 
 test('what was solved before changes nothing: same input and same basis, same plan', async () => {
   await fc.assert(
@@ -217,7 +217,7 @@ test('what was solved before changes nothing: same input and same basis, same pl
     }),
     { numRuns: 10, seed: 21 },
   );
-}, 60_000);
+});
 
 test('stored plans, whose later blocks are joined, pass as well', async () => {
   const stored = await createAllocator();
@@ -229,7 +229,7 @@ test('stored plans, whose later blocks are joined, pass as well', async () => {
   );
   const input = whole();
   expect(stored.allocate({ ...input, at: AT }).plan.blocks.length).toBeGreaterThan(0);
-}, 60_000);
+});
 
 describe('headroom plan --check', () => {
   const said = (plan: Plan, json: boolean): { lines: string; code: number } => {

@@ -128,7 +128,7 @@ describe('the simulated cluster’s process', () => {
     const [server, cluster] = await start();
     await cluster.shutdown();
     await expect
-      .poll(async () => connectSimulatedCluster(server).catch((error: unknown) => error), { timeout: 5000 })
+      .poll(async () => connectSimulatedCluster(server).catch((error: unknown) => error))
       .toMatchObject({ kind: 'unavailable' });
     open.splice(0);
   });

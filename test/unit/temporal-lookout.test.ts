@@ -1,6 +1,6 @@
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { Client } from '@temporalio/client';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { Watch } from '../../activities/lookout.js';
 import type { Cluster } from '../../src/cluster/port.js';
 import type { ClusterState } from '../../src/domain/cluster.js';
@@ -57,7 +57,7 @@ function world() {
     at: (seconds: number) => void (clock = seconds),
     async looked(times = 3) {
       const until = looks + times;
-      await vi.waitFor(() => expect(looks).toBeGreaterThanOrEqual(until));
+      await expect.poll(() => looks, { interval: 5 }).toBeGreaterThanOrEqual(until);
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { UsageWatch, Watch } from '../../activities/lookout.js';
 import { HeadroomError } from '../../src/domain/errors.js';
 import type { Cluster } from '../../src/cluster/port.js';
@@ -170,15 +170,15 @@ describe('a look at telemetry between two cycles', () => {
     });
     try {
       lookout.watch(watch());
-      await vi.waitFor(() => expect(reads).toBe(1));
+      await expect.poll(() => reads, { interval: 5 }).toBe(1);
       await new Promise((done) => setTimeout(done, 20));
       expect({ reads, told }).toEqual({ reads: 1, told: [] });
       clock = T0 + 150;
-      await vi.waitFor(() => expect(told).toHaveLength(1));
+      await expect.poll(() => told, { interval: 5 }).toHaveLength(1);
       expect(told[0]).toMatchObject({ key: 'demand', what: expect.stringContaining('in the bin that runs') });
       // The other triggers are looked for still.
       clock = T0 + 165;
-      await vi.waitFor(() => expect(reads).toBe(3));
+      await expect.poll(() => reads, { interval: 5 }).toBe(3);
       expect(told).toHaveLength(1);
     } finally {
       await lookout.close();
