@@ -16,6 +16,12 @@ export const isDurableAnyway = (cause: unknown): boolean => /COMMIT succeeded an
 
 export const isInterrupt = (cause: unknown): boolean => /^INTERRUPT/i.test(messageOf(cause));
 
+/** An id that is there already; as DuckDB or as {@link translate} says it. */
+export const isDuplicate = (error: unknown): boolean =>
+  /^Constraint Error: (Duplicate key|PRIMARY KEY)/i.test(
+    messageOf(error instanceof HeadroomError && error.cause !== undefined ? error.cause : error),
+  );
+
 const CASES: readonly {
   pattern: RegExp;
   kind: ErrorKind;

@@ -2,7 +2,9 @@ import { DOUBLE, VARCHAR } from '@duckdb/node-api';
 import { z } from 'zod';
 import { RECORD_KINDS, type RecordKind, type RecordPlace, type StoredRecord } from '../port.js';
 import type { Database } from './database.js';
-import { storeError } from './errors.js';
+import { isDuplicate, storeError } from './errors.js';
+import { createNewestRecords } from './newest-records.js';
+import { createRecentRecords } from './recent-records.js';
 import { int } from './session.js';
 import type { WriteQueue } from './write-queue.js';
 
@@ -32,42 +34,17 @@ function recordOf(row: readonly unknown[]): StoredRecord {
   return { kind, id, account, at, body };
 }
 
-/** Forecasts are read twice in the cycle that writes them, and hardly ever after; some 3 MB for a thousand accounts. */
-const KEPT_KIND: RecordKind = 'forecast';
-const KEPT_CHARACTERS = 4 * 1024 * 1024;
-
-/** The newest records of the kind that is read right after its writing, as they stand in the file. */
-function createRecent() {
-  const texts = new Map<string, { account: string; at: number; text: string }>();
-  let characters = 0;
-
-  const drop = (id: string): void => {
-    characters -= texts.get(id)?.text.length ?? 0;
-    texts.delete(id);
-  };
-
-  return {
-    keep({ kind, id, account, at }: StoredRecord, text: string): void {
-      if (kind !== KEPT_KIND) return;
-      drop(id);
-      texts.set(id, { account, at, text });
-      characters += text.length;
-      for (const oldest of texts.keys()) {
-        if (characters <= KEPT_CHARACTERS) break;
-        drop(oldest);
-      }
-    },
-    forget(account: string): void {
-      for (const [id, one] of texts) if (one.account === account) drop(id);
-    },
-    find(kind: RecordKind, id: string): StoredRecord | null {
-      const kept = kind === KEPT_KIND ? texts.get(id) : undefined;
-      if (kept === undefined) return null;
-      const body: unknown = JSON.parse(kept.text);
-      return { kind, id, account: kept.account, at: kept.at, body };
-    },
-  };
-}
+/**
+ * Of these each cycle writes one, with an id of its own: it is written at once, and looked for only where that fails. To look for
+ * an id first means to look at every record there is.
+ */
+const WRITTEN_ONCE: ReadonlySet<RecordKind> = new Set<RecordKind>([
+  'forecast',
+  'plan',
+  'answers',
+  'contingency',
+  'outcome',
+]);
 
 function textOf(record: Pick<StoredRecord, 'at' | 'body'>, action: string): string {
   const body = JSON.stringify(record.body);
@@ -85,40 +62,94 @@ const ANOTHERS = ['this id belongs to another account', 'put the account into th
 
 /** The documents that the loop leaves behind, by kind and id. */
 export function createRecords(database: Database, queue: WriteQueue): Records {
-  const recent = createRecent();
+  const recent = createRecentRecords();
+  const newest = createNewestRecords((kind) =>
+    database.read(`looking for the newest ${kind} of each account`, undefined, async (session) => {
+      const rows = await session.rows(
+        `SELECT account, max(ts), arg_max(id, {'ts': ts, 'id': id}) FROM records WHERE kind = $1 GROUP BY account`,
+        [kind],
+      );
+      return new Map(rows.map(([account, at, id]) => [String(account), { at: Number(at), id: String(id) }]));
+    }),
+  );
+
+  const written = (record: Omit<StoredRecord, 'body'>, text: string): void => {
+    recent.keep(record, text);
+    newest.wrote(record.kind, record.account, { at: record.at, id: record.id });
+  };
+
+  const insert = (record: StoredRecord, body: string, action: string): Promise<void> =>
+    queue.run(action, async ({ session, onCommit }) => {
+      onCommit(() => written(record, body));
+      await session.query('INSERT INTO records VALUES ($1, $2, $3, $4, $5)', [
+        record.kind,
+        record.id,
+        record.account,
+        record.at,
+        body,
+      ]);
+    });
+
+  /** Looking first is cheaper than INSERT … ON CONFLICT, which plans a join for each row. */
+  const insertOrUpdate = (record: StoredRecord, body: string, action: string): Promise<void> =>
+    queue.run(action, async ({ session, onCommit }) => {
+      onCommit(() => written(record, body));
+      const [there] = await session.rows('SELECT account, ts, body FROM records WHERE kind = $1 AND id = $2', [
+        record.kind,
+        record.id,
+      ]);
+      if (there === undefined) {
+        await session.query('INSERT INTO records VALUES ($1, $2, $3, $4, $5)', [
+          record.kind,
+          record.id,
+          record.account,
+          record.at,
+          body,
+        ]);
+        return;
+      }
+      const [account, at, text] = there;
+      if (account !== record.account) {
+        throw storeError('conflict', action, ...ANOTHERS);
+      }
+      if (at === record.at && text === body) return;
+      await session.query('UPDATE records SET ts = $1, body = $2 WHERE kind = $3 AND id = $4', [
+        record.at,
+        body,
+        record.kind,
+        record.id,
+      ]);
+    });
+
+  const get: Records['get'] = async (kind, id) => {
+    const action = `reading ${kind} ${id}`;
+    database.assertOpen(action);
+    const kept = recent.find(kind, id);
+    if (kept !== null) return kept;
+    const asked = recent.changes();
+    return database.read(action, undefined, async (session) => {
+      const [row] = await session.rows('SELECT kind, id, account, ts, body FROM records WHERE kind = $1 AND id = $2', [
+        kind,
+        id,
+      ]);
+      if (row === undefined) return null;
+      const record = recordOf(row);
+      recent.keepRead(record, String(row[4]), asked);
+      return record;
+    });
+  };
+
   return {
     async put(record) {
       const action = `writing ${record.kind} ${record.id}`;
       const body = textOf(record, action);
-      await queue.run(action, async ({ session, onCommit }) => {
-        onCommit(() => recent.keep(record, body));
-        // Looking first is cheaper than INSERT … ON CONFLICT, which plans a join for each row.
-        const [there] = await session.rows('SELECT account, ts, body FROM records WHERE kind = $1 AND id = $2', [
-          record.kind,
-          record.id,
-        ]);
-        if (there === undefined) {
-          await session.query('INSERT INTO records VALUES ($1, $2, $3, $4, $5)', [
-            record.kind,
-            record.id,
-            record.account,
-            record.at,
-            body,
-          ]);
-          return;
-        }
-        const [account, at, text] = there;
-        if (account !== record.account) {
-          throw storeError('conflict', action, ...ANOTHERS);
-        }
-        if (at === record.at && text === body) return;
-        await session.query('UPDATE records SET ts = $1, body = $2 WHERE kind = $3 AND id = $4', [
-          record.at,
-          body,
-          record.kind,
-          record.id,
-        ]);
-      });
+      if (!WRITTEN_ONCE.has(record.kind)) return insertOrUpdate(record, body, action);
+      try {
+        await insert(record, body, action);
+      } catch (error) {
+        if (!isDuplicate(error)) throw error;
+        await insertOrUpdate(record, body, action);
+      }
     },
 
     async putAll(kind, records) {
@@ -129,7 +160,7 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
         throw storeError('invalid-input', action, 'two of them have one id', 'give each record an id of its own');
       }
       await queue.run(action, async ({ session, onCommit }) => {
-        onCommit(() => records.forEach((record, index) => recent.keep({ ...record, kind }, texts[index] ?? '')));
+        onCommit(() => records.forEach((record, index) => written({ ...record, kind }, texts[index] ?? '')));
         await session.query(
           'CREATE TEMP TABLE IF NOT EXISTS incoming (id VARCHAR, account VARCHAR, ts DOUBLE, body VARCHAR)',
         );
@@ -159,19 +190,7 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
       });
     },
 
-    async get(kind, id) {
-      const action = `reading ${kind} ${id}`;
-      database.assertOpen(action);
-      const kept = recent.find(kind, id);
-      if (kept !== null) return kept;
-      return database.read(action, undefined, async (session) => {
-        const [row] = await session.rows(
-          'SELECT kind, id, account, ts, body FROM records WHERE kind = $1 AND id = $2',
-          [kind, id],
-        );
-        return row === undefined ? null : recordOf(row);
-      });
-    },
+    get,
 
     async some(kind, ids) {
       const action = `reading ${ids.length} records of ${kind}`;
@@ -194,6 +213,12 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
     async list(kind, account, { limit, before }) {
       const action = `listing ${kind} of ${account}`;
       assertLimit(limit, action);
+      if (limit === 1 && before === undefined) {
+        database.assertOpen(action);
+        const last = (await newest.of(kind)).get(account);
+        const record = last === undefined ? null : await get(kind, last.id);
+        return record === null ? [] : [record];
+      }
       return database.read(action, undefined, async (session) => {
         const rows = await session.rows(
           `SELECT kind, id, account, ts, body FROM records
@@ -217,16 +242,15 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
       });
     },
 
-    forget: (account) => recent.forget(account),
+    forget(account) {
+      recent.forget(account);
+      newest.forget();
+    },
 
-    newest: (kind) =>
-      database.read(`looking for the newest ${kind} of each account`, undefined, async (session) => {
-        const rows = await session.rows(
-          'SELECT account, max(ts), arg_max(id, ts) FROM records WHERE kind = $1 GROUP BY account',
-          [kind],
-        );
-        return rows.map(([account, at, id]) => ({ account: String(account), at: Number(at), id: String(id) }));
-      }),
+    async newest(kind) {
+      database.assertOpen(`looking for the newest ${kind} of each account`);
+      return [...(await newest.of(kind))].map(([account, { at, id }]) => ({ account, at, id }));
+    },
   };
 }
 
