@@ -71,7 +71,7 @@ export async function recommendFrom(
 
 /**
  * Of each hour what the last plan made by its beginning has for its middle: far enough ahead that nodes which take some
- * minutes to come are in it. Unknown where there is no plan of the hour before, or the pool was not read.
+ * minutes to come are in it; of nodes that are paid in any case those that are needed. Unknown where there is no plan of the hour before, or the pool was not read.
  */
 async function neededSince(
   store: Pick<Store, 'listRecords'>,
@@ -89,7 +89,7 @@ async function neededSince(
     const block = plan?.blocks.findIndex((one) => one.from <= middle && middle < one.to) ?? -1;
     for (const { name } of pools) {
       const pool = plan?.pools.find((one) => one.pool === name);
-      nodes[name]?.push(pool === undefined || pool.now === null ? null : (pool.nodes[block] ?? null));
+      nodes[name]?.push(pool === undefined || pool.now === null ? null : ((pool.needed ?? pool.nodes)[block] ?? null));
     }
   }
   return nodes;

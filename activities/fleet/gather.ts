@@ -1,5 +1,6 @@
 import type { AccountPolicy } from '../../src/domain/account.js';
 import type { AccountForecast } from '../../src/domain/forecast.js';
+import type { Held } from '../../src/domain/held.js';
 import type { Resources } from '../../src/domain/component.js';
 import type { FleetPolicy, SharedPool } from '../../src/domain/fleet.js';
 import type { FleetPlanRecord, ObservedPool } from '../../src/domain/fleet-plan.js';
@@ -14,6 +15,7 @@ import type { FleetAccount, FleetPool } from '../../src/allocate/fleet/problem.j
 import type { Block } from '../../src/allocate/problem.js';
 import type { RecordKind, Store } from '../../src/telemetry/port.js';
 import { bodiesOf } from '../bodies.js';
+import { heldCommitments } from './held.js';
 import { packAccount, type PackedInput } from './work.js';
 
 /*
@@ -57,11 +59,12 @@ export async function gather(
   const foreign: string[] = [];
   const accounts: FleetAccount[] = [];
   const runs: { account: string; running: Map<string, Resources> }[] = [];
-  const [policies, forecasts, plans, last] = await Promise.all([
+  const [policies, forecasts, plans, last, held] = await Promise.all([
     store.newestRecords('account'),
     newestBy(store, 'forecast'),
     newestBy(store, 'plan'),
     lastPlan(store),
+    heldCommitments(store, fleet, blocks, notes),
   ]);
   const names = policies.sort((a, b) => (a.account < b.account ? -1 : 1));
   for (let first = 0; first < names.length; first += AT_ONCE) {
@@ -109,7 +112,11 @@ export async function gather(
   return {
     blocks,
     pools: fleet.pools.map((pool) =>
-      fleetPool(pool, { at, blocks, seen, last, inUse: poolInUse(pool, runs), sizeUnread }, notes),
+      fleetPool(
+        pool,
+        { at, blocks, seen, last, inUse: poolInUse(pool, runs), held: held.get(pool.name) ?? [], sizeUnread },
+        notes,
+      ),
     ),
     accounts: accounts.map(packAccount),
     grantBlocks,
@@ -177,6 +184,7 @@ interface PoolFacts {
   seen: readonly ObservedPool[];
   last: FleetPlanRecord | null;
   inUse: PoolInUse | null;
+  held: Held[];
   sizeUnread: boolean;
 }
 
@@ -186,7 +194,7 @@ interface PoolFacts {
  */
 function fleetPool(
   pool: SharedPool,
-  { at, blocks, seen, last, inUse, sizeUnread }: PoolFacts,
+  { at, blocks, seen, last, inUse, held: paid, sizeUnread }: PoolFacts,
   notes: string[],
 ): FleetPool {
   const state = seen.find((one) => one.pool === pool.name)?.state ?? null;
@@ -216,5 +224,6 @@ function fleetPool(
     interruptionsPerHour: pool.interruptionsPerHour,
     recoverySeconds: pool.leadTime,
     ...(inUse === null || held === 0 ? {} : { inUse: { nodes: held, accounts: inUse.accounts } }),
+    ...(paid.length === 0 ? {} : { held: paid }),
   };
 }

@@ -1,9 +1,11 @@
 import { COMPONENTS, COMPONENT_UNITS, type Resources } from '../../src/domain/component.js';
 import type { FleetPolicy } from '../../src/domain/fleet.js';
 import type { FleetPlanRecord, FleetPlanSummary, ObservedPool, Short } from '../../src/domain/fleet-plan.js';
+import { heldThrough } from '../../src/domain/held.js';
 import type { EpochSeconds } from '../../src/domain/time.js';
 import { blockAfter } from '../../src/allocate/fleet-demand.js';
 import { poolOrders } from '../../src/allocate/fleet-orders.js';
+import { poolLoad } from '../../src/allocate/fleet/explain.js';
 import { fleetReasons } from '../../src/allocate/fleet/reasons.js';
 import type { FleetGrant, FleetInput, FleetPlan } from '../../src/allocate/fleet/problem.js';
 import type { GrantDrafts, PackedInput } from './work.js';
@@ -34,6 +36,7 @@ export function decidedFleet(
       nodes: plan.nodes.subarray(index * blocks, (index + 1) * blocks),
       readyFrom: blockAfter(plan.blocks, at + pool.leadTime),
       inUse: input.pools[index]?.inUse ?? null,
+      held: heldThrough(input.pools[index]?.held ?? [], plan.blocks[0] ?? { from: at, to: at }),
     })),
   );
   const shorts = plan.grants.filter(({ short }) => Object.keys(short).length > 0);
@@ -43,6 +46,7 @@ export function decidedFleet(
     fleetId,
     status: plan.status,
     costPerHour: plan.costPerHour[0] ?? 0,
+    ...paidIn(plan.heldPerHour[0]),
     currency: fleet.currency,
     objective: plan.objective,
     lowerBound: plan.lowerBound,
@@ -57,6 +61,7 @@ export function decidedFleet(
       capacityType: fleet.pools[index]?.capacityType ?? '',
       pricePerHour: fleet.pools[index]?.pricePerHour ?? 0,
       nodes: [...plan.nodes.subarray(index * blocks, (index + 1) * blocks)],
+      ...heldIn(input, plan, index),
       prices: pricesOf(plan, index),
     })),
     blocks: plan.blocks.map(({ from, to }, index) => ({ from, to, costPerHour: plan.costPerHour[index] ?? 0 })),
@@ -68,6 +73,27 @@ export function decidedFleet(
   };
   return { record, grants: plan.grants.map((grant, index) => draftOf(plan, input, grant, index, planId, at, packed)) };
 }
+
+const paidIn = (heldPerHour: number | undefined): { heldPerHour?: number } =>
+  heldPerHour === undefined || heldPerHour === 0 ? {} : { heldPerHour };
+
+/** Of a pool with nodes that are paid in any case, also how many nodes are needed: some may run for nothing. */
+function heldIn(input: FleetInput, plan: FleetPlan, index: number): Pick<PlannedRecord, 'held' | 'needed'> {
+  const pool = input.pools[index];
+  if (pool?.held === undefined) return {};
+  const needed = plan.blocks.map((block, t) => {
+    const nodes = plan.nodes[index * plan.blocks.length + t] ?? 0;
+    if (nodes > heldThrough(pool.held ?? [], block)) return nodes;
+    let full = 0;
+    for (const [component, load] of poolLoad(input, plan, index, t)) {
+      if (load > 0) full = Math.max(full, load / (pool.node[component] ?? 0));
+    }
+    return Math.min(nodes, Math.max(pool.min, Math.ceil(full - 1e-6) + pool.warm));
+  });
+  return { held: [...pool.held], needed };
+}
+
+type PlannedRecord = FleetPlanRecord['pools'][number];
 
 function pricesOf(plan: FleetPlan, pool: number): Resources {
   const found: Resources = {};
@@ -147,10 +173,11 @@ const MOST_HELD = 5;
 
 /** What of it the workflow is told. */
 export function summaryOf(record: FleetPlanRecord): FleetPlanSummary {
-  const { id, at, status, costPerHour, currency, gap, accounts, unknown, short } = record;
+  const { id, at, status, costPerHour, currency, gap, accounts, unknown, short, heldPerHour } = record;
   const conflict = record.conflicts[0];
   return {
     ...{ id, at, status, costPerHour, currency, gap, accounts, unknown, short },
+    ...paidIn(heldPerHour),
     conflict:
       conflict === undefined
         ? null

@@ -25,6 +25,11 @@ const poolSchema = z.object({
   interruptionsPerHour: z.number(),
   recoverySeconds: z.number(),
   inUse: z.object({ nodes: z.number(), accounts: z.array(z.string()) }).exactOptional(),
+  held: z
+    .array(
+      z.object({ name: z.string(), nodes: z.number(), from: z.number(), until: z.number(), pricePerHour: z.number() }),
+    )
+    .exactOptional(),
 }) satisfies z.ZodType<FleetPool>;
 
 const accountSchema = z.object({

@@ -20,6 +20,8 @@ export interface PlannedPool {
   readyFrom: number;
   /** Nodes that accounts run on; null where there are none. */
   inUse?: PoolInUse | null;
+  /** Nodes that are paid in any case now: letting go of one saves nothing. Absent: none. */
+  held?: number;
 }
 
 /** Whether anybody may size it: its file says how, and it is no fixed pool. */
@@ -35,7 +37,9 @@ export function poolOrders(policy: FleetPolicy, planned: readonly PlannedPool[])
     if (seen.state === null) continue;
     const { nodes, readyNodes } = seen.state;
     bill += nodes * pool.pricePerHour;
-    if (isSized(pool) && wanted < nodes) saved += (nodes - wanted) * pool.pricePerHour;
+    // Of those alone that are not paid in any case.
+    const least = Math.max(wanted, one.held ?? 0);
+    if (isSized(pool) && least < nodes) saved += (nodes - least) * pool.pricePerHour;
     if (comes(pool) && readyNodes < wanted) waiting.push(`${pool.name} (${readyNodes} of ${wanted})`);
   }
   const worth = saved >= policy.moving.saving * bill && saved > 0;
@@ -83,9 +87,14 @@ export function poolOrders(policy: FleetPolicy, planned: readonly PlannedPool[])
       const share = Math.round(policy.moving.saving * 1000) / 10;
       return stay(`${wanted} nodes would do; letting go would save less than ${share} % of the bill`);
     }
-    const order = Math.max(wanted, nodes - policy.moving.mostDown);
-    const step = order > wanted ? `, ${nodes - order} go now (at most ${policy.moving.mostDown} in a cycle)` : '';
-    const words = `${held ?? atMost ?? `${wanted} nodes are enough`}${step}`;
+    // What is paid in any case may as well stay.
+    const { held: paid = 0 } = one;
+    const least = Math.max(wanted, paid);
+    if (least >= nodes) return stay(`${wanted} nodes would do; letting go saves nothing: ${paid} are paid in any case`);
+    const order = Math.max(least, nodes - policy.moving.mostDown);
+    const step = order > least ? `, ${nodes - order} go now (at most ${policy.moving.mostDown} in a cycle)` : '';
+    const free = least > wanted ? `; ${paid} are paid in any case, and stay` : '';
+    const words = `${held ?? atMost ?? `${wanted} nodes are enough`}${free}${step}`;
     return { ...base, order, words, fields: fieldsOf(one, order, words) };
   });
 }

@@ -1,7 +1,9 @@
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
+import { newestFleet } from '../../activities/fleet/policies.js';
 import { readCommitments, type KeptCommitments } from '../../activities/fleet/commitments.js';
 import { isReserved, type Decision, type Recommendation, type Recommended } from '../domain/commitment.js';
+import { statedFor, type Held } from '../domain/held.js';
 import { FLEET_ACCOUNT } from '../domain/fleet-names.js';
 import { formatDuration, isoTime, type EpochSeconds } from '../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type Terminal } from './command.js';
@@ -49,7 +51,10 @@ export function registerCommitments(fleet: Command, terminal: Terminal): void {
       `fleet commitments ${name} 12-0a1b/general --author ann`,
     );
   };
-  decides('approve', 'put on record that these nodes are reserved: the next recommendation counts them');
+  decides(
+    'approve',
+    'put on record that these nodes are reserved: plans fill them first, and recommendations count them',
+  );
   decides('reject', 'put on record that they are not to be');
 }
 
@@ -69,13 +74,22 @@ async function show(
   now: EpochSeconds,
   options: { json?: boolean },
 ): Promise<void> {
+  const stated = await statedNow(store, now);
+  if (stated.length > 0 && (await readCommitments(store)).recommendations.length === 0) {
+    if (options.json === true) printJson(terminal, { id: null, pools: [], reserved: [], stated });
+    else {
+      showStated(terminal, stated);
+      terminal.out('nothing was recommended yet');
+    }
+    return;
+  }
   const { last, decisions } = await newest(store);
   const decided = (id: string): Decision | null => decisions.find((one) => one.id === id) ?? null;
   const reserved = decisions.filter((one) => isReserved(one, now));
   if (options.json === true) {
     const { id, at, fleetId, currency } = last;
     const pools = last.pools.map((pool) => ({ ...pool, decision: decided(pool.id)?.decision ?? null }));
-    printJson(terminal, { id, at, fleetId, currency, pools, reserved });
+    printJson(terminal, { id, at, fleetId, currency, pools, reserved, stated });
     return;
   }
   const { color } = terminal;
@@ -89,6 +103,25 @@ async function show(
   }
   for (const { pool, nodes, term, until, author } of reserved) {
     terminal.out(`reserved: ${nodes} nodes of ${pool} for ${term} until ${isoTime(until)}, approved by ${author}`);
+  }
+  showStated(terminal, stated);
+}
+
+interface Stated extends Held {
+  pool: string;
+}
+
+/** What the file of the running fleet says is reserved, as far as that is not over. */
+async function statedNow(store: StoreClient, now: EpochSeconds): Promise<Stated[]> {
+  const policy = (await newestFleet(store))?.policy;
+  return (policy?.pools ?? []).flatMap(({ name: pool }) =>
+    statedFor(policy?.reservations, pool).flatMap((one) => (one.until > now ? [{ ...one, pool }] : [])),
+  );
+}
+
+function showStated(terminal: Terminal, stated: readonly Stated[]): void {
+  for (const { pool, name, nodes, until } of stated) {
+    terminal.out(`reserved: ${nodes} nodes of ${pool} by ${name} until ${isoTime(until)}, as the fleet file states`);
   }
 }
 
@@ -145,7 +178,7 @@ async function decide(
   else if (decision === 'rejected') terminal.out(`rejected: ${nodes} nodes of ${pool} are not reserved for ${term}`);
   else {
     terminal.out(
-      `approved: ${nodes} nodes of ${pool} count as reserved for ${term} until ${isoTime(body.until)}; buying them is yours to do`,
+      `approved: ${nodes} nodes of ${pool} are counted as paid for ${term} until ${isoTime(body.until)}, in plans too; buying them is yours to do`,
     );
   }
 }

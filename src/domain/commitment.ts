@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Held } from './held.js';
 
 /*
  * What the fleet recommends to reserve, and what a person decided on it, as the store has it. A recommendation brings along
@@ -62,6 +63,11 @@ export const decisionSchema = z.object({
 export type Decision = z.output<typeof decisionSchema>;
 
 export const commitmentRecordSchema = z.discriminatedUnion('kind', [recommendationSchema, decisionSchema]);
+
+/** What an approved commitment pays for: from the decision on, as its record has it. */
+export const heldBy = ({ term, nodes, at, until, pricePerHour }: Decision): Held => ({
+  ...{ name: term, nodes, from: at, until, pricePerHour },
+});
 
 /** Nodes that are reserved at a moment: those that were approved and whose term is not over. */
 export const isReserved = ({ decision, until }: Decision, at: number): boolean => decision === 'approved' && until > at;

@@ -1,4 +1,5 @@
 import type { PoolState } from './cluster.js';
+import type { Held } from './held.js';
 import type { Component, Resources } from './component.js';
 import type { PlannedField } from './plan.js';
 import type { EpochSeconds } from './time.js';
@@ -75,8 +76,9 @@ export interface FleetPlanRecord {
   at: EpochSeconds;
   fleetId: string;
   status: string;
-  /** Money per hour of the first block. */
+  /** Money per hour of the first block; `heldPerHour` of it is paid in any case. Absent: none, or a plan of before it was known. */
   costPerHour: number;
+  heldPerHour?: number;
   currency: string;
   objective: number;
   lowerBound: number;
@@ -93,6 +95,10 @@ export interface FleetPlanRecord {
     pricePerHour: number;
     /** By block. */
     nodes: number[];
+    /** By block, of those what is needed: nodes that are paid in any case may run idle. Absent: all. */
+    needed?: number[];
+    /** What is paid in any case within the plan's horizon. Absent: nothing. */
+    held?: Held[];
     /** What one more unit would save in the first block, in money per hour. */
     prices: Partial<Record<Component, number>>;
   })[];
@@ -117,6 +123,8 @@ export interface FleetPlanSummary {
   accounts: number;
   unknown: number;
   short: number;
+  /** Of `costPerHour`, what is paid in any case; absent: nothing. */
+  heldPerHour?: number;
   conflict: string | null;
   /** Of pools whose nodes are to change. */
   fields: (PlannedField & { cluster: string })[];

@@ -1,4 +1,5 @@
 import type { FleetPolicy } from './fleet.js';
+import { reservationProblems } from './held.js';
 import { notDefined, type PolicyProblem } from './policy-rules.js';
 
 /*
@@ -62,5 +63,6 @@ export function fleetProblems(policy: FleetPolicy): PolicyProblem[] {
     }
     if (!(term.length > 0)) say([...at, 'length'], 'must be above 0');
   });
+  problems.push(...reservationProblems(policy.reservations, policy.pools));
   return problems;
 }

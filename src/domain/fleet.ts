@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CAPACITY_TYPES } from './account.js';
 import { LIMIT_RESOURCES } from './cluster.js';
 import { placeholdersSchema } from './preparation.js';
+import { reservationSchema } from './reservation.js';
 import { duration, labelsSchema, name, namespaceName, resources } from './values.js';
 
 /*
@@ -140,6 +141,11 @@ export const fleetFileSchema = z
     pools: z.array(sharedPoolSchema).min(1).max(100),
     accounts: z.array(memberSchema).max(10_000).default([]).describe('What is special about single accounts'),
     commitments: commitmentsSchema.optional(),
+    reservations: z
+      .array(reservationSchema)
+      .max(1000)
+      .optional()
+      .describe('Nodes that are paid anyway, besides what was approved: plans fill them first'),
   })
   .meta({ id: 'Fleet', title: 'Headroom fleet file' });
 

@@ -78,7 +78,22 @@ export async function bruteForce(): Promise<(input: FleetInput) => number> {
     let before = [{ nodes: [...fleet.now], cost: 0 }];
     for (let t = 0; t < blocks; t++) {
       before = combinations(t).map((nodes) => {
-        const bill = nodes.reduce((sum, n, p) => sum + n * (fleet.nodePrice[p] ?? 0) * (hours[t] ?? 0), 0);
+        const { from = 0, to = 0 } = input.blocks[t] ?? {};
+        const bill = nodes.reduce((sum, n, p) => {
+          const { pricePerHour = 0, held = [] } = input.pools[p] ?? {};
+          const through = held.filter((one) => one.from <= from && one.until >= to);
+          const free = Math.min(
+            n,
+            through.reduce((all, one) => all + one.nodes, 0),
+          );
+          let paid = 0;
+          for (const one of held) {
+            const seconds = Math.max(0, Math.min(to, one.until) - Math.max(from, one.from));
+            paid += one.nodes * one.pricePerHour * (seconds / 3600);
+          }
+          const each = n * (fleet.nodePrice[p] ?? 0) - (0.999 * free * pricePerHour) / money;
+          return sum + each * (hours[t] ?? 0) + paid / money;
+        }, 0);
         const own = bill + placing(t, nodes);
         const starts = before.map((from) =>
           nodes.reduce(

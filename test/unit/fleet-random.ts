@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { Held } from '../../src/domain/held.js';
 import type { FleetAccount, FleetInput, FleetPool } from '../../src/allocate/fleet/index.js';
 
 /* Random fleets, with what is unknown, short, forbidden or too dear in them. */
@@ -46,6 +47,27 @@ const somePool = (index: number): fc.Arbitrary<FleetPool> =>
     interruptionsPerHour: fc.constantFrom(0, 0.05),
     recoverySeconds: fc.constant(300),
   });
+
+/** Nodes that are paid in any case for some of the blocks, of any pool. */
+export const someHeld = (blocks: number): fc.Arbitrary<Held[]> =>
+  fc.array(
+    fc
+      .record({
+        name: fc.constantFrom('old', 'one-year'),
+        nodes: fc.integer({ min: 0, max: 4 }),
+        from: fc.integer({ min: -1, max: blocks - 1 }).map((t) => t * 3600),
+        hours: fc.constantFrom(0.5, 1, 2, 5),
+        pricePerHour: fc.constantFrom(0, 0.2, 3),
+      })
+      .map(({ hours, from, ...rest }) => ({ ...rest, from, until: from + 3600 * hours })),
+    { maxLength: 3 },
+  );
+
+/** The same fleet with commitments. */
+export const withHeld = (input: FleetInput, held: readonly Held[][]): FleetInput => ({
+  ...input,
+  pools: input.pools.map((pool, p) => ({ ...pool, held: held[p] ?? [] })),
+});
 
 export const someFleet = (pools: number, accounts: number, blocks: number): fc.Arbitrary<FleetInput> =>
   fc.record({

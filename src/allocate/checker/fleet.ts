@@ -184,6 +184,8 @@ export function checkFleet(input: FleetInput, plan: FleetPlan): FleetCheck {
       }
     }
   });
+  const costPerHour = new Float64Array(B);
+  const heldPerHour = new Float64Array(B);
   pools.forEach((pool, p) => {
     for (let t = 0; t < B; t++) {
       const hours = ((blocks[t]?.to ?? 0) - (blocks[t]?.from ?? 0)) / 3600;
@@ -205,11 +207,32 @@ export function checkFleet(input: FleetInput, plan: FleetPlan): FleetCheck {
       });
       const cheapest = priced.length > 0 ? Math.min(...priced) : 1;
       const givenUp = Math.min(pool.warm, Math.max(0, full + pool.warm - count));
-      objective += hours * ((nodePrice[p] ?? 0) * count + 3 * Math.max(pool.pricePerHour, cheapest) * givenUp);
-      objective += pool.startPrice * Math.max(0, count - before);
+      const began = pool.startPrice * Math.max(0, count - before);
+      objective += hours * ((nodePrice[p] ?? 0) * count + 3 * Math.max(pool.pricePerHour, cheapest) * givenUp) + began;
+      const { from = 0, to = 0 } = blocks[t] ?? {};
+      let [paidNodes, paid] = [0, 0];
+      for (const one of pool.held ?? []) {
+        const within = Math.max(0, Math.min(to, one.until) - Math.max(from, one.from)) / 3600;
+        if (within >= hours) paidNodes += one.nodes;
+        paid += one.nodes * one.pricePerHour * within;
+      }
+      // Those that run cost nothing more, but for the thousandth that an idle one is let go for.
+      const free = Math.min(count, paidNodes) * pool.pricePerHour * hours;
+      objective += paid - 0.999 * free;
+      heldPerHour[t] = (heldPerHour[t] ?? 0) + paid / hours;
+      costPerHour[t] = (costPerHour[t] ?? 0) + (nodePrice[p] ?? 0) * count + (began + paid - free) / hours;
     }
   });
   checkGrants(input, plan, broken);
+  for (let t = 0; t < B; t++) {
+    for (const [what, stated, summed] of [
+      ['costs', plan.costPerHour[t], costPerHour[t] ?? 0],
+      ['holds', plan.heldPerHour[t], heldPerHour[t] ?? 0],
+    ] as const) {
+      if (!(Math.abs((stated ?? Number.NaN) - summed) <= 1e-6 * Math.max(1e-3, summed)))
+        broken.push(`block ${t}: the plan says that it ${what} ${stated} an hour, and it ${what} ${summed}`);
+    }
+  }
   if (Math.abs(objective - plan.objective) > 1e-6 * Math.max(1, Math.abs(objective))) {
     broken.push(`the plan says that it costs ${plan.objective}, and costs ${objective}`);
   }

@@ -1,4 +1,4 @@
-import { chargeOf, stepsOf, type Fleet } from './prepare.js';
+import { chargeOf, nodesCost, stepsOf, type Fleet } from './prepare.js';
 
 /*
  * How accounts answer prices. Given what a unit of each component costs in each pool and block, every part of every
@@ -218,13 +218,14 @@ function withinBudget(fleet: Fleet, part: number, block: number, at: Float64Arra
 
 /**
  * The pools' part of the Lagrangian bound: what nodes cost at least when their capacity is paid at these prices. A
- * pool's problem is a path through its numbers of nodes, block by block; since its costs are linear between the limits,
- * the limits and the present number are all that it can want (total unimodularity), which makes the bound exact.
+ * pool's problem is a path through its numbers of nodes, block by block; since its costs are linear between the limits and
+ * the nodes that are paid in any case, these and the present number are all that it can want (total unimodularity), which makes
+ * the bound exact.
  */
 export function poolBound(fleet: Fleet, prices: Prices): number {
-  const { blocks, pools, hours, node, nodePrice, startPrice, warmPrice, warm, now, low, high } = fleet;
+  const { blocks, pools, hours, node, startPrice, warmPrice, warm, now, low, high, held } = fleet;
   const C = fleet.components.length;
-  let total = 0;
+  let total = fleet.heldCost;
   for (let p = 0; p < pools; p++) {
     const present = now[p] ?? 0;
     const levels = [
@@ -232,6 +233,7 @@ export function poolBound(fleet: Fleet, prices: Prices): number {
         present,
         ...low.subarray(p * blocks, (p + 1) * blocks),
         ...high.subarray(p * blocks, (p + 1) * blocks),
+        ...held.subarray(p * blocks, (p + 1) * blocks),
       ]),
     ];
     const start = startPrice[p] ?? 0;
@@ -240,14 +242,13 @@ export function poolBound(fleet: Fleet, prices: Prices): number {
       let paid = 0;
       for (let c = 0; c < C; c++) paid += (prices[(t * pools + p) * C + c] ?? 0) * (node[p * C + c] ?? 0);
       const length = hours[t] ?? 0;
-      const each = length * ((nodePrice[p] ?? 0) - paid);
       const kept = length * (warm[p] ?? 0) * (paid + Math.min(0, (warmPrice[p] ?? 0) - paid));
       const after = new Map<number, number>();
       for (const level of levels) {
         if (level < (low[p * blocks + t] ?? 0) || level > (high[p * blocks + t] ?? 0)) continue;
         let least = Number.POSITIVE_INFINITY;
         for (const [from, cost] of before) least = Math.min(least, cost + start * Math.max(0, level - from));
-        after.set(level, least + each * level + kept);
+        after.set(level, least + length * (nodesCost(fleet, p, t, level) - paid * level) + kept);
       }
       before = after;
     }

@@ -185,6 +185,10 @@ function programOf(
   const started = Int32Array.from({ length: pools }, (_, p) =>
     builder.row(-(before[p] ?? 0), Number.POSITIVE_INFINITY),
   );
+  const held = Int32Array.from({ length: pools }, (_, p) => fleet.held[p * blocks + t] ?? 0);
+  const rebates = held.map((nodes, p) =>
+    nodes > 0 && (fleet.rebate[p] ?? 0) > 0 ? builder.row(Number.NEGATIVE_INFINITY, 0) : -1,
+  );
   const entries = (p: number): void => {
     for (let c = 0; c < C; c++) {
       const row = capacity[p * C + c] ?? -1;
@@ -195,11 +199,16 @@ function programOf(
     builder.column(length * (nodePrice[p] ?? 0) - (worthAfter[p] ?? 0), 0, Number.POSITIVE_INFINITY);
     entries(p);
     builder.entry(started[p] ?? 0, -1);
+    if ((rebates[p] ?? -1) >= 0) builder.entry(rebates[p] ?? 0, -1);
   }
   for (let p = 0; p < pools; p++) {
     const price = startPrice[p] ?? 0;
     builder.column(price, 0, Number.POSITIVE_INFINITY);
     builder.entry(started[p] ?? 0, 1);
+    if ((rebates[p] ?? -1) >= 0) {
+      builder.column(-length * (fleet.rebate[p] ?? 0), 0, held[p] ?? 0);
+      builder.entry(rebates[p] ?? 0, 1);
+    }
     builder.column(length * (warmPrice[p] ?? 0), 0, warm[p] ?? 0);
     entries(p);
   }

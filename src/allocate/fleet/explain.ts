@@ -1,3 +1,4 @@
+import { heldThrough, heldWords } from '../../domain/held.js';
 import { inUseWords } from '../fleet-in-use.js';
 import type { Component } from '../../domain/component.js';
 import { formatQuantity } from '../../domain/component.js';
@@ -27,8 +28,30 @@ export function poolLoad(input: FleetInput, plan: FleetPlan, pool: number, block
   return loads;
 }
 
-/** Why a pool has so many nodes in a block. */
+/** Nodes of a pool that are paid in any case in a block. */
+const paidNodes = (input: FleetInput, pool: number, block: number): number =>
+  heldThrough(input.pools[pool]?.held ?? [], input.blocks[block] ?? { from: 0, to: 0 });
+
+/** What the n-th node of a pool costs for an hour, beyond what is paid in any case. */
+const priceOfNode = (input: FleetInput, pool: number, block: number, n: number): number =>
+  n <= paidNodes(input, pool, block) ? 0 : (input.pools[pool]?.pricePerHour ?? 0);
+
+/** Why a pool has so many nodes in a block, and which of them are paid in any case. */
 export function explainNodes(input: FleetInput, plan: FleetPlan, pool: number, block: number): FleetReason {
+  const reason = numberReason(input, plan, pool, block);
+  const paid = paidNodes(input, pool, block);
+  if (paid === 0) return reason;
+  const nodes = plan.nodes[pool * input.blocks.length + block] ?? 0;
+  const words = heldWords(input.pools[pool]?.held ?? [], input.blocks[block]?.from ?? 0);
+  const used =
+    nodes >= paid ? (nodes === paid ? 'all' : `${paid} of ${nodes}`) : `all ${nodes}, and ${paid - nodes} more,`;
+  return {
+    ...reason,
+    bound: `${reason.bound}; ${nodes === 0 ? `${paid} nodes` : used} are paid in any case: ${words}`,
+  };
+}
+
+function numberReason(input: FleetInput, plan: FleetPlan, pool: number, block: number): FleetReason {
   const of = input.pools[pool];
   const B = input.blocks.length;
   if (of === undefined) throw new RangeError(`the fleet has no pool ${pool}`);
@@ -44,7 +67,7 @@ export function explainNodes(input: FleetInput, plan: FleetPlan, pool: number, b
     const share = load / offered;
     if (share > (fullest?.share ?? 0)) fullest = { component, load, share };
   }
-  const saves = Math.max(0, worth - of.pricePerHour);
+  const saves = Math.max(0, worth - priceOfNode(input, pool, block, nodes + 1));
   const alternative = otherPool(input, plan, pool, block, fullest);
   if (of.size === 'fixed') {
     const bound = 'its nodes stay as they are: a fixed size, or it was not read';
@@ -75,9 +98,11 @@ export function explainNodes(input: FleetInput, plan: FleetPlan, pool: number, b
   let later = -1;
   for (let t = block + 1; t < B && later < 0; t++) if ((plan.nodes[pool * B + t] ?? 0) > nodes) later = t;
   const bound =
-    later < 0
-      ? `${placed}, which needs ${needed}; fewer nodes save nothing that the plan’s gap of ${percent(plan.gap)} tells`
-      : `${placed}, which needs ${needed}; the others stay for ${plan.nodes[pool * B + later] ?? 0} nodes at ${isoTime(input.blocks[later]?.from ?? 0)}`;
+    later < 0 && nodes <= paidNodes(input, pool, block)
+      ? `${placed}, which needs ${needed}; the others cost nothing more`
+      : later < 0
+        ? `${placed}, which needs ${needed}; fewer nodes save nothing that the plan’s gap of ${percent(plan.gap)} tells`
+        : `${placed}, which needs ${needed}; the others stay for ${plan.nodes[pool * B + later] ?? 0} nodes at ${isoTime(input.blocks[later]?.from ?? 0)}`;
   return { what, bound, price: saves, alternative };
 }
 
@@ -103,7 +128,9 @@ function otherPool(
     const offered = other.node[fullest.component] ?? 0;
     const most = block < other.readyFrom ? Math.min(other.now, other.max) : other.max;
     if (p === pool || offered === 0 || (plan.nodes[p * input.blocks.length + block] ?? 0) >= most) return;
-    const costPerHour = other.pricePerHour * (amount / offered) - of.pricePerHour;
+    const there = priceOfNode(input, p, block, (plan.nodes[p * input.blocks.length + block] ?? 0) + 1);
+    const here = priceOfNode(input, pool, block, plan.nodes[pool * input.blocks.length + block] ?? 0);
+    const costPerHour = there * (amount / offered) - here;
     if (best !== null && best.costPerHour <= costPerHour) return;
     const words = `the same ${fullest.component} on pool ${other.name}, ${money(Math.abs(costPerHour))} an hour a node ${costPerHour < 0 ? 'less, before egress, moves and interruptions' : 'more'}`;
     best = { words, costPerHour };

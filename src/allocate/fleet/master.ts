@@ -6,7 +6,8 @@ import type { Fleet } from './prepare.js';
 
 /*
  * The master problem: nodes of every pool and block, and the shares of every cluster on every pool. Its rows are the
- * capacity of each component in each pool and block, what starting nodes costs, and one a cluster.
+ * capacity of each component in each pool and block, what starting nodes costs, nodes that are paid in any case (a column of what is
+ * given back, at most those that run), and one a cluster.
  */
 
 export interface MasterOptions extends RunOptions {
@@ -74,11 +75,18 @@ export function solveMaster(
         if (row >= 0) builder.entry(row, -(node[p * C + c] ?? 0));
       }
       const start = starts[t * pools + p] ?? -1;
+      const held = Math.min(fleet.held[at] ?? 0, high[at] ?? 0);
+      const rebate = held > 0 && (fleet.rebate[p] ?? 0) > 0 ? builder.row(Number.NEGATIVE_INFINITY, 0) : -1;
+      if (rebate >= 0) builder.entry(rebate, -1);
       if (start >= 0) {
         builder.entry(start, -1);
         if (t !== last) builder.entry(starts[(t + 1) * pools + p] ?? 0, 1);
         builder.column(startPrice[p] ?? 0, 0, Number.POSITIVE_INFINITY);
         builder.entry(start, 1);
+      }
+      if (rebate >= 0) {
+        builder.column(-length * (fleet.rebate[p] ?? 0), 0, held);
+        builder.entry(rebate, 1);
       }
       if ((warm[p] ?? 0) > 0) {
         builder.column(length * (warmPrice[p] ?? 0), 0, warm[p] ?? 0);

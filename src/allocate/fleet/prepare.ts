@@ -1,4 +1,5 @@
 import { COMPONENTS, type Component } from '../../domain/component.js';
+import { heldCost, heldThrough } from '../../domain/held.js';
 import { scarceComponents } from './scarce.js';
 import type { FleetAccount, FleetInput } from './problem.js';
 
@@ -9,6 +10,8 @@ const SCARCE = 2;
 const FLOOR = 0.25;
 /** What warm nodes that are given up cost, as a multiple of the node's price: less than any account's demand. */
 const WARM_FACTOR = 3;
+/** A node that is paid in any case counts so much of its price while it runs: idle ones are let go. */
+const IDLE = 0.001;
 /** Guaranteed demand before any other: as multiples of the largest weight; the less critical still gives first. */
 const GUARANTEED_BASE = 20;
 const GUARANTEED_OWN = 80;
@@ -37,6 +40,12 @@ export interface Fleet {
   warm: Float64Array;
   spot: Uint8Array;
   now: Int32Array;
+  /** Nodes that are paid in any case, [pool · blocks + block], and what one of them that runs is given back, money per hour. */
+  held: Int32Array;
+  rebate: Float64Array;
+  /** What is paid in any case: money per hour by block, and in all. */
+  heldPerHour: Float64Array;
+  heldCost: number;
   /** Nodes that a pool may have, [pool · blocks + block]. */
   low: Int32Array;
   high: Int32Array;
@@ -101,6 +110,10 @@ export function prepareFleet(input: FleetInput): Fleet {
     warm: per((pool) => pool.warm),
     spot: Uint8Array.from(input.pools, (pool) => (pool.capacityType === 'spot' ? 1 : 0)),
     now: Int32Array.from(input.pools, (pool) => pool.now),
+    held: new Int32Array(pools * blocks),
+    rebate: per((pool) => ((1 - IDLE) * pool.pricePerHour) / money),
+    heldPerHour: new Float64Array(blocks),
+    heldCost: 0,
     low: new Int32Array(pools * blocks),
     high: new Int32Array(pools * blocks),
     parts: emptyParts(0, 0, 0, 0),
@@ -108,8 +121,24 @@ export function prepareFleet(input: FleetInput): Fleet {
   };
   fleet.parts = partsOf(fleet, unitValues(fleet));
   nodeBounds(fleet);
+  setHeld(fleet);
   return fleet;
 }
+
+function setHeld(fleet: Fleet): void {
+  const { input, blocks, hours, held, heldPerHour, money } = fleet;
+  input.pools.forEach(({ held: own = [] }, p) => {
+    input.blocks.forEach((block, t) => {
+      held[p * blocks + t] = heldThrough(own, block);
+      heldPerHour[t] = (heldPerHour[t] ?? 0) + heldCost(own, block) / money;
+    });
+  });
+  fleet.heldCost = heldPerHour.reduce((sum, each, t) => sum + each * (hours[t] ?? 0), 0);
+}
+
+/** Objective of so many nodes for an hour, beyond what is paid in any case: convex in the number. */
+export const nodesCost = ({ nodePrice, rebate, held, blocks }: Fleet, p: number, t: number, nodes: number): number =>
+  nodes * (nodePrice[p] ?? 0) - (rebate[p] ?? 0) * Math.min(nodes, held[p * blocks + t] ?? 0);
 
 /** Money per hour of one unit of each component where it is cheapest: what demand is worth, alike for all accounts. */
 function unitValues(fleet: Fleet): Float64Array {

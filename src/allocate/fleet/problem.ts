@@ -1,4 +1,5 @@
 import type { Component, Resources } from '../../domain/component.js';
+import type { Held } from '../../domain/held.js';
 import type { Block } from '../problem.js';
 
 /*
@@ -40,6 +41,11 @@ export interface FleetPool {
   recoverySeconds: number;
   /** Accounts run on so many of its nodes, and `min` has them in: they are not the fleet's to give away. Absent: none. */
   inUse?: { nodes: number; accounts: string[] };
+  /**
+   * Nodes that are paid in any case: in blocks that one lasts through, so many nodes cost nothing more, and need not run. What it
+   * costs is in the plan's money whatever the plan is. Absent: none.
+   */
+  held?: Held[];
 }
 
 export interface FleetAccount {
@@ -150,8 +156,12 @@ export interface FleetPlan {
   placed: { guaranteed: Float64Array; extra: Float64Array };
   /** One an account, in order: what it may ask for in the first `grantBlocks` blocks. */
   grants: readonly FleetGrant[];
-  /** Money per hour, by block: nodes, with what interruptions and starts are expected to cost. */
+  /**
+   * Money per hour, by block: nodes, with what interruptions and starts are expected to cost, and what is held, used or not.
+   */
   costPerHour: Float64Array;
+  /** Of `costPerHour`, what is paid in any case, by block. */
+  heldPerHour: Float64Array;
   /** Unserved demand, by component (as in `components`) and block: [component · blocks + block]. */
   shortfall: Float64Array;
   /**
@@ -159,7 +169,10 @@ export interface FleetPlan {
    * blocks + block]. 0 where there is room.
    */
   prices: Float64Array;
-  /** Money over the horizon: nodes, starts, placement, moves, interruptions, shortfall, warm nodes given up. */
+  /**
+   * Money over the horizon: nodes, starts, placement, moves, interruptions, shortfall, warm nodes given up, and what is held.
+   * A node that is paid in any case counts a thousandth of its price while it runs, so that idle ones are let go.
+   */
   objective: number;
   /** No plan of whole nodes can cost less: the Lagrangian value at the best prices found. */
   lowerBound: number;

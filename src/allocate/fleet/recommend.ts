@@ -1,5 +1,7 @@
 import type { Decision, Recommended } from '../../domain/commitment.js';
 import { isReserved } from '../../domain/commitment.js';
+import { statedFor, type Held } from '../../domain/held.js';
+import { heldBy } from '../../domain/commitment.js';
 import type { FleetPolicy } from '../../domain/fleet.js';
 import type { EpochSeconds } from '../../domain/time.js';
 import { planCommitment, type Commitment } from './commitments.js';
@@ -25,7 +27,7 @@ export interface NeededNodes {
 type Term = NonNullable<FleetPolicy['commitments']>['terms'][number];
 
 export interface RecommendInput {
-  policy: Pick<FleetPolicy, 'pools' | 'commitments'>;
+  policy: Pick<FleetPolicy, 'pools' | 'commitments' | 'reservations'>;
   at: EpochSeconds;
   needed: NeededNodes;
   decisions: readonly Decision[];
@@ -40,7 +42,12 @@ export function recommend(
   return policy.pools.flatMap(({ name, pricePerHour }) => {
     const own = terms.filter(({ pool }) => pool === name);
     if (own.length === 0) return [];
-    return [{ id: idOf(name), ...ofPool(name, pricePerHour, own, at, needed, decisions) }];
+    return [
+      {
+        id: idOf(name),
+        ...ofPool(name, pricePerHour, own, { at, needed, decisions, stated: statedFor(policy.reservations, name) }),
+      },
+    ];
   });
 }
 
@@ -48,9 +55,7 @@ function ofPool(
   pool: string,
   onDemandPerHour: number,
   terms: readonly Term[],
-  at: EpochSeconds,
-  needed: NeededNodes,
-  decisions: readonly Decision[],
+  { at, needed, decisions, stated }: Omit<RecommendInput, 'policy'> & { stated: readonly Held[] },
 ): Omit<Recommended, 'id'> {
   const hours = Float64Array.from(needed.byPool.get(pool) ?? []);
   const first = hours.findIndex((value) => !Number.isNaN(value));
@@ -78,7 +83,7 @@ function ofPool(
       pool,
       onDemandPerHour,
       scenarios: [path],
-      reserved: reservedBy(live, at, path.length),
+      reserved: reservedBy([...live.map((one) => ({ ...heldBy(one), from: at })), ...stated], at, path.length),
       terms: [
         { name: term.name, hours: path.length, pricePerHour: term.pricePerHour, most: Math.max(0, term.most - had) },
       ],
@@ -120,11 +125,12 @@ function repeated(seen: Float64Array, hours: number): Float64Array {
 }
 
 /** Nodes that are reserved already in each hour from `at` on. */
-function reservedBy(live: readonly Decision[], at: EpochSeconds, hours: number): Float64Array {
+function reservedBy(live: readonly Held[], at: EpochSeconds, hours: number): Float64Array {
   const reserved = new Float64Array(hours);
-  for (const { nodes, until } of live) {
+  for (const { nodes, from, until } of live) {
     const end = Math.min(hours, Math.floor((until - at) / HOUR));
-    for (let hour = 0; hour < end; hour++) reserved[hour] = (reserved[hour] ?? 0) + nodes;
+    for (let hour = Math.max(0, Math.ceil((from - at) / HOUR)); hour < end; hour++)
+      reserved[hour] = (reserved[hour] ?? 0) + nodes;
   }
   return reserved;
 }

@@ -49,7 +49,7 @@ export function relax(highs: Highs, fleet: Fleet, { rounds, gap, start }: RelaxO
     const better = asked === null || bound > lowerBound;
     if (better || asked === null) asked = { prices: master.prices, answers };
     lowerBound = Math.max(lowerBound, bound);
-    const upperBound = master.objective;
+    const upperBound = master.objective + fleet.heldCost;
     best = { master, clusters, prices: asked.prices, lowerBound, upperBound, rounds: round, pivots };
     const apart = gap * Math.abs(best.upperBound);
     if (best.upperBound - best.lowerBound <= apart || round === rounds) return best;

@@ -3,7 +3,7 @@ import type { Answers, Prices } from './answers.js';
 import { solveBlock } from './block-program.js';
 import type { CarriedStart } from './carried.js';
 import { fitShares } from './fit.js';
-import type { Fleet } from './prepare.js';
+import { nodesCost, type Fleet } from './prepare.js';
 import { keptWarm, rearrangements, type Rearrangement } from './rearrange.js';
 import { objectiveOf, type Placement, type Sums } from './sums.js';
 
@@ -35,7 +35,7 @@ export function resume(
   answers: Answers,
   enough: number,
 ): Resumed {
-  const { blocks, pools, hours, nodePrice, low, high } = fleet;
+  const { blocks, pools, hours, low, high } = fleet;
   const nodes = new Int32Array(pools * blocks);
   const states = rearrangements(fleet, placement, prices, answers);
   let extra = 0;
@@ -50,9 +50,10 @@ export function resume(
       const at = p * blocks + t;
       const needed = neededNodes(fleet, state, p) + keptWarm(fleet, t, p, prices);
       nodes[at] = Math.min(high[at] ?? 0, Math.max(low[at] ?? 0, Math.ceil(needed - 1e-6)));
-      const price = (hours[t] ?? 0) * (nodePrice[p] ?? 0);
-      extra += price * Math.max(0, (nodes[at] ?? 0) - Math.max(needed, low[at] ?? 0));
-      bill += price * (nodes[at] ?? 0);
+      const fewest = Math.min(nodes[at] ?? 0, Math.max(needed, low[at] ?? 0));
+      const cost = (hours[t] ?? 0) * nodesCost(fleet, p, t, nodes[at] ?? 0);
+      extra += cost - (hours[t] ?? 0) * nodesCost(fleet, p, t, fewest);
+      bill += cost + (hours[t] ?? 0) * (fleet.rebate[p] ?? 0) * Math.min(nodes[at] ?? 0, fleet.held[at] ?? 0);
     }
   }
   let pivots = 0;
@@ -71,7 +72,7 @@ export function resume(
   function settle(model: ReturnType<Highs['createModel']>): void {
     const of = (numbers: Int32Array, t: number): Int32Array =>
       Int32Array.from({ length: pools }, (_, p) => numbers[p * blocks + t] ?? 0);
-    const worth = worthOf(fleet, prices);
+    const worth = worthOf(fleet, had, prices);
     const solve = (t: number, first: Int32Array[], search: boolean): void => {
       const solved = solveBlock(highs, model, fleet, placement, answers, {
         ...{ block: t, first, search },
@@ -93,18 +94,20 @@ export function resume(
 }
 
 /**
- * What a node that is there when a block begins saves from then on, money, [block · pools + pool], one block more than there are:
+ * What the last node that is there when a block begins saves from then on, money, [block · pools + pool], one block more than there are:
  * what its room is worth at the prices beyond what it costs, and never more than starting one.
  */
-function worthOf(fleet: Fleet, prices: Prices): Float64Array {
-  const { blocks, pools, hours, node, nodePrice, startPrice } = fleet;
+function worthOf(fleet: Fleet, had: Int32Array, prices: Prices): Float64Array {
+  const { blocks, pools, hours, node, startPrice } = fleet;
   const C = fleet.components.length;
   const worth = new Float64Array((blocks + 1) * pools);
   for (let t = blocks - 1; t >= 0; t--) {
     for (let p = 0; p < pools; p++) {
       let paid = 0;
       for (let c = 0; c < C; c++) paid += (prices[(t * pools + p) * C + c] ?? 0) * (node[p * C + c] ?? 0);
-      const saved = (worth[(t + 1) * pools + p] ?? 0) + (hours[t] ?? 0) * (paid - (nodePrice[p] ?? 0));
+      const count = Math.max(1, had[p * blocks + t] ?? 0);
+      const price = nodesCost(fleet, p, t, count) - nodesCost(fleet, p, t, count - 1);
+      const saved = (worth[(t + 1) * pools + p] ?? 0) + (hours[t] ?? 0) * (paid - price);
       worth[t * pools + p] = Math.min(startPrice[p] ?? 0, Math.max(0, saved));
     }
   }

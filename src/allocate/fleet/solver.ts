@@ -51,6 +51,7 @@ function solveFleet(highs: Highs, input: FleetInput, options: Required<FleetOpti
     placed: placedByAccount(fleet, placement),
     grants: grantsOf(fleet, nodes, placement),
     costPerHour: sums.costPerHour.map((cost) => cost * money),
+    heldPerHour: fleet.heldPerHour.map((cost) => cost * money),
     shortfall: sums.shortfall,
     prices,
     objective: sums.total * money,
@@ -139,7 +140,7 @@ function solveAnew(highs: Highs, fleet: Fleet, start: Start | null, options: Req
     });
     if (exact !== null) {
       pivots += exact.pivots;
-      lowerBound = Math.max(lowerBound, exact.bound);
+      lowerBound = Math.max(lowerBound, exact.bound + fleet.heldCost);
       const exactNodes = Int32Array.from(exact.nodes, Math.round);
       const placed = placementOf(fleet, single);
       fitShares(fleet, exactNodes, placed);

@@ -1,4 +1,4 @@
-import { stepsOf, type Fleet } from './prepare.js';
+import { nodesCost, stepsOf, type Fleet } from './prepare.js';
 
 /** Shares of parts on pools, [(part · blocks + block) · pools + pool]. */
 export type Placement = Float64Array;
@@ -40,14 +40,19 @@ export function objectiveOf(fleet: Fleet, nodes: Int32Array, placement: Placemen
   const costPerHour = new Float64Array(blocks);
   const shortfall = new Float64Array(C * blocks);
   const loads = loadsOf(fleet, placement);
-  let total = 0;
+  let total = fleet.heldCost;
   for (let t = 0; t < blocks; t++) {
     const length = hours[t] ?? 0;
-    let bill = 0;
+    // What is billed, and what the plan is charged: idle nodes that are paid anyway a little.
+    let bill = length * (fleet.heldPerHour[t] ?? 0);
     for (let p = 0; p < pools; p++) {
       const count = nodes[p * blocks + t] ?? 0;
       const before = t === 0 ? (now[p] ?? 0) : (nodes[p * blocks + t - 1] ?? 0);
-      bill += length * (nodePrice[p] ?? 0) * count + (startPrice[p] ?? 0) * Math.max(0, count - before);
+      const started = (startPrice[p] ?? 0) * Math.max(0, count - before);
+      const free =
+        ((fleet.input.pools[p]?.pricePerHour ?? 0) / fleet.money) * Math.min(count, fleet.held[p * blocks + t] ?? 0);
+      bill += length * ((nodePrice[p] ?? 0) * count - free) + started;
+      total += length * nodesCost(fleet, p, t, count) + started;
       let used = 0;
       for (let c = 0; c < C; c++) {
         const load = loads[(t * pools + p) * C + c] ?? 0;
@@ -55,7 +60,6 @@ export function objectiveOf(fleet: Fleet, nodes: Int32Array, placement: Placemen
       }
       total += length * (warmPrice[p] ?? 0) * Math.min(warm[p] ?? 0, Math.max(0, used + (warm[p] ?? 0) - count));
     }
-    total += bill;
     costPerHour[t] = bill / length;
   }
   for (let e = 0; e < parts.count; e++) {

@@ -62,6 +62,14 @@ function validatePool(pool: FleetPool): void {
       throw invalid(`the ${what} of ${of} is ${value}`, `give a whole number from 0 to ${MOST_NODES}`);
     }
   }
+  for (const { name, nodes, from, until, pricePerHour } of pool.held ?? []) {
+    price(`price of ${name}, held of ${of},`, pricePerHour);
+    if (!Number.isInteger(nodes) || nodes < 0 || nodes > MOST_NODES) {
+      throw invalid(`${name} holds ${nodes} nodes of ${of}`, `give a whole number from 0 to ${MOST_NODES}`);
+    }
+    if (!(until > from))
+      throw invalid(`${name}, held of ${of}, ends before it begins`, 'give an end after its beginning');
+  }
   for (const [what, value, most] of [
     ['interruptions an hour', pool.interruptionsPerHour, 1e3],
     ['recovery in seconds', pool.recoverySeconds, 86_400],

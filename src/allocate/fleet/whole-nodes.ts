@@ -1,7 +1,7 @@
 import type { Highs } from 'highs';
 import type { Cluster } from './clusters.js';
 import { solveMaster } from './master.js';
-import type { Fleet } from './prepare.js';
+import { nodesCost, type Fleet } from './prepare.js';
 import type { Relaxed } from './relax.js';
 
 /** Rounding up is enough where it costs at most so much of the objective. */
@@ -29,7 +29,8 @@ export function wholeNodes(highs: Highs, fleet: Fleet, relaxed: Relaxed): Whole 
       const at = p * blocks + t;
       const fraction = relaxed.master.nodes[at] ?? 0;
       up[at] = Math.min(high[at] ?? 0, Math.max(low[at] ?? 0, Math.ceil(fraction - 1e-6)));
-      extra += (fleet.hours[t] ?? 0) * (fleet.nodePrice[p] ?? 0) * Math.max(0, (up[at] ?? 0) - fraction);
+      const more = nodesCost(fleet, p, t, up[at] ?? 0) - nodesCost(fleet, p, t, Math.min(fraction, up[at] ?? 0));
+      extra += (fleet.hours[t] ?? 0) * more;
     }
   }
   let pivots = 0;

@@ -8,6 +8,7 @@ import {
 import { FLEET_WORKFLOW_ID } from '../../../workflows/messages.js';
 import { COMPONENTS, formatQuantity, type Resources } from '../../domain/component.js';
 import { differences } from '../../domain/differences.js';
+import { heldWords } from '../../domain/held.js';
 import { HeadroomError } from '../../domain/errors.js';
 import type { FleetPolicy } from '../../domain/fleet.js';
 import { readFleetFile } from '../../domain/fleet-file.js';
@@ -287,9 +288,11 @@ function showGrants(terminal: Terminal, found: readonly Grant[], now: EpochSecon
 
 function showPlan(terminal: Terminal, record: FleetPlanRecord): void {
   const { color } = terminal;
-  const { status: state, costPerHour, currency, gap, accounts, unknown, short } = record;
+  const { status: state, costPerHour, currency, gap, accounts, unknown, short, heldPerHour } = record;
+  const paid =
+    heldPerHour === undefined ? '' : ` (${Number(heldPerHour.toPrecision(4))} of it committed, paid in any case)`;
   terminal.out(
-    `plan ${record.id} of ${isoTime(record.at)}: ${state}, ${Number(costPerHour.toPrecision(4))} ${currency}/h, gap ` +
+    `plan ${record.id} of ${isoTime(record.at)}: ${state}, ${Number(costPerHour.toPrecision(4))} ${currency}/h${paid}, gap ` +
       `${(100 * gap).toFixed(2)} %, ${accounts === 1 ? '1 account' : `${accounts} accounts`} (${unknown} of unknown demand, ` +
       `${short} with less than needed)`,
   );
@@ -302,6 +305,10 @@ function showPlan(terminal: Terminal, record: FleetPlanRecord): void {
     table.push([name, capacityType, text(now), text(ready), text(planned), text(order), words]);
   }
   terminal.out(table.toString());
+  for (const { pool, held = [] } of record.pools) {
+    const words = heldWords(held, record.at);
+    if (words !== '') terminal.out(`paid in any case: of pool ${pool} ${words}`);
+  }
   for (const { account, words } of record.shortest) terminal.out(color.yellow(`${account}: ${words}`));
   for (const { account, why } of record.leftOut) terminal.out(color.dim(`${account} is not counted: ${why}`));
   for (const note of record.notes) terminal.out(color.dim(note));
