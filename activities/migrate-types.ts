@@ -104,7 +104,8 @@ export interface PrefetchResult {
 }
 
 export interface MigrateActivities {
-  surveyMigration(input: { order: MigrationOrder }): Promise<MigrationSurvey | Halted>;
+  /** `at`: when it is begun, simulated; absent in runs of earlier releases, where no blackout is looked for. */
+  surveyMigration(input: { order: MigrationOrder; at?: EpochSeconds }): Promise<MigrationSurvey | Halted>;
   writeMigration(input: WriteInput): Promise<MoveResult | Halted>;
   awaitStaged(input: MigrationRef & { limit: number; scale: TimeScale }): Promise<StagedResult>;
   awaitCopy(input: AwaitCopyInput): Promise<AwaitCopyResult>;

@@ -9,12 +9,21 @@ import {
   targetWords,
   type Downtime,
   type MigrationOrder,
+  type MigrationSurvey,
   type MigrationTarget,
 } from '../src/domain/migration.js';
-import { choosePool, poolProblems } from '../src/domain/choose-pool.js';
+import { blackoutLimit, budgetLimit, placeLimits, takesOn } from '../src/allocate/index.js';
+import { choosePool, poolProblems, replicaPrice } from '../src/domain/choose-pool.js';
 import { modeProblem } from '../src/domain/mode-problem.js';
 import { pointedAt, putBack } from '../src/domain/moved.js';
-import { formatDuration, simulatedNow, wallMilliseconds, type TimeScale } from '../src/domain/time.js';
+import type { Plan } from '../src/domain/plan.js';
+import {
+  formatDuration,
+  simulatedNow,
+  wallMilliseconds,
+  type EpochSeconds,
+  type TimeScale,
+} from '../src/domain/time.js';
 import type { Migrating, MoveLook, MoveRequest } from '../src/cluster/migrating.js';
 import { actionsOf } from '../src/domain/actions.js';
 import type { Dependencies } from './dependencies.js';
@@ -101,7 +110,7 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
   };
 
   return {
-    surveyMigration: ({ order }) =>
+    surveyMigration: ({ order, at: begins }) =>
       translated(async (signal) => {
         const stop = await halted(order.account, true);
         if (stop !== null) return stop;
@@ -118,7 +127,9 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
         const copy = copyName(at.name, order.workload, order.number);
         const chosen =
           order.target === null
-            ? choosePool(policy, workload)
+            ? choosePool(policy, workload, (pool) =>
+                order.evenIfLimited === true ? [] : placeLimits(policy, workload, pool),
+              )
             : { target: order.target, words: `${targetWords(order.target)}, as told` };
         const mode = modeProblem(policy, 'the migration');
         const modes = mode === null ? [] : [mode];
@@ -128,9 +139,10 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
         const refusals = pool === null || cluster !== null ? [] : poolProblems(policy, workload, pool);
         const request = requestOf(policy, order, { target: chosen.target, copy, before: null });
         const survey = await migratingOf(deps, policy.cluster, order).survey(request, signal);
+        const limits = cluster === null ? await limitsOf(deps.store, order, policy, pool, survey.source, begins) : [];
         return {
           ...survey,
-          refusals: [...modes, ...refusals, ...survey.refusals],
+          refusals: [...modes, ...refusals, ...limits, ...survey.refusals],
           target: chosen.target,
           chosen: chosen.words,
           ...(order.stop === true ? { stopped: stoppedWords(order) } : {}),
@@ -293,6 +305,30 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
 
     prefetch: (input) => translated((signal) => prefetch(input, signal, 'data-sets')),
   };
+}
+
+/** The account's own limits that a move to one of its pools is against, unless it was told to go on all the same. */
+async function limitsOf(
+  store: Pick<Store, 'listRecords'>,
+  order: MigrationOrder,
+  policy: AccountPolicy,
+  to: string | null,
+  { replicas }: MigrationSurvey['source'],
+  at: EpochSeconds | undefined,
+): Promise<string[]> {
+  const workload = policy.workloads.find(({ name }) => name === order.workload);
+  const pool = policy.pools.find(({ name }) => name === to);
+  if (order.evenIfLimited === true || workload === undefined || pool === undefined) return [];
+  // What the nodes cost now only plans know: without one the budget is left to the first.
+  const [newest] = policy.budget === undefined ? [] : await store.listRecords('plan', order.account, { limit: 1 });
+  const plan = newest?.body as Pick<Plan, 'costPerHour'> | undefined;
+  const bill = plan === undefined ? 0 : plan.costPerHour + replicas * replicaPrice(pool, workload);
+  const limits = [
+    ...placeLimits(policy, workload, pool),
+    ...(at === undefined ? [] : blackoutLimit(policy, at, takesOn(policy, workload, pool))),
+    ...budgetLimit(policy, bill),
+  ];
+  return limits.map((words) => `${words}, or give --even-if-limited`);
 }
 
 const put = (store: Store, order: MigrationOrder, at: number, body: unknown): Promise<void> =>

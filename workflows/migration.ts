@@ -10,7 +10,7 @@ import {
 import type { CheckResult } from '../src/domain/plan.js';
 import type { MoveWrite } from '../src/domain/migration.js';
 import type { MigrationOutcome, MigrationStep, MigrationSurvey } from '../src/domain/migration.js';
-import { formatDuration } from '../src/domain/time.js';
+import { formatDuration, simulatedNow } from '../src/domain/time.js';
 import { looking, moving, noting, surveying, watching } from './migration-activities.js';
 import { goBack, trouble } from './migration-back.js';
 import { cancelMigrationUpdate, migrationStatusQuery, type MigrationInput } from './migration-messages.js';
@@ -150,7 +150,8 @@ async function goThere(run: MigrationRun): Promise<void> {
   const { queues, scale } = run.input;
   enter(run, 'choosing', 'looking at what is there');
   throwIfCancelled(run);
-  const survey = await unlessCancelled(run, () => surveying(queues, 'can it be done?').surveyMigration({ order }));
+  const at = simulatedNow(scale, Date.now());
+  const survey = await unlessCancelled(run, () => surveying(queues, 'can it be done?').surveyMigration({ order, at }));
   if ('kind' in survey) throw new Stop('stopped', survey.detail);
   state.target = survey.target;
   state.copy = survey.copy.name;

@@ -1,6 +1,7 @@
 import { setWorkflowOptions } from '@temporalio/workflow';
 import type { Halted, PrefetchResult } from '../activities/migrate-types.js';
 import type { MigrationSurvey } from '../src/domain/migration.js';
+import { simulatedNow } from '../src/domain/time.js';
 import { looking } from './migration-activities.js';
 import type { MigrationInput, PrefetchWorkflowInput } from './migration-messages.js';
 
@@ -15,7 +16,7 @@ export async function prefetch(input: PrefetchWorkflowInput): Promise<PrefetchRe
 setWorkflowOptions({ versioningBehavior: 'PINNED' }, prefetch);
 
 /** What a migration would do, and what stands in its way: reads alone. */
-export async function migrationSurvey({ order, queues }: MigrationInput): Promise<MigrationSurvey | Halted> {
-  return looking(queues, 'what would it do?').surveyMigration({ order });
+export async function migrationSurvey({ order, queues, scale }: MigrationInput): Promise<MigrationSurvey | Halted> {
+  return looking(queues, 'what would it do?').surveyMigration({ order, at: simulatedNow(scale, Date.now()) });
 }
 setWorkflowOptions({ versioningBehavior: 'PINNED' }, migrationSurvey);

@@ -5,6 +5,7 @@ export { contingencyFor, mutationsFor } from './change.js';
 export { demandBlocks, type DemandInput } from './demand.js';
 export { expectedForecast } from './expected.js';
 export { proposeMigrations, type ProposeInput } from './migrations/index.js';
+export { blackoutLimit, budgetLimit, placeLimits, takesOn } from './migrations/limits.js';
 export { unmovedBut } from './migrations/unmoved.js';
 export { createHighsSolver, type Solver } from './solver.js';
 export { summarizePlan } from './summary.js';

@@ -55,20 +55,26 @@ function requestOf({ components }: WorkloadPolicy): Resources {
   return request;
 }
 
+/** Of one replica on a pool, money per hour: its share of a node, by its scarcest component. */
+export const replicaPrice = (pool: PoolPolicy, workload: WorkloadPolicy): number =>
+  shareOf(pool, requestOf(workload)) * pool.pricePerHour;
+
 /**
  * The cheapest pool that the replicas of a workload fit, other than the one that it is bound to: money per hour of the share
  * of a node that one replica takes, by its scarcest component. Pools that its file does not let it run on are none.
+ * @param limits of the account that a move to a pool would break, in words: such a pool is none either.
  * @returns the target, or null with why there is none.
  */
 export function choosePool(
   policy: AccountPolicy,
   workload: WorkloadPolicy,
+  limits: (pool: PoolPolicy) => readonly string[] = () => [],
 ): { target: MigrationTarget; words: string } | { target: null; words: string } {
-  const request = requestOf(workload);
   const bound = workload.pools?.length === 1 ? workload.pools[0] : undefined;
   const candidates = policy.pools
     .filter((pool) => pool.name !== bound && poolProblems(policy, workload, pool.name).length === 0)
-    .map((pool) => ({ pool, cost: shareOf(pool, request) * pool.pricePerHour }))
+    .filter((pool) => limits(pool).length === 0)
+    .map((pool) => ({ pool, cost: replicaPrice(pool, workload) }))
     .sort((a, b) => a.cost - b.cost || (a.pool.name < b.pool.name ? -1 : 1));
   const [best] = candidates;
   if (best === undefined) {

@@ -39,6 +39,8 @@ export interface MigrationOrder {
   copyVolumes: boolean;
   /** The source is stopped before its volumes are copied, so that nothing is written after: nobody serves meanwhile. */
   stop?: boolean;
+  /** Consent to break the account's own limits: shares on spot, zones, blackouts, the budget while both serve. */
+  evenIfLimited?: boolean;
   /** Traffic moves by itself (workers that take jobs from a queue), or somebody else moves it. */
   noTraffic: boolean;
   /** A Service of the old cluster that leads to the copy, where that is on another one. */

@@ -46,6 +46,7 @@ interface Options {
   copyVolumes?: boolean;
   stopForVolumes?: boolean;
   traffic: boolean;
+  evenIfLimited?: boolean;
   reason: string;
   dryRun?: boolean;
   wait: boolean;
@@ -86,6 +87,10 @@ export const register: RegisterCommand = (program, terminal) => {
       'stop it while its volumes are copied: nothing that is written is lost, and nobody serves until the copy is ready',
     )
     .option('--no-traffic', 'lead no traffic over: it takes its work from a queue')
+    .option(
+      '--even-if-limited',
+      'also where the account’s own limits are against it: shares on spot, zones, a blackout, the budget while both serve',
+    )
     .option('--reason <text>', 'why', '')
     .option('--dry-run', 'say what would be done, and touch nothing')
     .option('--no-wait', 'begin it and return')
@@ -214,6 +219,7 @@ async function orderOf(
     },
     ...{ old: options.old, copyVolumes: options.copyVolumes === true, noTraffic: !options.traffic },
     ...(options.stopForVolumes === true ? { stop: true } : {}),
+    ...(options.evenIfLimited === true ? { evenIfLimited: true } : {}),
     backend: null,
     limits: { ready: options.ready, stage: MIGRATION_DEFAULTS.stage },
     verification: { for: verification.for, every: verification.every, failAfter: verification.failAfter },
