@@ -1,7 +1,6 @@
 import type { AccountPolicy } from '../../src/domain/account.js';
 import type { AccountForecast } from '../../src/domain/forecast.js';
 import type { Held } from '../../src/domain/held.js';
-import type { Resources } from '../../src/domain/component.js';
 import type { FleetPolicy, SharedPool } from '../../src/domain/fleet.js';
 import type { FleetPlanRecord, ObservedPool } from '../../src/domain/fleet-plan.js';
 import { FLEET_ACCOUNT } from '../../src/domain/fleet-names.js';
@@ -10,7 +9,8 @@ import type { Plan } from '../../src/domain/plan.js';
 import { someOf } from '../../src/domain/some-of.js';
 import { formatDuration, type EpochSeconds } from '../../src/domain/time.js';
 import { accountAsks, blockAfter, fleetBlocks, type AccountAsks } from '../../src/allocate/fleet-demand.js';
-import { poolInUse, runningOn, type PoolInUse } from '../../src/allocate/fleet-in-use.js';
+import type { Pods } from '../../src/allocate/pack-pods.js';
+import { podsOn, poolInUse, type PoolInUse } from '../../src/allocate/fleet-in-use.js';
 import type { FleetAccount, FleetPool } from '../../src/allocate/fleet/problem.js';
 import type { Block } from '../../src/allocate/problem.js';
 import type { RecordKind, Store } from '../../src/telemetry/port.js';
@@ -32,7 +32,7 @@ const AT_ONCE = 500;
 interface Read {
   account: string;
   /** Where its workloads are; those of an account that is silent are still there. */
-  running: Map<string, Resources>;
+  running: Map<string, Pods[]>;
   asks: Omit<AccountAsks, 'planIsFresh'> | null;
   why: string | null;
 }
@@ -58,7 +58,7 @@ export async function gather(
   const unknown: string[] = [];
   const foreign: string[] = [];
   const accounts: FleetAccount[] = [];
-  const runs: { account: string; running: Map<string, Resources> }[] = [];
+  const runs: { account: string; running: Map<string, Pods[]> }[] = [];
   const [policies, forecasts, plans, last, held] = await Promise.all([
     store.newestRecords('account'),
     newestBy(store, 'forecast'),
@@ -82,7 +82,7 @@ export async function gather(
     const read = await readTogether(store, group);
     const some = group.map(({ account, silent, speaks, ...ids }): Read => {
       const asks = asksOf(read, ids);
-      const running = asks === null ? new Map<string, Resources>() : runningShared(asks.plan, asks.policy, fleet);
+      const running = asks === null ? new Map<string, Pods[]>() : runningShared(asks.plan, asks.policy, fleet);
       if (!speaks) {
         const since = silent === null ? 'it has never forecast' : `silent for ${formatDuration(Math.round(silent))}`;
         return { account, running, asks: null, why: since };
@@ -172,10 +172,10 @@ function asksOf(read: Bodies, ids: RecordIds): Omit<AccountAsks, 'planIsFresh'> 
 }
 
 /** Of the pools that it shares with others alone. */
-function runningShared(plan: Plan | null, policy: AccountPolicy, fleet: FleetPolicy): Map<string, Resources> {
+function runningShared(plan: Plan | null, policy: AccountPolicy, fleet: FleetPolicy): Map<string, Pods[]> {
   if (plan === null) return new Map();
   const shared = new Set(fleet.pools.filter((pool) => sharesPool(policy, pool)).map(({ name }) => name));
-  return new Map([...runningOn(plan, policy)].filter(([pool]) => shared.has(pool)));
+  return new Map([...podsOn(plan, policy)].filter(([pool]) => shared.has(pool)));
 }
 
 interface PoolFacts {

@@ -3,6 +3,7 @@ import { COMPONENTS, type Resources } from '../domain/component.js';
 import type { SharedPool } from '../domain/fleet.js';
 import type { Plan, PlannedWorkload, RunningNow } from '../domain/plan.js';
 import { someOf } from '../domain/some-of.js';
+import { nodesFor, type Pods } from './pack-pods.js';
 
 /*
  * Where accounts run by now, whatever the fleet would rather have: workloads move when their own account moves them, and
@@ -20,8 +21,8 @@ export interface PoolInUse {
  * that gives a workload up, or holds, does not end what runs.
  * @param plan its newest, however old: one that was stopped leaves its workloads where they are.
  */
-export function runningOn(plan: Plan, policy: Pick<AccountPolicy, 'workloads' | 'pools'>): Map<string, Resources> {
-  const byPool = new Map<string, Resources>();
+export function podsOn(plan: Plan, policy: Pick<AccountPolicy, 'workloads' | 'pools'>): Map<string, Pods[]> {
+  const byPool = new Map<string, Pods[]>();
   const planned = new Map(plan.blocks[0]?.workloads.map((one) => [one.workload, one]));
   const had = new Map(plan.running?.map((one) => [one.workload, one]));
   for (const workload of new Set([...planned.keys(), ...had.keys()])) {
@@ -30,15 +31,27 @@ export function runningOn(plan: Plan, policy: Pick<AccountPolicy, 'workloads' | 
     const request = requestThere(plan, workload, wanted?.request ?? {}, now?.request ?? {});
     const pools = policy.workloads.find(({ name }) => name === workload)?.pools ?? policy.pools.map(({ name }) => name);
     for (const [pool, replicas] of replicasThere(plan, workload, wanted, now, pools)) {
-      const amount = byPool.get(pool) ?? {};
+      const pods = byPool.get(pool) ?? [];
+      pods.push({ request, replicas });
+      byPool.set(pool, pods);
+    }
+  }
+  return byPool;
+}
+
+/** The same, added up by component. */
+export function runningOn(plan: Plan, policy: Pick<AccountPolicy, 'workloads' | 'pools'>): Map<string, Resources> {
+  const sums = [...podsOn(plan, policy)].map(([pool, pods]): [string, Resources] => {
+    const amount: Resources = {};
+    for (const { request, replicas } of pods) {
       for (const component of COMPONENTS) {
         const each = request[component];
         if (each !== undefined) amount[component] = (amount[component] ?? 0) + replicas * each;
       }
-      byPool.set(pool, amount);
     }
-  }
-  return byPool;
+    return [pool, amount];
+  });
+  return new Map(sums);
 }
 
 /** By component the larger of what is planned and what the cluster had. */
@@ -86,24 +99,20 @@ const positive = (pools: Readonly<Record<string, number>> = {}): Map<string, num
   new Map(Object.entries(pools).filter(([, replicas]) => replicas > 0));
 const sum = (pools: ReadonlyMap<string, number>): number => [...pools.values()].reduce((all, one) => all + one, 0);
 
-/** Whole nodes beneath what accounts have on a pool; null where none has anything there. */
+/** Whole nodes beneath what accounts have on a pool, pod by pod; null where none has anything there. */
 export function poolInUse(
   pool: Pick<SharedPool, 'name' | 'node'>,
-  accounts: readonly { account: string; running: ReadonlyMap<string, Resources> }[],
+  accounts: readonly { account: string; running: ReadonlyMap<string, readonly Pods[]> }[],
 ): PoolInUse | null {
-  const total: Resources = {};
+  const pods: Pods[] = [];
   const names: string[] = [];
   for (const { account, running } of accounts) {
-    const amount = running.get(pool.name);
-    if (amount === undefined) continue;
+    const own = running.get(pool.name);
+    if (own === undefined) continue;
     names.push(account);
-    for (const component of COMPONENTS) total[component] = (total[component] ?? 0) + (amount[component] ?? 0);
+    pods.push(...own);
   }
-  let nodes = 0;
-  for (const component of COMPONENTS) {
-    const offered = pool.node[component] ?? 0;
-    if (offered > 0) nodes = Math.max(nodes, Math.ceil((total[component] ?? 0) / offered - 1e-6));
-  }
+  const nodes = nodesFor(pool.node, pods);
   return nodes === 0 ? null : { nodes, accounts: names.sort() };
 }
 
