@@ -19,7 +19,7 @@ import { binStart, isoTime, REAL_TIME, type EpochSeconds } from '../../src/domai
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/telemetry/embedded/store.js';
 import type { account } from '../../workflows/account.js';
 import { accountWorkflowId, overrideSignal, statusQuery, stopSignal } from '../../workflows/messages.js';
-import { openWorker, type OpenWorker } from './environment.js';
+import { openWorker, tenPast, type OpenWorker } from './environment.js';
 import { createFakes, forwarded } from './fakes.js';
 
 /*
@@ -94,6 +94,8 @@ interface Seen {
 
 /** An account on a cluster of its own, with days of the past in the store; its first plan and answers have been made. */
 async function live(name: string, work: (world: World, seen: Seen) => Promise<void>): Promise<void> {
+  // Each begins at the same place within a bin, however long the one before took: cycles fall on whole bins.
+  await tenPast(environment);
   const zero = binStart((await environment.currentTimeMs()) / 1000, STEP);
   await remember(name, zero);
   const values = Array.from({ length: DAY / STEP }, (_, index) => demandAt(zero + index * STEP, zero));
