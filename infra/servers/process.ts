@@ -38,7 +38,7 @@ export interface ProcessOptions {
 
 /** Starts a server and waits until it is ready; what it said is in the error where it does not get there. */
 export async function startProcess(options: ProcessOptions): Promise<ServerProcess> {
-  const { name, logFile, within = 60 } = options;
+  const { name, logFile, within = 180 } = options;
   let child: ChildProcess | null = null;
   const running = (): boolean => child !== null && child.exitCode === null && child.signalCode === null;
 
@@ -119,23 +119,36 @@ async function tail(file: string): Promise<string> {
   return text.split('\n').slice(-15).join('\n');
 }
 
-/** Ports that nobody listens on now: all are held until all are known, so that none is given twice. */
+/** Below those that the system gives to whoever asks for any (Linux: from 32768 on): none is taken by chance. */
+const PORTS = { from: 10_000, each: 5000, slices: 4 };
+let nextPort = Math.floor(Math.random() * PORTS.each);
+
+/**
+ * Ports that nobody listens on now. The servers that they are for begin to listen seconds later: nobody else may be given
+ * them meanwhile, so that each worker of a test run has ports of its own, and goes through them in turn.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      server.listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no port');
-    return address.port;
-  });
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  const slice = Number(process.env['VITEST_POOL_ID'] ?? 0) % PORTS.slices;
+  const ports: number[] = [];
+  for (let tried = 0; ports.length < count; tried++) {
+    if (tried === PORTS.each) throw new Error(`no ${count} ports are free from ${PORTS.from} on`);
+    nextPort = (nextPort + 1) % PORTS.each;
+    const port = PORTS.from + slice * PORTS.each + nextPort;
+    if (await isFree(port)) ports.push(port);
+  }
   return ports;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
+  await once(server.close(), 'close');
+  return true;
 }
 
 /** True where a GET answers with 2xx. */

@@ -7,7 +7,7 @@ import type { Cluster, WorkloadTarget } from '../../src/cluster/port.js';
 import { readAccountFile } from '../../src/domain/account-file.js';
 import type { FieldTarget, MutationResult, WorkloadState } from '../../src/domain/cluster.js';
 import { openApiProxy, type ApiProxy } from '../../infra/servers/api-proxy.js';
-import { applyObjects, kubectl, ownNamespace, real } from './real.js';
+import { applyObjects, eventually, kubectl, ownNamespace, real } from './real.js';
 
 /* The CPU target of an HPA: raised with consent, given back whole, and never against somebody's edit. */
 
@@ -82,6 +82,12 @@ async function see(): Promise<WorkloadState> {
   if (found === undefined) throw new Error('web was not answered');
   return found;
 }
+/** What others wrote is seen when the watch has heard of it. */
+const sees = (expected: object): Promise<true> =>
+  eventually(async () => {
+    expect(await see()).toMatchObject(expected);
+    return true as const;
+  });
 
 const run = (...args: string[]): Promise<string> => kubectl(['-n', namespace.name, ...args]);
 const MEMORY = {
@@ -146,7 +152,7 @@ async function live() {
 describe('raised', () => {
   test('with consent, and nothing else of the autoscaler is touched', async () => {
     await applyAs('argocd', hpa([MEMORY, cpu(60), QUEUE]));
-    expect(await see()).toMatchObject({
+    await sees({
       autoscaler: { kind: 'hpa', floor: 2, target: 0.6, userTarget: 0.6 },
       owners: { floor: 'argocd', target: 'argocd' },
     });
@@ -230,7 +236,7 @@ describe('raised', () => {
 
   test('the API’s own default, which nobody set, is the user’s', async () => {
     await applyAs('argocd', hpa([]));
-    expect(await see()).toMatchObject({ autoscaler: { target: 0.8, userTarget: 0.8 } });
+    await sees({ autoscaler: { target: 0.8, userTarget: 0.8 } });
     const { owners } = await see();
     expect(await apply(target(0.9), [0.8, owners.target ?? null])).toEqual({ kind: 'applied', value: 0.9 });
     expect(await see()).toMatchObject({ autoscaler: { target: 0.9, userTarget: 0.8 } });
@@ -247,7 +253,7 @@ describe('raised', () => {
         targetCPUUtilizationPercentage: 55,
       },
     });
-    expect(await see()).toMatchObject({ autoscaler: { target: 0.55, userTarget: 0.55 }, owners: { target: 'flux' } });
+    await sees({ autoscaler: { target: 0.55, userTarget: 0.55 }, owners: { target: 'flux' } });
     expect(await apply(target(0.9), [0.55, 'flux'], { key: FIRST })).toEqual({ kind: 'applied', value: 0.9 });
     expect(await see()).toMatchObject({
       autoscaler: { target: 0.9, userTarget: 0.55 },
@@ -284,7 +290,7 @@ describe('a person’s edit', () => {
       value: 0.75,
       owner: 'kubectl-edit',
     });
-    expect(await see()).toMatchObject({ autoscaler: { target: 0.75, userTarget: 0.75 } });
+    await sees({ autoscaler: { target: 0.75, userTarget: 0.75 } });
     expect(await apply(target(0.9), [0.75, 'kubectl-edit'])).toEqual({ kind: 'applied', value: 0.9 });
     expect(await see()).toMatchObject({ autoscaler: { target: 0.9, userTarget: 0.75 } });
   });
@@ -306,7 +312,7 @@ describe('given back', () => {
     expect(await restore(target(0.6), 'argocd', [FIRST])).toEqual({ kind: 'applied', value: 0.6 });
     expect(await live()).toMatchObject({ spec: { metrics: [MEMORY, cpu(60), QUEUE] }, owners: ['argocd/Apply'] });
     await applyAs('argocd', hpa([cpu(65)]));
-    expect(await see()).toMatchObject({ autoscaler: { target: 0.65, userTarget: 0.65 }, owners: { target: 'argocd' } });
+    await sees({ autoscaler: { target: 0.65, userTarget: 0.65 }, owners: { target: 'argocd' } });
     // A late repeat of the change is known to be over.
     expect(await apply(target(0.9), [0.6, 'argocd'], { key: FIRST })).toEqual({ kind: 'repeated', value: 0.65 });
   });

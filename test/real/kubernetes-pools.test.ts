@@ -88,17 +88,15 @@ describe('warm capacity by placeholders', () => {
     );
     // Three nodes: two serve, one is still warm; the placeholder that gave way waits, which is what asks for a node.
     await eventually(async () => (await state())?.warm?.ready === 1);
-    const pending = await lines(
-      '{.status.phase}',
-      'pods',
-      '-n',
-      namespace.name,
-      '-l',
-      `headroom.dev/warm-pool=${pool}`,
-      '--field-selector',
-      'status.phase=Pending',
-    );
-    expect(pending).toEqual(['Pending']);
+    // Its successor comes a moment after it has gone.
+    await eventually(async () => {
+      const pending = await lines(
+        '{.status.phase}',
+        ...['pods', '-n', namespace.name, '-l', `headroom.dev/warm-pool=${pool}`],
+        ...['--field-selector', 'status.phase=Pending'],
+      );
+      return pending.join() === 'Pending';
+    });
   });
 
   test('lowered: they go, and what serves stays', async () => {

@@ -58,13 +58,16 @@ describe('two accounts in two namespaces', () => {
   });
 
   it('the account that has it stops: what runs stays, and the other may write it now', async () => {
+    // Else the other writes as soon as it may, which is before anybody has looked.
+    await world.stand.done('pause', 'thief', '--reason', 'a test');
     const stopped = await world.stand.headroom('stop', 'south');
     expect(stopped).toMatchObject({ code: 0 });
     expect(stopped.err).toContain('stopping, asked for by');
     expect(await world.replicas('south')).toEqual([5, 3]);
     const annotations = await world.plane.kubectl(['get', 'deploy', '-n', 'south', '-o', 'jsonpath={..annotations}']);
     expect(annotations).not.toContain('change/south/');
-    await eventually(async () => (await world.replicas('south')).join() === '9,9', 300);
+    await world.stand.done('resume', 'thief', '--reason', 'a test');
+    await eventually(async () => (await world.replicas('south')).join() === '9,9');
   });
 
   it('stop --restore tells as it goes, and its history names the edit of a person that it left alone', async () => {
