@@ -3,10 +3,13 @@ import { actionsOf } from '../src/domain/actions.js';
 import { fieldName } from '../src/domain/change.js';
 import type { ClusterState, FieldTarget, Mutation } from '../src/domain/cluster.js';
 import { FLEET_ACCOUNT } from '../src/domain/fleet-names.js';
+import { SHARED_REMEDY } from '../src/allocate/neighbours.js';
 import { toldOf } from './data-sets.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
 import { callHook } from './hooks.js';
+import { keepForOthers, withKept } from './kept-nodes.js';
+import { createNeighbours } from './neighbours.js';
 import { placeOf, poolPlaces } from './places.js';
 import { observeRequest, targetsOf, type Policies } from './policies.js';
 import type { Activities } from './types.js';
@@ -47,9 +50,7 @@ export function createRevalidate(deps: Dependencies, policies: Policies): Pick<A
 /** ` for account other …`, where two accounts size one pool. */
 function sizerOf({ pools }: ClusterState, target: FieldTarget, account: string): string {
   const by = target.field === 'nodes' ? pools.find(({ pool }) => pool === target.pool)?.sizedBy : undefined;
-  return by === undefined || by === account || by === FLEET_ACCOUNT
-    ? ''
-    : ` for account ${by} (where accounts share a pool, size it by a fleet file: headroom fleet start -f FILE)`;
+  return by === undefined || by === account || by === FLEET_ACCOUNT ? '' : ` for account ${by} (${SHARED_REMEDY})`;
 }
 
 /** One write. The fence is read right before it, and the cluster's own fence (value and owner) guards the write itself. */
@@ -84,24 +85,31 @@ async function withDataSets(deps: Dependencies, policy: AccountPolicy, mutation:
   return dataSets.length === 0 ? mutation : { ...mutation, dataSets };
 }
 
-/** The way back of one field; allowed under pause and freeze, never over a person's edit. */
+/**
+ * The way back of one field; allowed under pause and freeze, never over a person's edit, and never with nodes that another
+ * account of the pool needs: they stay, and the answer says for whom.
+ */
 export function createRollback(deps: Dependencies, policies: Policies): Pick<Activities, 'rollback'> {
+  const withNeighbours = createNeighbours(deps.store);
   return {
     rollback: (input) =>
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
-        return deps.cluster(policy.cluster).restore(
+        const cluster = deps.cluster(policy.cluster);
+        const kept = await keepForOthers({ cluster, withNeighbours }, policy, input.step.target, signal);
+        const result = await cluster.restore(
           {
             key: `change/${input.changeId}#back-${input.index}`,
             changeKeys: input.changeKeys,
             account: input.account,
-            target: input.step.target,
+            target: kept.target,
             owner: input.step.owner,
             reason: input.reason,
           },
           placeOf(policy, input.step.target),
           signal,
         );
+        return withKept(result, kept);
       }),
   };
 }

@@ -110,6 +110,9 @@ async function sleepUntilNext(run: AccountRun): Promise<void> {
 function describeRestore(result: MutationResult, wanted: number): string {
   switch (result.kind) {
     case 'applied':
+      if (result.note !== undefined && result.value !== wanted)
+        return `left at ${result.value} instead of ${wanted}: ${result.note}`;
+      return `back to ${wanted}`;
     case 'repeated':
       return `back to ${wanted}`;
     case 'moved':

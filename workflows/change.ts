@@ -350,6 +350,8 @@ async function goBack(
   const steps = order.contingency.reverse.filter((step) => written.has(fieldName(step.target)));
   /** By field: who set it since. */
   const left = new Map<string, string>();
+  /** By field: what stays of it, and for whom. */
+  const kept = new Map<string, string>();
   for (let attempt = 0; ; attempt++) {
     try {
       for (const [index, step] of steps.entries()) {
@@ -364,11 +366,14 @@ async function goBack(
         });
         // Deleting an object is an edit, too.
         if (result.kind === 'not-found') left.set(fieldName(step.target), 'gone');
+        // Nodes that another account of the pool needs stay.
+        if (result.kind === 'applied' && step.target.field === 'nodes' && result.value !== step.target.value)
+          kept.set(fieldName(step.target), `${result.value}: ${result.note ?? 'the cluster keeps them'}`);
         if (result.kind === 'moved') {
           left.set(fieldName(step.target), `${result.value} by ${result.owner ?? 'nobody known'}`);
         }
       }
-      const expected = steps.filter((step) => !left.has(fieldName(step.target)));
+      const expected = steps.filter(({ target }) => !left.has(fieldName(target)) && !kept.has(fieldName(target)));
       const confirmed = await reading(queues, 'is the last known good back?').confirm({
         account: order.account,
         policyId: input.policyId,
@@ -377,6 +382,8 @@ async function goBack(
       if (confirmed.restored) {
         if (left.size > 0)
           ending.detail += `; left as someone set it meanwhile: ${[...left].map(([field, who]) => `${field} (${who})`).join(', ')}`;
+        if (kept.size > 0)
+          ending.detail += `; kept for others: ${[...kept].map(([field, why]) => `${field} (${why})`).join(', ')}`;
         return true;
       }
       throw ApplicationFailure.create({ type: 'unavailable', message: confirmed.detail });

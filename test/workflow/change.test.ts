@@ -640,6 +640,32 @@ describe('going back', () => {
     expect(valuesNow()).toEqual(BEFORE);
   });
 
+  it('keeps the nodes that another account needs, and says for whom', async () => {
+    const { outcome } = await play({
+      fields: [
+        {
+          target: { field: 'nodes', pool: 'general', value: 8 },
+          seen: { value: 3, owner: null },
+          reason: 'more room',
+        },
+        ...THREE,
+      ],
+      prepare: (of) => {
+        of.values.set('general', 3);
+        readings(of, [0.5]);
+        const original = of.rollback;
+        of.rollback = async (input) => {
+          if (input.step.target.field !== 'nodes') return original(input);
+          of.values.set('general', 5);
+          return { kind: 'applied', value: 5, note: 'blog needs them, too' };
+        };
+      },
+    });
+    expect(outcome).toMatchObject({ result: 'rolled-back', restored: true });
+    expect(outcome.detail).toContain('kept for others: general.nodes (5: blog needs them, too)');
+    expect(valuesNow()).toEqual({ ...BEFORE, general: 5 });
+  });
+
   it.each([
     ['a person’s edit', { kind: 'moved', value: 11, owner: 'kubectl' } as const],
     ['an object that a person deleted', { kind: 'not-found', detail: 'gone' } as const],
