@@ -28,9 +28,12 @@ import type { Migrating, MoveLook, MoveRequest } from '../src/cluster/migrating.
 import { actionsOf } from '../src/domain/actions.js';
 import type { Dependencies } from './dependencies.js';
 import { translated } from './failures.js';
+import { haltedBy } from './halted.js';
 import type { Halted, MigrateActivities, MigrationRef, WatchResult } from './migrate-types.js';
 import { askingAccounts, createPolicies, targetOf, type KnownPolicies } from './policies.js';
 import { createPrefetch } from './prefetch.js';
+import { keepManifests, withManifests } from './manifests.js';
+import { createTrafficHook } from './traffic-hook.js';
 import type { Store } from '../src/telemetry/port.js';
 
 /** Between two looks while something is waited for, simulated seconds and least wall milliseconds. */
@@ -45,16 +48,23 @@ const HALT_EVERY_MS = 2000;
 export interface Accounts extends KnownPolicies {
   /** Why an account is paused, in words; null where it is not, or does not run. */
   paused(account: string): Promise<string | null>;
-  /** Has the account take its policy over from here; null where it does not run. @throws HeadroomError `refused`. */
+  /**
+   * Has the account take its policy over from here; null where it does not run.
+   * @param clusterQueue where its cluster is looked at from then on; absent: where it was.
+   * @throws HeadroomError `refused`.
+   */
   setPolicy(
     account: string,
     alter: (policy: AccountPolicy) => AccountPolicy,
     author: string,
+    clusterQueue?: string,
   ): Promise<{ revision: number } | null>;
 }
 
 export interface MigrateDependencies extends Pick<Dependencies, 'store' | 'cluster' | 'fence' | 'behavior'> {
   accounts: Accounts;
+  /** Where secrets of hooks are. */
+  env?: NodeJS.ProcessEnv;
 }
 
 /** The activities of a migration: each step is one of these, over the cluster's port for moving workloads. */
@@ -62,13 +72,8 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
   const policies = askingAccounts(createPolicies(deps.store), deps.accounts);
   const prefetch = createPrefetch(deps, policies);
 
-  const halted = async (account: string, fenced: boolean): Promise<Halted | null> => {
-    if (!fenced) return null;
-    const freeze = await deps.fence.read(0);
-    if (freeze !== null) return { kind: 'halted', detail: `frozen by ${freeze.author}: ${freeze.reason}` };
-    const pause = await deps.accounts.paused(account);
-    return pause === null ? null : { kind: 'halted', detail: pause };
-  };
+  const stops = haltedBy(deps);
+  const halted = async (account: string, fenced: boolean): Promise<Halted | null> => (fenced ? stops(account) : null);
 
   const opened = async ({
     order,
@@ -79,8 +84,8 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
     const policy = await policies.get(order.policyId);
     return {
       policy,
-      request: requestOf(policy, order, { target, copy, before }),
-      migrating: migratingOf(deps, policy.cluster, order),
+      request: await withManifests(deps.store, requestOf(policy, order, { target, copy, before })),
+      migrating: migratingOf(deps, policy, order),
     };
   };
 
@@ -109,6 +114,27 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
     }
   };
 
+  /** One side of a move to another cluster, before anything is touched: what is to be made there goes into the store. */
+  const surveySide = async (
+    policy: AccountPolicy,
+    order: MigrationOrder,
+    signal: AbortSignal,
+  ): Promise<MigrationSurvey> => {
+    const target = order.target ?? { pool: null, namespace: null, cluster: null };
+    const { name } = targetOf(policy, order.workload);
+    const request = await withManifests(deps.store, requestOf(policy, order, { target, copy: name, before: null }));
+    const { manifests, ...survey } = await migratingOf(deps, policy, order).survey(request, signal);
+    if (manifests !== undefined) await keepManifests(deps.store, order, manifests, Math.floor(Date.now() / 1000));
+    const workload = policy.workloads.find((one) => one.name === order.workload);
+    return {
+      ...{ ...survey, target, chosen: `${targetWords(target)}, as told` },
+      warm:
+        workload === undefined
+          ? []
+          : actionsOf(workload).flatMap((one) => (one.kind === 'prepull' ? [] : [one.action])),
+    };
+  };
+
   return {
     surveyMigration: ({ order, at: begins }) =>
       translated(async (signal) => {
@@ -125,6 +151,7 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
         }
         const at = targetOf(policy, order.workload);
         const copy = copyName(at.name, order.workload, order.number);
+        if (order.cross !== undefined) return surveySide(policy, order, signal);
         const chosen =
           order.target === null
             ? choosePool(policy, workload, (pool) =>
@@ -138,7 +165,7 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
         // The pools of another cluster are not those of the account file.
         const refusals = pool === null || cluster !== null ? [] : poolProblems(policy, workload, pool);
         const request = requestOf(policy, order, { target: chosen.target, copy, before: null });
-        const survey = await migratingOf(deps, policy.cluster, order).survey(request, signal);
+        const survey = await migratingOf(deps, policy, order).survey(request, signal);
         const limits = cluster === null ? await limitsOf(deps.store, order, policy, pool, survey.source, begins) : [];
         return {
           ...survey,
@@ -214,13 +241,15 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
         for (;;) {
           const look = await migrating.look(request, signal);
           const at = simulatedNow(scale, Date.now());
-          if (look.weight !== null && look.counted === null) {
+          // One side of a move to another cluster sees its own replicas, and knows the weight that was asked for.
+          const share = ref.order.cross === undefined ? unservedShare(look) : unservedSide(look, weight);
+          if (share !== null && look.counted === null) {
             // A gap is as long as the time between the samples that saw it.
             if (sampled.last !== null) {
               sampled.seconds += sampled.last.unserved * (at - sampled.last.at);
               sampled.resolution = Math.max(sampled.resolution, at - sampled.last.at);
             }
-            sampled.last = { at, unserved: unservedShare(look) };
+            sampled.last = { at, unserved: share };
           }
           const { last: _last, ...measured } = sampled;
           const downtime: Downtime = look.counted === null ? measured : countedDowntime(look.counted);
@@ -248,7 +277,7 @@ export function createMigration(deps: MigrateDependencies): MigrateActivities {
         const { actions } = await prefetch(
           {
             ...{ account: order.account, policyId: order.policyId, at, workload: order.workload, dry: false },
-            key: `change/${order.account}/migration-${order.workload}-${order.number}`,
+            key: `change/${order.account}/migration-${order.workload}-${order.cross === undefined ? '' : `${order.cross.to}-`}${order.number}`,
           },
           signal,
           'all',
@@ -334,12 +363,20 @@ async function limitsOf(
 const put = (store: Store, order: MigrationOrder, at: number, body: unknown): Promise<void> =>
   store.putRecord({ kind: 'migration', id: order.id, account: order.account, at, body });
 
-function migratingOf(deps: Pick<Dependencies, 'cluster'>, name: string, order: MigrationOrder): Migrating {
-  const { migrating } = deps.cluster(name);
-  if (migrating !== undefined) return migrating;
+function migratingOf(
+  deps: Pick<MigrateDependencies, 'cluster' | 'env'>,
+  policy: AccountPolicy,
+  order: MigrationOrder,
+): Migrating {
+  if (order.cross?.side === 'traffic' && order.cross.traffic === 'hook')
+    return createTrafficHook(policy, order, deps.env);
+  const name = policy.cluster;
+  const { migrating, crossing } = deps.cluster(name);
+  const able = order.cross === undefined ? migrating : crossing;
+  if (able !== undefined) return able;
   throw new HeadroomError({
     ...{ kind: 'refused', component: 'activities/migrate', action: `migrating ${order.account}/${order.workload}` },
-    problem: `cluster ${name} cannot move workloads`,
+    problem: `cluster ${name} cannot move workloads${order.cross === undefined ? '' : ' from or to other clusters'}`,
     remedy: 'move it by hand',
   });
 }
@@ -367,6 +404,7 @@ function requestOf(
     ...{ id, account, at: targetOf(policy, workload), copy, to: target, nodeSelector },
     tolerations: placeholders?.tolerations ?? [],
     ...{ copyVolumes, noTraffic, backend, steps, old, before, stop },
+    ...(order.cross === undefined ? {} : { cross: order.cross }),
   };
 }
 
@@ -388,16 +426,24 @@ const countedDowntime = ({ all, unserved, seconds }: NonNullable<MoveLook['count
   ...{ seconds, requests: { all, unserved }, resolution: 0 },
 });
 
-/** The share of the traffic whose backend has no ready replica. */
-const unservedShare = ({ weight, source, copy }: MoveLook): number => {
-  const share = (weight ?? 0) / 100;
+/** The share of the traffic whose backend has no ready replica; null where none is led. */
+const unservedShare = ({ weight, source, copy }: MoveLook): number | null => {
+  if (weight === null) return null;
+  const share = weight / 100;
   return ((copy?.ready ?? 0) === 0 ? share : 0) + ((source?.ready ?? 0) === 0 ? 1 - share : 0);
 };
+
+/** The same of one side alone; the shares of both sides add up. Null where nobody is served there. */
+function unservedSide({ source, copy }: MoveLook, weight: number): number | null {
+  if (source === null && copy === null) return null;
+  return (source?.ready === 0 ? 1 - weight / 100 : 0) + (copy?.ready === 0 ? weight / 100 : 0);
+}
 
 /** Why traffic must not stay as it is; null while it may. */
 function brokenBy(look: MoveLook, weight: number, { order, copy }: MigrationRef): string | null {
   if (look.claim !== null && look.claim !== order.id) return `migration ${look.claim} has claimed the workload`;
-  if (weight > 0 && (look.copy?.ready ?? 0) === 0) return `no replica of ${copy} is ready`;
+  const serves = order.cross === undefined || order.cross.side === 'target';
+  if (serves && weight > 0 && (look.copy?.ready ?? 0) === 0) return `no replica of ${copy} is ready`;
   if (look.weight !== null && Math.abs(look.weight - weight) > 0.5) {
     return `${look.weight}% of the traffic is led to ${copy}, not ${weight}%: somebody else has changed it`;
   }

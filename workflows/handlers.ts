@@ -142,8 +142,9 @@ export function registerHandlers(run: AccountRun): void {
   );
   setHandler(
     setPolicyUpdate,
-    ({ policy, author }) => {
+    ({ policy, author, clusterQueue }) => {
       state.policy = policy;
+      if (clusterQueue !== undefined) state.queues = { ...state.queues, cluster: clusterQueue };
       state.revision += 1;
       state.policyId = `${state.account}@${state.revision}-${state.policyId.split('-').at(-1)}`;
       run.policyUnsent = true;

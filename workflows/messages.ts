@@ -71,9 +71,11 @@ export const approveUpdate = defineUpdate<{ changeId: string }, [{ planId?: stri
 export const rejectUpdate = defineUpdate<{ planId: string }, [{ planId?: string; author: string; reason: string }]>(
   'reject',
 );
-export const setPolicyUpdate = defineUpdate<{ revision: number }, [{ policy: AccountPolicy; author: string }]>(
-  'set-policy',
-);
+/** `clusterQueue`: where its cluster is looked at from then on; absent: where it was. */
+export const setPolicyUpdate = defineUpdate<
+  { revision: number },
+  [{ policy: AccountPolicy; author: string; clusterQueue?: string }]
+>('set-policy');
 
 // account: queries
 export const statusQuery = defineQuery<AccountStatus>('status');

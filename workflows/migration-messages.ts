@@ -1,4 +1,5 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { ClusterMigrationOrder } from '../src/domain/cluster-migration.js';
 import type { MigrationOrder, MigrationState } from '../src/domain/migration.js';
 import type { EpochSeconds, TimeScale } from '../src/domain/time.js';
 import type { Queues } from './messages.js';
@@ -11,6 +12,14 @@ export const prefetchWorkflowId = (account: string, at: EpochSeconds): string =>
 export interface MigrationInput {
   order: MigrationOrder;
   scale: TimeScale;
+  queues: Pick<Queues, 'light' | 'cluster'>;
+}
+
+/** `migration/shop/@west/1`: the account with all of its workloads, to another cluster. */
+export interface ClusterMigrationInput {
+  order: ClusterMigrationOrder;
+  scale: TimeScale;
+  /** `cluster`: of the cluster that it leaves. */
   queues: Pick<Queues, 'light' | 'cluster'>;
 }
 

@@ -20,6 +20,7 @@ export function surveyLines(survey: MigrationSurvey): string[] {
     ...(images.length === 0 ? [] : [`images      ${images.join(', ')}`]),
     ...(volumes.length === 0 ? [] : [`volumes     ${volumes.join(', ')}`]),
     ...(survey.stopped === undefined ? [] : [`downtime    ${survey.stopped}`]),
+    ...(survey.costs ?? []).map((line) => `costs       ${line}`),
     ...(warm.length === 0 ? [] : [`caches      ${warm.join(', ')}`]),
     `traffic     ${traffic.words}${steps === '' ? '' : `, ${steps}`}`,
     ...reverse.map((line) => `way back    ${line}`),

@@ -10,7 +10,7 @@ const MOST = 1000;
  */
 export async function runningMigrations({ client, store }: Session, account: string): Promise<string[]> {
   const prefix = migrationWorkflowId(`${account}/`);
-  const query = `WorkflowType = 'migration' AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH ${JSON.stringify(prefix)}`;
+  const query = `WorkflowType IN ('migration', 'clusterMigration') AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH ${JSON.stringify(prefix)}`;
   const ids = new Set<string>();
   for await (const { workflowId } of client.workflow.list({ query })) {
     ids.add(workflowId.slice(migrationWorkflowId('').length));

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createActivities } from '../../activities/index.js';
 import { createFleetActivities } from '../../activities/fleet/index.js';
 import { createFederation } from '../../activities/federate.js';
+import { createCrossing } from '../../activities/crossing.js';
 import { createMigration } from '../../activities/migrate.js';
 import { createRetraining } from '../../activities/retrain.js';
 import { cellQueue } from '../../workflows/federate-messages.js';
@@ -145,7 +146,9 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       ...createFederation({ store: recording, models, trainLocally: trainLocallyInThread }),
       ...createMigration({
         ...{ store: recording, behavior: store, cluster: clusterOf, fence, accounts: createAccounts(client) },
+        env: terminal.env,
       }),
+      ...createCrossing({ store: recording, fence, accounts: createAccounts(client) }),
       ...createFleetActivities({
         ...{ store: recording, fence, decider: fleetDecider },
         provisioners: createProvisioners(clusterOf, terminal.env),

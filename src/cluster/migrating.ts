@@ -1,4 +1,5 @@
 import type { PodTrouble } from '../domain/cluster.js';
+import type { Crossing } from '../domain/cluster-migration.js';
 import type { MigrationTarget, MoveResult, MoveWrite, TrafficPlan } from '../domain/migration.js';
 import type { WorkloadTarget } from './port.js';
 
@@ -28,6 +29,8 @@ export interface MoveRequest {
   old: 'remove' | 'keep';
   /** What the survey noted for the way back; null before it. */
   before: string | null;
+  /** Of a move to another cluster: which side of it this cluster is, and what is to be made here (of the target alone). */
+  cross?: Crossing & { manifests?: string };
 }
 
 export interface Toleration {
@@ -46,6 +49,8 @@ export interface Survey {
   volumes: string[];
   reverse: string[];
   before: string;
+  /** Of the source of a move to another cluster: what is to be made there, as JSON. It travels by the store. */
+  manifests?: string;
 }
 
 export interface Counted {

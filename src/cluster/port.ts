@@ -139,6 +139,8 @@ export interface Cluster {
   release(account: string, places: readonly FieldPlace[], signal: AbortSignal): Promise<Released[]>;
   /** Moving workloads; absent where the cluster cannot. */
   readonly migrating?: Migrating;
+  /** Its side of moves from and to other clusters; absent where the cluster cannot. Requests have `cross`. */
+  readonly crossing?: Migrating;
   close(): Promise<void>;
 }
 

@@ -345,6 +345,24 @@ export const accountFileSchema = z
       .optional()
       .describe('Moving 2^30 bytes between providers, or provider/region; a price source’s own comes first'),
     bandwidth: z.array(bandwidthSchema).max(64).optional().describe('Bandwidth that is reserved ahead, link by link'),
+    trafficHook: z
+      .strictObject({
+        url: z
+          .url({
+            protocol: /^https?$/,
+            message: 'is no address; write https://… (http for a network that can be trusted)',
+          })
+          .describe('POSTed to, signed, to lead traffic between clusters; docs/migration.md has the contract'),
+        secretFrom: z
+          .string()
+          .regex(/^HEADROOM_WEBHOOK_[A-Z0-9_]+$/, 'must name a variable that begins with HEADROOM_WEBHOOK_')
+          .describe(
+            'The environment variable of the worker that holds the secret; the secret itself stands in no file',
+          ),
+        timeout: duration.default(10).describe('Seconds that one answer may take'),
+      })
+      .optional()
+      .describe('Who leads traffic over when the account moves to another cluster, where no HTTPRoute does'),
     guaranteedShare: resources.optional().describe('What the account has even where the fleet is silent'),
     workloads: z.array(workloadSchema).min(1).max(5000),
     pools: z.array(poolSchema).min(1),

@@ -1,3 +1,4 @@
+import type { Crossing } from './cluster-migration.js';
 import type { CheckResult } from './plan.js';
 import { formatDuration, type EpochSeconds } from './time.js';
 
@@ -43,8 +44,10 @@ export interface MigrationOrder {
   evenIfLimited?: boolean;
   /** Traffic moves by itself (workers that take jobs from a queue), or somebody else moves it. */
   noTraffic: boolean;
-  /** A Service of the old cluster that leads to the copy, where that is on another one. */
+  /** What leads to the copy where that is on another cluster: `web-west`, `ServiceImport/web-west`. */
   backend: string | null;
+  /** Of a move to another cluster: which of its sides this is. */
+  cross?: Crossing;
   limits: {
     /** Seconds until the copy has to be ready. */
     ready: number;
@@ -65,8 +68,11 @@ export type MigrationPhase =
 
 /** How traffic gets to the workload. */
 export interface TrafficPlan {
-  /** `http-route`: weights of backends; `service`: its selector, at once; `weights`: of the simulated cluster; `none`. */
-  kind: 'http-route' | 'service' | 'weights' | 'none';
+  /**
+   * `http-route`: weights of backends; `service`: its selector, at once; `hook`: of the account file; `weights`: of the
+   * simulated cluster; `none`.
+   */
+  kind: 'http-route' | 'service' | 'hook' | 'weights' | 'none';
   /** In words: `HTTPRoute acme/shop (weights)`. */
   words: string;
   /** The percentages that this way of leading traffic can do, out of the order's. */
@@ -88,6 +94,8 @@ export interface MigrationSurvey {
   volumes: string[];
   /** For how long nobody serves, in words, where that is known beforehand; absent where somebody always does. */
   stopped?: string;
+  /** What it costs once, in words, of a move to another cluster. */
+  costs?: string[];
   /** Actions of the account file that warm caches, by name. */
   warm: string[];
   /** What the way back puts back, in words. */

@@ -108,6 +108,8 @@ export const RECORD_KINDS = [
   // What was recommended to be reserved, with the hours of nodes behind it, and what a person decided.
   'commitment',
   'migration',
+  // What is to be made of an account in another cluster, while it moves there.
+  'manifests',
 ] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 

@@ -35,13 +35,17 @@ export function createAccounts(client: Client): Accounts {
       if (status === null || known === null || status.revision !== known.revision) return null;
       return { policyId: status.policyId, policy: known.policy, at: status.now };
     },
-    async setPolicy(name, alter, author) {
+    async setPolicy(name, alter, author, clusterQueue) {
       const known = await ifRunning(() => handleOf(name).query(policyQuery));
       if (known === null) return null;
       const policy = alter(known.policy);
       if (JSON.stringify(policy) === JSON.stringify(known.policy)) return { revision: known.revision };
       try {
-        return await ifRunning(() => handleOf(name).executeUpdate(setPolicyUpdate, { args: [{ policy, author }] }));
+        return await ifRunning(() =>
+          handleOf(name).executeUpdate(setPolicyUpdate, {
+            args: [{ policy, author, ...(clusterQueue === undefined ? {} : { clusterQueue }) }],
+          }),
+        );
       } catch (error) {
         if (!(error instanceof WorkflowUpdateFailedError)) throw error;
         throw new HeadroomError({

@@ -9,11 +9,13 @@ import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { createFleetActivities } from '../../activities/fleet/index.js';
 import { createActivities } from '../../activities/index.js';
+import { createCrossing } from '../../activities/crossing.js';
 import { createMigration } from '../../activities/migrate.js';
 import { createRetraining, type ClassifySeries } from '../../activities/retrain.js';
 import type { Queues } from '../../workflows/messages.js';
 import { summarizePlan } from '../allocate/index.js';
 import type { Cluster } from '../cluster/port.js';
+import { inCluster } from '../cluster/simulated/adapter.js';
 import { connectSimulatedCluster, type RemoteSimulation } from '../cluster/simulated/client.js';
 import { createScraper, type Scraper } from '../cluster/simulated/scrape.js';
 import { TOKEN_VARIABLE } from '../cluster/simulated/token.js';
@@ -182,6 +184,8 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     const now = (): number => simulatedNow(scale, Date.now());
     const clusterOf = (name: string): Cluster => {
       if (name === cluster.name) return cluster;
+      const beside = simulator === null ? null : inCluster(simulator.simulation, name);
+      if (beside !== null) return beside;
       throw new HeadroomError({
         kind: 'not-found',
         component: 'worker',
@@ -230,7 +234,11 @@ export async function startDev(options: DevOptions): Promise<Dev> {
           ...{ store, fence, decider: fleetDecider },
           provisioners: createProvisioners(clusterOf, options.env),
         }),
-        ...createMigration({ store, behavior: store, cluster: clusterOf, fence, accounts: createAccounts(client) }),
+        ...createMigration({
+          ...{ store, behavior: store, cluster: clusterOf, fence, accounts: createAccounts(client) },
+          env: options.env,
+        }),
+        ...createCrossing({ store, fence, accounts: createAccounts(client) }),
         ...(metrics?.activities(activities) ?? activities),
       },
     });

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowIdConflictPolicy,
@@ -8,7 +7,6 @@ import {
 import type { migration } from '../../../workflows/migration.js';
 import {
   cancelMigrationUpdate,
-  migrationStatusQuery,
   migrationWorkflowId,
   type MigrationInput,
 } from '../../../workflows/migration-messages.js';
@@ -16,7 +14,7 @@ import { policyQuery, statusQuery } from '../../../workflows/messages.js';
 import type { AccountPolicy } from '../../domain/account.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { modeProblem } from '../../domain/mode-problem.js';
-import { MIGRATION_DEFAULTS, readSteps, type MigrationOrder, type MigrationOutcome } from '../../domain/migration.js';
+import { MIGRATION_DEFAULTS, readSteps, type MigrationOrder } from '../../domain/migration.js';
 import { parseDuration } from '../../domain/time.js';
 import {
   argument,
@@ -29,13 +27,20 @@ import {
   type Terminal,
 } from '../command.js';
 import { refuseAhead, surveyAhead } from '../migration-ahead.js';
-import { outcomeLines, stateLines, surveyLines } from '../migration-words.js';
+import { moveToCluster } from '../move-to-cluster.js';
+import { runningMigrations } from '../running-migrations.js';
+import { followed, lastNumber } from '../follow-migration.js';
+import { outcomeLines, surveyLines } from '../migration-words.js';
 import { namedPool, namedWorkload } from '../named.js';
 import { proposedMove } from '../proposed-move.js';
 import { explain, withSession, type Session } from '../session.js';
 
 interface Options {
   to?: string;
+  toCluster?: { cluster: string; pool: string | null };
+  file?: string;
+  backend: string[];
+  routeIn: 'source' | 'target';
   proposed?: boolean;
   /** What the plan says for it, in words; of what was proposed alone. */
   proposal?: string;
@@ -58,6 +63,15 @@ const seconds = argument((text: string): number => {
   if (length > 0) return length;
   throw new RangeError(`"${text}" must be above 0`);
 });
+const readCluster = (text: string): { cluster: string; pool: string | null } => {
+  const [cluster = '', pool, ...rest] = text.split('/');
+  if (cluster !== '' && pool !== '' && rest.length === 0) return { cluster, pool: pool ?? null };
+  throw new RangeError(`"${text}": write CLUSTER or CLUSTER/POOL`);
+};
+const routeSide = argument((text: string): 'source' | 'target' => {
+  if (text === 'source' || text === 'target') return text;
+  throw new RangeError(`"${text}": write source or target`);
+});
 const oldOf = argument((text: string): 'remove' | 'keep' => {
   if (text === 'remove' || text === 'keep') return text;
   throw new RangeError(`"${text}": write remove or keep`);
@@ -66,10 +80,25 @@ const oldOf = argument((text: string): 'remove' | 'keep' => {
 export const register: RegisterCommand = (program, terminal) => {
   const command = program
     .command('migrate')
-    .description('move a workload to another pool while it serves; before the hand-over it can be taken back')
+    .description(
+      'move a workload to another pool, or its account to another cluster, while it serves; before the hand-over it can be taken back',
+    )
     .argument('<account>')
     .argument('[workload]', 'with --proposed: default, what the plan thinks best')
     .option('--proposed', 'to where the account’s plan proposes')
+    .option(
+      '--to-cluster <cluster[/pool]>',
+      'another cluster, for the whole account: all of its workloads; with the pool that they are bound to there',
+      argument(readCluster),
+    )
+    .option('-f, --file <file>', 'with --to-cluster: the account file there, for its pools and where workloads may run')
+    .option(
+      '--backend <[workload=]name>',
+      'with --to-cluster: what leads to a workload there from its HTTPRoute: a Service, or ServiceImport/NAME; once a workload',
+      (text: string, before: string[]) => [...before, text],
+      [],
+    )
+    .option('--route-in <side>', 'with --to-cluster: where the HTTPRoutes are, source or target', routeSide, 'source')
     .option('--to <pool>', 'a pool of the account file (default: the cheapest that it fits)')
     .option('--steps <list>', 'percent of the traffic that is led over, step by step', argument(readSteps), [
       ...MIGRATION_DEFAULTS.steps,
@@ -98,8 +127,23 @@ export const register: RegisterCommand = (program, terminal) => {
     .action(async (account: string, named: string | undefined, options: Options & { readyWithin: number }) => {
       if (options.proposed === true && options.to !== undefined)
         throw new CommandFailure(EXIT.usage, '--to and --proposed are two ways to say where it shall go: give one');
+      if (options.toCluster !== undefined) {
+        const { toCluster } = options;
+        if (options.proposed === true || options.to !== undefined)
+          throw new CommandFailure(
+            EXIT.usage,
+            'of --to-cluster, --to and --proposed give one: a pool there is CLUSTER/POOL',
+          );
+        if (options.copyVolumes === true || options.stopForVolumes === true)
+          throw new CommandFailure(EXIT.usage, 'volumes do not travel between clusters: leave their options out');
+        // What is removed cannot be started again: here that is asked for, and not what happens of itself.
+        const old = command.getOptionValueSource('old') === 'default' ? 'keep' : options.old;
+        const asked = { ...options, ready: options.readyWithin, old, toCluster };
+        await withSession(terminal, (session) => moveToCluster(session, account, named, asked, terminal));
+        return;
+      }
       if (options.proposed !== true && named === undefined)
-        throw new CommandFailure(EXIT.usage, 'name a workload, or give --proposed');
+        throw new CommandFailure(EXIT.usage, 'name a workload, or give --proposed or --to-cluster');
       await withSession(terminal, async (session) => {
         const found = options.proposed === true ? await proposedMove(session, account, named) : null;
         const workload = found?.workload ?? named ?? '';
@@ -123,6 +167,7 @@ export const register: RegisterCommand = (program, terminal) => {
     'migrate shop web --to spot --dry-run',
     'migrate shop --proposed',
     'migrate shop web --to spot --steps 10,50,100 --step-for 5m',
+    'migrate shop --to-cluster west -f shop-west.yaml --backend ServiceImport/web-west --dry-run',
     'migrate cancel shop web --reason "latency is up"',
   );
   withExamples(
@@ -130,7 +175,7 @@ export const register: RegisterCommand = (program, terminal) => {
       .command('cancel')
       .description('take a migration back; refused after its point of no return')
       .argument('<account>')
-      .argument('<workload>')
+      .argument('<workload>', 'of a move to another cluster: any of them')
       .option('--reason <text>', 'why', '')
       .option('--no-wait', 'do not wait until all is back')
       .option('--json', 'for machines')
@@ -171,6 +216,9 @@ async function runningOf(
   account: string,
   workload: string,
 ): Promise<WorkflowHandle<typeof migration>> {
+  // A move to another cluster moves it, too.
+  const across = (await runningMigrations(session, account)).find((id) => id.startsWith(`${account}/@`));
+  if (across !== undefined) return session.client.workflow.getHandle<typeof migration>(migrationWorkflowId(across));
   for (let number = await lastNumber(session, account, workload); number > 0; number--) {
     const handle = session.client.workflow.getHandle<typeof migration>(
       migrationWorkflowId(`${account}/${workload}/${number}`),
@@ -179,22 +227,6 @@ async function runningOf(
     if (status?.status.name === 'RUNNING') return handle;
   }
   throw noneRuns(`${account}/${workload}`, 'finding the migration');
-}
-
-/** The highest number that a migration of the workload had; 0 where there was none. */
-async function lastNumber({ client, store }: Session, account: string, workload: string): Promise<number> {
-  const prefix = `${account}/${workload}/`;
-  let last = 0;
-  const see = (id: string): void => {
-    const number = Number(id.slice(id.lastIndexOf('/') + 1));
-    if (id.includes(prefix) && Number.isInteger(number)) last = Math.max(last, number);
-  };
-  const query = `WorkflowType = 'migration' AND WorkflowId STARTS_WITH ${JSON.stringify(migrationWorkflowId(prefix))}`;
-  for await (const { workflowId } of client.workflow.list({ query })) see(workflowId);
-  for (const { id } of (await store?.listRecords('migration', account, { limit: 1000 })) ?? []) {
-    if (id.startsWith(prefix)) see(id);
-  }
-  return last;
 }
 
 async function orderOf(
@@ -255,7 +287,6 @@ async function dryRun(session: Session, account: string, workload: string, optio
 }
 
 const MOST_TRIES = 20;
-const LOOK_EVERY_MS = 500;
 
 async function begin(session: Session, account: string, workload: string, options: Options, terminal: Terminal) {
   const { order, policy } = await orderOf(session, account, workload, options);
@@ -301,26 +332,4 @@ async function startNext(
       if (!(error instanceof WorkflowExecutionAlreadyStartedError) || attempt === MOST_TRIES) throw error;
     }
   }
-}
-
-/** Tells each step as it comes, until the end. */
-async function followed(
-  handle: WorkflowHandle<typeof migration>,
-  say: (line: string) => void,
-): Promise<MigrationOutcome> {
-  const ending = { over: false };
-  const result = handle.result().finally(() => (ending.over = true));
-  result.catch(() => undefined);
-  let told = '';
-  while (!ending.over) {
-    // Progress is a courtesy: what is not answered now is asked again.
-    const state = await handle.query(migrationStatusQuery).catch(() => null);
-    const [line, ...rest] = state === null ? [] : stateLines(state);
-    if (line !== undefined && line !== told && !ending.over) {
-      say([line, ...rest.filter((one) => one.startsWith('needs'))].join('\n'));
-      told = line;
-    }
-    await Promise.race([result.catch(() => undefined), delay(LOOK_EVERY_MS)]);
-  }
-  return result;
 }

@@ -5,7 +5,7 @@ import { printJson, withExamples, type RegisterCommand } from '../command.js';
 import { keptJson, keptLines, whereMoved } from '../moved-workloads.js';
 import { refuseTooLarge } from '../policy-size.js';
 import { withSession } from '../session.js';
-import { readPolicyFile, refuseAbsent } from './start.js';
+import { queuesOf, readPolicyFile, refuseAbsent } from './start.js';
 
 export const register: RegisterCommand = (program, terminal) => {
   const policy = program.command('policy').description('an account’s policy: show it, set another');
@@ -41,21 +41,27 @@ export const register: RegisterCommand = (program, terminal) => {
         await withSession(terminal, async (session) => {
           const account = session.account(name);
           const before = await account.query(policyQuery);
-          const { policy, kept, settle } = await whereMoved(session, file, before.policy, options.backToFile === true);
+          const carried = await whereMoved(session, file, before.policy, options.backToFile === true);
+          const { policy, kept } = carried;
           const changed = differences(before.policy, policy);
-          const { revision } = await account.update(setPolicyUpdate, { policy, author: session.author });
-          await settle();
+          const { revision } = await account.update(setPolicyUpdate, {
+            ...{ policy, author: session.author },
+            // Another cluster is looked at by another worker.
+            ...(policy.cluster === before.policy.cluster ? {} : { clusterQueue: queuesOf(session, policy).cluster }),
+          });
+          await carried.settle();
           if (options.json === true) {
             return printJson(terminal, {
               account: name,
               revision,
               changed,
+              ...(carried.across === null ? {} : { cluster: policy.cluster, since: carried.across.id }),
               ...(kept.length === 0 ? {} : { kept: keptJson(kept) }),
             });
           }
           terminal.out(`${name} has policy revision ${revision}`);
           for (const { path, before: was, after } of changed) terminal.out(`  ${path}: ${was} → ${after}`);
-          for (const line of keptLines(kept)) terminal.out(line);
+          for (const line of keptLines(carried)) terminal.out(line);
         });
       }),
     'policy set shop -f examples/shop.yaml',

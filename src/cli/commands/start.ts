@@ -90,22 +90,27 @@ export const register: RegisterCommand = (program, terminal) => {
         }
         refuseTooLarge(policy);
         await refuseAbsent(terminal, policy);
-        const { started, kept, warnings } = await withSession(terminal, async (session) => {
+        const { started, carried, warnings } = await withSession(terminal, async (session) => {
           const carried = await whereMoved(session, policy, null, options.backToFile === true);
           const { started } = await startAccount(session, name, carried.policy);
           if (started) await carried.settle();
-          return { started, kept: carried.kept, warnings: await warnOfSharedPools(session, carried.policy) };
+          return { started, carried, warnings: await warnOfSharedPools(session, carried.policy) };
         });
         for (const line of warnings) terminal.err(line);
         if (options.json === true) {
-          printJson(terminal, { account: name, started, ...(kept.length === 0 ? {} : { kept: keptJson(kept) }) });
+          const { kept, across } = carried;
+          printJson(terminal, {
+            ...{ account: name, started },
+            ...(across === null ? {} : { cluster: carried.policy.cluster, since: across.id }),
+            ...(kept.length === 0 ? {} : { kept: keptJson(kept) }),
+          });
         } else {
           terminal.out(
             started
               ? `${name} started in mode ${policy.mode}; headroom status ${name} shows what it does`
               : `${name} runs already with this very policy; nothing done`,
           );
-          keptLines(kept).forEach((line) => terminal.out(line));
+          keptLines(carried).forEach((line) => terminal.out(line));
         }
       }),
     'start shop -f examples/shop.yaml',

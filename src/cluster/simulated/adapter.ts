@@ -1,12 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadroomError } from '../../domain/errors.js';
 import { REAL_TIME, wallMilliseconds, type EpochSeconds, type TimeScale } from '../../domain/time.js';
-import { isCapacity, type FieldTarget, type MutationResult } from '../../domain/cluster.js';
+import {
+  isCapacity,
+  type ClusterState,
+  type FieldTarget,
+  type Mutation,
+  type MutationResult,
+} from '../../domain/cluster.js';
 import { describeTarget } from '../fence.js';
 import type { Migrating } from '../migrating.js';
-import type { Clocked, Cluster } from '../port.js';
+import type { Clocked, Cluster, FieldPlace, ObserveRequest } from '../port.js';
+import { clustersOf } from './model.js';
 import type { RequestEntry } from './moving.js';
-import type { SimulatedTarget } from './engine.js';
+import type { Sited, SimulatedTarget } from './engine.js';
 import type { Fault } from './faults.js';
 import type { EngineHost } from './host.js';
 import { noAction, type PreparationRecord } from './preparations.js';
@@ -15,6 +22,16 @@ import { samplesSince, timelineOf, type Sampled, type Timeline, type TimelineQue
 /** What can be done with a simulated cluster besides: read its clock and its truth, and break it. */
 export interface Simulation extends Cluster, Clocked, Sampled {
   readonly name: string;
+  /** Its own name first; others where the scenario has pools of other clusters. `inCluster` shows them. */
+  readonly clusters: readonly string[];
+  observe(request: Sited<ObserveRequest>, signal: AbortSignal): Promise<ClusterState>;
+  apply(mutation: Sited<Mutation>, place: FieldPlace | null, signal: AbortSignal): Promise<MutationResult>;
+  restore(
+    restore: Sited<Parameters<Cluster['restore']>[0]>,
+    place: FieldPlace | null,
+    signal: AbortSignal,
+  ): Promise<MutationResult>;
+  readonly crossing: Migrating;
   /** Null while time stands still or is moved by hand. */
   scale(): Promise<TimeScale | null>;
   /** Lets time run, from where it stands: simulated seconds a wall second. Answers the scale, for all to use. */
@@ -76,8 +93,16 @@ export function createSimulatedCluster(host: EngineHost, options: { wallClock?: 
       return written.result;
     });
 
+  const migrating: Migrating = {
+    survey: (request, signal) => call(`surveying ${request.id}`, signal, () => host.engine().survey(request)),
+    write: (request, step, signal) =>
+      call(`${step.kind} of ${request.id}`, signal, () => host.move({ kind: 'move', request, write: step })),
+    look: (request, signal) => call(`looking at ${request.id}`, signal, () => host.engine().lookMove(request)),
+  };
+
   return {
     name: host.name,
+    clusters: clustersOf(host.engine().model),
     observe: (request, signal) => call(`observing ${request.account}`, signal, () => host.engine().observe(request)),
     apply: (mutation, place, signal) => {
       const { target } = mutation;
@@ -114,12 +139,9 @@ export function createSimulatedCluster(host: EngineHost, options: { wallClock?: 
       signal.throwIfAborted();
       return Promise.resolve(samplesSince(host.engine(), since));
     },
-    migrating: {
-      survey: (request, signal) => call(`surveying ${request.id}`, signal, () => host.engine().survey(request)),
-      write: (request, step, signal) =>
-        call(`${step.kind} of ${request.id}`, signal, () => host.move({ kind: 'move', request, write: step })),
-      look: (request, signal) => call(`looking at ${request.id}`, signal, () => host.engine().lookMove(request)),
-    },
+    migrating,
+    // One engine stands for all clusters of the scenario: each side is a part of the same.
+    crossing: migrating,
     preparations: (account) => Promise.resolve(host.engine().preparations(account)),
     requestLog: (id) => Promise.resolve(host.engine().requestLog(id)),
     timeline: (query) => Promise.resolve(timelineOf(host.engine(), query)),
@@ -127,5 +149,25 @@ export function createSimulatedCluster(host: EngineHost, options: { wallClock?: 
       host.close();
       return Promise.resolve();
     },
+  };
+}
+
+/**
+ * Another cluster of the scenario, by the same simulation: its own pools, and the workloads that run there. Null where the
+ * scenario has none of this name.
+ */
+export function inCluster(simulation: Simulation, cluster: string): Cluster | null {
+  if (cluster === simulation.name) return simulation;
+  if (!simulation.clusters.includes(cluster)) return null;
+  return {
+    name: cluster,
+    observe: (request, signal) => simulation.observe({ ...request, cluster }, signal),
+    apply: (mutation, place, signal) => simulation.apply({ ...mutation, cluster }, place, signal),
+    restore: (restore, place, signal) => simulation.restore({ ...restore, cluster }, place, signal),
+    release: () => Promise.resolve([]),
+    migrating: simulation.migrating,
+    crossing: simulation.crossing,
+    // It is the simulation's to close.
+    close: () => Promise.resolve(),
   };
 }

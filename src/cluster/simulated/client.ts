@@ -3,7 +3,7 @@ import { HeadroomError } from '../../domain/errors.js';
 import { COMPONENTS } from '../../domain/component.js';
 import type { ClusterState, MutationResult } from '../../domain/cluster.js';
 import { describeTarget } from '../fence.js';
-import type { MoveLook, MoveResult, Survey } from '../migrating.js';
+import type { Migrating, MoveLook, MoveResult, Survey } from '../migrating.js';
 import type { Simulation } from './adapter.js';
 import { noAction, type PreparationRecord } from './preparations.js';
 import type { SampleWindow, Timeline } from './samples.js';
@@ -105,7 +105,7 @@ const surveySchema = z.object({
   source: z.object({ words: z.string(), ...counted }),
   copy: z.object({ words: z.string(), name: z.string() }),
   traffic: z.object({
-    kind: z.enum(['http-route', 'service', 'weights', 'none']),
+    kind: z.enum(['http-route', 'service', 'hook', 'weights', 'none']),
     words: z.string(),
     steps: z.array(z.number()),
   }),
@@ -131,7 +131,12 @@ const lookSchema = z.object({
 }) satisfies z.ZodType<MoveLook>;
 const logSchema = z.array(z.object({ at: z.number(), weight: z.number(), requests: z.number(), unserved: z.number() }));
 
-const clockSchema = z.object({ name: z.string(), now: z.number(), scale: timeScaleSchema.nullable() });
+const clockSchema = z.object({
+  name: z.string(),
+  clusters: z.array(z.string()).default([]),
+  now: z.number(),
+  scale: timeScaleSchema.nullable(),
+});
 const anything = z.unknown();
 
 /** A client of the simulator's process: the same calls as in process, plus the end of it. */
@@ -195,10 +200,26 @@ export async function connectSimulatedCluster(options: {
   };
 
   const clock = () => call({ action: 'reading the clock', path: '/v1/clock' }, clockSchema);
-  const { name } = await clock();
+  const { name, clusters } = await clock();
+
+  const migrating: Migrating = {
+    survey: (body, signal) =>
+      call({ action: `surveying ${body.id}`, path: '/v1/migration/survey', body, signal }, surveySchema),
+    write: (request, write, signal) =>
+      call(
+        {
+          ...{ action: `${write.kind} of ${request.id}`, path: '/v1/migration/write' },
+          ...{ body: { request, write }, signal },
+        },
+        moveResultSchema,
+      ),
+    look: (body, signal) =>
+      call({ action: `looking at ${body.id}`, path: '/v1/migration/look', body, signal }, lookSchema),
+  };
 
   return {
     name,
+    clusters: clusters.length === 0 ? [name] : clusters,
     observe: (body, signal) =>
       call({ action: `observing ${body.account}`, path: '/v1/observe', body, signal }, stateSchema),
     apply: async (body, place, signal) => {
@@ -231,20 +252,8 @@ export async function connectSimulatedCluster(options: {
       const path = `/v1/timeline?${new URLSearchParams(given).toString()}`;
       return call({ action: 'reading the timeline', path }, timelineSchema);
     },
-    migrating: {
-      survey: (body, signal) =>
-        call({ action: `surveying ${body.id}`, path: '/v1/migration/survey', body, signal }, surveySchema),
-      write: (request, write, signal) =>
-        call(
-          {
-            ...{ action: `${write.kind} of ${request.id}`, path: '/v1/migration/write' },
-            ...{ body: { request, write }, signal },
-          },
-          moveResultSchema,
-        ),
-      look: (body, signal) =>
-        call({ action: `looking at ${body.id}`, path: '/v1/migration/look', body, signal }, lookSchema),
-    },
+    migrating,
+    crossing: migrating,
     preparations: (account) =>
       call(
         {

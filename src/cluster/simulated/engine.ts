@@ -16,7 +16,7 @@ import { createDraws } from './draws.js';
 import { touches, within, type Fault, type ForeignTarget } from './faults.js';
 import type { MoveLook, MoveRequest, MoveResult, MoveWrite, Survey } from '../migrating.js';
 import { createMeter, type Part } from './meter.js';
-import type { EngineModel, Field } from './model.js';
+import { clusterOfPools, type EngineModel, type Field } from './model.js';
 import { createMoves, type RequestEntry } from './moving.js';
 import { createNodes } from './nodes.js';
 import { createPreparations, type PreparationRecord } from './preparations.js';
@@ -39,9 +39,13 @@ export interface Written {
 
 /** What a simulated cluster has. */
 export type SimulatedTarget = CapacityTarget | ScalingTarget | Extract<PreparationTarget, { field: 'prepared' }>;
-export type CapacityMutation = Mutation & { target: SimulatedTarget };
+export type CapacityMutation = Sited<Mutation & { target: SimulatedTarget }>;
+
+/** For one of the clusters of a scenario that has several; its own where that is not said. */
+export type Sited<T> = T & { cluster?: string };
 
 export interface Restore {
+  cluster?: string;
   key: string;
   changeKeys: string[];
   account: string;
@@ -68,7 +72,7 @@ export interface Engine {
   readonly clock: EpochSeconds;
   /** Runs all ticks that end by `now`. Time does not go back. */
   advanceTo(now: EpochSeconds): void;
-  observe(request: ObserveRequest): ClusterState;
+  observe(request: Sited<ObserveRequest>): ClusterState;
   apply(mutation: CapacityMutation): Written;
   restore(restore: Restore): Written;
   /** What was done for an account's workloads before capacity was needed, oldest first. */
@@ -186,6 +190,23 @@ export function createEngine(model: EngineModel): Engine {
     | { kind: 'field'; field: Field; run: RunningWorkload | null; reportedOwner: FieldOwner }
     | { kind: 'none'; detail: string };
 
+  /** What of it is in this cluster: a workload that has moved to another is not there. */
+  const locateIn = (
+    cluster: string | undefined,
+    account: string,
+    target: SimulatedTarget,
+  ): ReturnType<typeof locate> => {
+    const found = locate(account, target);
+    if (found.kind === 'none') return found;
+    const at =
+      target.field === 'nodes'
+        ? clusterOfPools(model, [target.pool])
+        : clusterOfPools(model, found.run?.model.pools ?? []);
+    if (at === (cluster ?? model.name)) return found;
+    const what = target.field === 'nodes' ? `pool "${target.pool}"` : `workload ${account}/${target.workload}`;
+    return { kind: 'none', detail: `cluster ${cluster ?? model.name} has no ${what}: it is in cluster ${at}` };
+  };
+
   const locate = (account: string, target: SimulatedTarget | ForeignTarget): Located => {
     if (target.field === 'nodes') {
       const pool = nodes.pools.get(target.pool);
@@ -282,9 +303,9 @@ export function createEngine(model: EngineModel): Engine {
     return { placed };
   };
 
-  const observeWorkload = (account: string, workload: string): WorkloadState => {
+  const observeWorkload = (account: string, workload: string, cluster: string): WorkloadState => {
     const run = running.get(`${account}/${workload}`);
-    if (run === undefined) {
+    if (run === undefined || clusterOfPools(model, run.model.pools) !== cluster) {
       const owners = { replicas: null, request: null, floor: null };
       return { workload, exists: false, replicas: 0, readyReplicas: 0, request: {}, autoscaler: null, owners };
     }
@@ -324,13 +345,13 @@ export function createEngine(model: EngineModel): Engine {
     advanceTo(now) {
       while (clock + tick <= now) runTick();
     },
-    observe({ account, workloads, pools }) {
+    observe({ account, workloads, pools, cluster = model.name }) {
       return {
         at: clock,
-        workloads: workloads.map(({ workload }) => observeWorkload(account, workload)),
+        workloads: workloads.map(({ workload }) => observeWorkload(account, workload, cluster)),
         pools: pools.flatMap((name): PoolState[] => {
           const pool = nodes.pools.get(name);
-          if (pool === undefined) return [];
+          if (pool === undefined || clusterOfPools(model, [name]) !== cluster) return [];
           const { value, owner, mark } = pool.asked;
           const sizedBy = owner === HEADROOM && mark?.value === value ? accountOfKey(mark.key) : null;
           const by = sizedBy === null ? {} : { sizedBy };
@@ -340,7 +361,7 @@ export function createEngine(model: EngineModel): Engine {
     },
     apply(mutation) {
       const { account, target } = mutation;
-      const found = locate(account, target);
+      const found = locateIn(mutation.cluster, account, target);
       if (found.kind === 'none') return answer({ kind: 'not-found', detail: found.detail });
       const judgement = judgeApply({ ...found.field, reportedOwner: found.reportedOwner }, mutation);
       if (judgement.kind !== 'write') return answer(judgement);
@@ -355,8 +376,8 @@ export function createEngine(model: EngineModel): Engine {
       }
       return answer({ kind: 'applied', value: target.value });
     },
-    restore({ key, changeKeys, account, target, owner }) {
-      const found = locate(account, target);
+    restore({ key, changeKeys, account, target, owner, cluster }) {
+      const found = locateIn(cluster, account, target);
       if (found.kind === 'none') return answer({ kind: 'not-found', detail: found.detail });
       const field = { ...found.field, reportedOwner: found.reportedOwner };
       const judgement = judgeRestore(field, { key, changeKeys, good: target.value });

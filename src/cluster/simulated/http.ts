@@ -115,7 +115,10 @@ export function createSimulationHttp(options: { simulation: Simulation; token: s
     context.json(await simulation.timeline(parse(timelineSchema, numeric(context.req.query()), context.req.path))),
   );
   app.get('/v1/clock', async (context) =>
-    context.json({ name: simulation.name, now: await simulation.now(), scale: await simulation.scale() }),
+    context.json({
+      ...{ name: simulation.name, clusters: simulation.clusters },
+      ...{ now: await simulation.now(), scale: await simulation.scale() },
+    }),
   );
   app.post('/v1/clock/run', async (context) => {
     const { factor } = await body(context, z.strictObject({ factor: z.number().gt(0) }));

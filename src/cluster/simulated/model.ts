@@ -36,6 +36,8 @@ export interface WorkloadModel {
 
 export interface PoolModel {
   name: string;
+  /** Which of the scenario's clusters it is in; absent: the one that gives the scenario its name. */
+  cluster?: string | undefined;
   /** What one node offers; a component that is absent is not scheduled by. */
   node: Resources;
   pricePerHour: number;
@@ -65,6 +67,15 @@ export interface EngineModel {
   workloads: WorkloadModel[];
   faults: Fault[];
 }
+
+/** The cluster that a workload bound to these pools is in: pools of one workload are all in one. */
+export const clusterOfPools = ({ name, pools }: EngineModel, bound: readonly string[]): string =>
+  pools.find((pool) => pool.name === bound[0])?.cluster ?? name;
+
+/** All clusters of a scenario, the one that it is named after first. */
+export const clustersOf = ({ name, pools }: EngineModel): string[] => [
+  ...new Set([name, ...pools.map(({ cluster }) => cluster ?? name)]),
+];
 
 /** A field that can be written, with its owner and the marks of Headroom's own writes. */
 export interface Field {

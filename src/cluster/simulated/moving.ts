@@ -6,7 +6,7 @@ import type { Counted, MoveLook, MoveRequest, MoveResult, MoveWrite, Survey } fr
 import type { Draws } from './draws.js';
 import type { Fault } from './faults.js';
 import type { Part } from './meter.js';
-import type { EngineModel } from './model.js';
+import { clusterOfPools, clustersOf, type EngineModel } from './model.js';
 import type { Nodes } from './nodes.js';
 import { createWorkload, type RunningWorkload } from './workload.js';
 
@@ -69,17 +69,21 @@ export function createMoves(
   const done = (detail: string): MoveResult => ({ kind: 'done', detail });
   const refused = (detail: string): MoveResult => ({ kind: 'refused', detail });
 
-  const makeCopy = (move: Move, pool: string | null, name: string): RunningWorkload => {
+  /** Pools that the copy may be on: the one that is named, else where it may run there. */
+  const poolsFor = ({ to: { pool }, cross }: MoveRequest, source: RunningWorkload): string[] =>
+    pool === null ? (cross?.pools ?? source.model.pools) : [pool];
+
+  const makeCopy = (move: Move, request: MoveRequest): RunningWorkload => {
     const { source } = move;
     const copy = createWorkload(
       {
         ...source.model,
         replicas: 0,
-        pools: pool === null ? source.model.pools : [pool],
+        pools: poolsFor(request, source),
         // An autoscaler rests while Headroom has the replicas: the copy waits for its traffic at full size.
         owners: { ...source.model.owners, replicas: HEADROOM },
       },
-      ...([nodes, draws, faults, name] as const),
+      ...([nodes, draws, faults, request.cross === undefined ? request.copy : request.id] as const),
     );
     for (const [component, field] of source.requests) Object.assign(copy.requests.get(component) ?? {}, field);
     return copy;
@@ -105,17 +109,58 @@ export function createMoves(
     return done(`${weight}% of the traffic is led to the copy`);
   };
 
+  /** Of what a scenario's clusters have between each other: one engine is all sides, and each says its own part. */
+  const crossingProblems = (request: MoveRequest, run: RunningWorkload | undefined): string[] => {
+    const { cross } = request;
+    if (cross === undefined) return [];
+    const { side, from, to } = cross;
+    const known = clustersOf(model);
+    if (side === 'source') {
+      const at = run === undefined ? from : clusterOfPools(model, run.model.pools);
+      return at === from ? [] : [`${keyOf(request)} is in cluster ${at}, not in ${from}`];
+    }
+    if (!known.includes(to)) return [`there is no simulated cluster "${to}": the scenario has ${known.join(', ')}`];
+    if (side === 'traffic' || run === undefined) return [];
+    const pools = poolsFor(request, run);
+    const away = pools.filter((name) => clusterOfPools(model, [name]) !== to || !nodes.pools.has(name));
+    if (away.length > 0) return [`cluster ${to} has no pool ${away.map((name) => `"${name}"`).join(', ')}`];
+    if (pools.length === 0) return [`cluster ${to} has no pool`];
+    return [];
+  };
+
+  const look = (request: MoveRequest): MoveLook => {
+    const key = keyOf(request);
+    const run = running.get(key);
+    const move = moves.get(key);
+    const own = move?.id === request.id ? move : undefined;
+    const count = own ?? ended.get(request.id) ?? null;
+    const source = own?.source ?? run;
+    return {
+      source: source === undefined ? null : counted(source),
+      copy: !hasCopy(own) ? null : { ...counted(own.copy), troubles: [] },
+      weight: own?.weight ?? (request.noTraffic ? null : 0),
+      images: null,
+      mayTake: source?.replicas.value ?? 0,
+      claim: move?.id ?? null,
+      running: null,
+      made: !hasCopy(own) ? [] : [`${request.account}/${request.copy}`],
+      counted: count === null ? null : { all: count.all, unserved: count.unserved, seconds: count.seconds },
+    };
+  };
+
   return {
     survey(request) {
       const run = running.get(keyOf(request));
       const { pool } = request.to;
       const refusals: string[] = [];
       if (run === undefined) refusals.push(`cluster ${model.name} has no workload ${keyOf(request)}`);
-      if (request.to.cluster !== null || request.to.namespace !== null) {
+      if (request.cross === undefined && (request.to.cluster !== null || request.to.namespace !== null)) {
         refusals.push('a simulated cluster moves workloads between its pools alone: name one of them');
       }
-      if (pool !== null && !nodes.pools.has(pool)) refusals.push(`cluster ${model.name} has no pool "${pool}"`);
-      if (pool !== null && run !== undefined && run.model.pools.length === 1 && run.model.pools[0] === pool) {
+      refusals.push(...crossingProblems(request, run));
+      if (request.cross === undefined && pool !== null && !nodes.pools.has(pool))
+        refusals.push(`cluster ${model.name} has no pool "${pool}"`);
+      if (pool !== null && run?.model.pools.length === 1 && run.model.pools[0] === pool) {
         refusals.push(`${keyOf(request)} runs on pool ${pool} alone already`);
       }
       const offered = pool === null ? undefined : nodes.pools.get(pool)?.model.node;
@@ -180,7 +225,7 @@ export function createMoves(
         case 'volumes':
           return done('a simulated cluster has none');
         case 'copy': {
-          const made = copy ?? (move.copy = makeCopy(move, request.to.pool, request.copy));
+          const made = copy ?? (move.copy = makeCopy(move, request));
           made.replicas.value = write.replicas;
           return done(`${write.replicas} replicas of ${request.copy}`);
         }
@@ -195,7 +240,8 @@ export function createMoves(
           source.replicas.value = Math.min(source.replicas.value, write.replicas);
           return done(`${source.replicas.value} replicas of the old one`);
         case 'retire':
-          if (move.weight !== 100 || !move.handedOver) return refused('traffic still meets the old one');
+          if ((move.weight !== 100 && !request.noTraffic) || !move.handedOver)
+            return refused('traffic still meets the old one');
           source.replicas.value = 0;
           source.reconcile(clock());
           end(move);
@@ -219,23 +265,17 @@ export function createMoves(
     },
 
     look(request) {
-      const key = keyOf(request);
-      const run = running.get(key);
-      const move = moves.get(key);
-      const own = move?.id === request.id ? move : undefined;
-      const count = own ?? ended.get(request.id) ?? null;
-      const source = own?.source ?? run;
-      return {
-        source: source === undefined ? null : counted(source),
-        copy: !hasCopy(own) ? null : { ...counted(own.copy), troubles: [] },
-        weight: own?.weight ?? (request.noTraffic ? null : 0),
-        images: null,
-        mayTake: source?.replicas.value ?? 0,
-        claim: move?.id ?? null,
-        running: null,
-        made: !hasCopy(own) ? [] : [`${request.account}/${request.copy}`],
-        counted: count === null ? null : { all: count.all, unserved: count.unserved, seconds: count.seconds },
-      };
+      const all = look(request);
+      switch (request.cross?.side) {
+        case undefined:
+          return all;
+        case 'source':
+          return { ...all, copy: null, weight: null, made: [] };
+        case 'target':
+          return { ...all, source: null, weight: null, claim: null };
+        case 'traffic':
+          return { ...all, source: null, copy: null, claim: null, made: [] };
+      }
     },
 
     parts(key) {

@@ -79,6 +79,8 @@ const workloadSchema = z.strictObject({
 
 const poolSchema = z.strictObject({
   name,
+  /** Of another cluster than the scenario's own: accounts can move there (docs/migration.md). */
+  cluster: name.optional(),
   node: resources,
   pricePerHour: z.number().min(0),
   size: z.enum(['fixed', 'variable']).default('variable'),
@@ -160,6 +162,8 @@ export function buildScenario(raw: unknown, from: { what: string; directory: str
   const hash = createHash('sha256').update(JSON.stringify(parsed));
   const begin = Math.floor((parsed.clock.start - parsed.clock.history) / MINUTE) * MINUTE;
   const readCsv = csvReader(from.directory, (text) => hash.update(text));
+  // Where a workload names no pools, all of its own cluster are meant.
+  const besides = parsed.pools.filter(isOwn(parsed)).map((pool) => pool.name);
   const workloads = parsed.accounts.flatMap((account) =>
     account.workloads.map((workload): WorkloadModel => {
       const what = `${account.name}/${workload.name}`;
@@ -176,7 +180,7 @@ export function buildScenario(raw: unknown, from: { what: string; directory: str
         owners: workload.owners,
         podStart: workload.podStart,
         service: workload.service,
-        pools: workload.pools,
+        pools: workload.pools.length > 0 || besides.length === parsed.pools.length ? workload.pools : besides,
       };
     }),
   );
@@ -187,6 +191,11 @@ export function buildScenario(raw: unknown, from: { what: string; directory: str
     fingerprint: hash.digest('hex'),
   };
 }
+
+const isOwn =
+  ({ name: own }: Parsed) =>
+  ({ cluster }: Parsed['pools'][number]): boolean =>
+    cluster === undefined || cluster === own;
 
 type DemandInput = z.output<typeof demandSchema>;
 type CsvReader = (file: string) => { text: string; rows: Record<string, string>[] };
@@ -278,6 +287,10 @@ function contradiction(parsed: Parsed): string | null {
       }
       const lost = workload.pools.find((pool) => !pools.has(pool));
       if (lost !== undefined) return `${at}.pools: ${notDefined('pool', lost, pools)}`;
+      const clusters = new Set(
+        parsed.pools.filter((pool) => workload.pools.includes(pool.name)).map(({ cluster }) => cluster ?? parsed.name),
+      );
+      if (clusters.size > 1) return `${at}.pools: are in clusters ${[...clusters].join(' and ')}; a workload is in one`;
     }
   }
   for (const [index, fault] of parsed.faults.entries()) {

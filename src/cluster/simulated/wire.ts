@@ -29,6 +29,8 @@ export const mutationSchema = z.strictObject({
   expect: z.strictObject({ value, owner }),
   reason: z.string(),
   planId: z.string().exactOptional(),
+  /** Which of the scenario's clusters; its own where absent. */
+  cluster: z.string().exactOptional(),
   dataSets: z.array(z.string()).exactOptional(),
 }) satisfies z.ZodType<CapacityMutation>;
 
@@ -39,6 +41,7 @@ export const restoreSchema = z.strictObject({
   target: targetSchema,
   owner,
   reason: z.string(),
+  cluster: z.string().exactOptional(),
 }) satisfies z.ZodType<Restore>;
 
 /** What a workload is to a cluster of another kind (consent, labels, actions) is nothing to this one. */
@@ -54,6 +57,7 @@ export const observeSchema = z.object({
   account: z.string(),
   workloads: z.array(workloadTargetSchema),
   pools: z.array(z.string()),
+  cluster: z.string().exactOptional(),
 });
 
 const nullable = z.string().nullable();
@@ -80,6 +84,13 @@ export const moveRequestSchema = z.object({
   steps: z.array(z.number()),
   old: z.enum(['remove', 'keep']),
   before: nullable,
+  cross: z
+    .object({
+      ...{ side: z.enum(['source', 'target', 'traffic']), from: z.string(), to: z.string() },
+      pools: z.array(z.string()),
+      traffic: z.enum(['route-at-source', 'route-at-target', 'hook', 'none']),
+    })
+    .exactOptional(),
 }) satisfies z.ZodType<MoveRequest>;
 
 const replicas = z.int().min(0);

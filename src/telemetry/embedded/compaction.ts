@@ -36,6 +36,8 @@ const RECORD_DAYS: Record<RecordKind, (retentionDays: number) => number> = {
   // Each has the hours since the one before: a term of a year is judged by half a year of them.
   commitment: () => Number.POSITIVE_INFINITY,
   migration: () => Number.POSITIVE_INFINITY,
+  // As long as a move may take; what they hold is the account's own.
+  manifests: (days) => Math.min(days, 7),
 };
 
 /** Since when each account's samples are kept; older bins read as missing, and a snapshot that has them is gone. */
