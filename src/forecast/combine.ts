@@ -76,7 +76,8 @@ export function createCombination(
   let asking = false;
   const globalStated = new Float64Array(G * L);
   const standard = new Float32Array(rows * L);
-  const memberWeights = new Float32Array(A * L * Q);
+  /** [anchor][member][level]: the levels of a member lie side by side, as they are read. */
+  const memberWeights = new Float32Array(A * Q * L);
   const awake: boolean[] = members.all.map(() => false);
   const weightRow = new Float64Array(Q);
   const point = new Float64Array(M);
@@ -134,16 +135,27 @@ export function createCombination(
           ? scales.atLeast((globalStated[said + high] ?? 0) - (globalStated[said + low] ?? 0))
           : stretch * scaleBetween(member.scale, member.model, lower, upper, share, target);
       memberScale[q] = scale;
+      const isStated = member.states === 0;
       const nearRow = rowOf(member, lower, current) * L;
+      const nearCell = (lower * Q + q) * L;
+      if (lower === upper) {
+        for (let l = 0; l < L; l++) {
+          const weight = memberWeights[nearCell + l] ?? 0;
+          const quantile = isStated ? (globalStated[said + l] ?? 0) : middle + scale * (standard[nearRow + l] ?? 0);
+          raw[l] = (raw[l] ?? 0) + weight * Math.max(0, quantile);
+          sums[l] = (sums[l] ?? 0) + weight;
+        }
+        continue;
+      }
       const farRow = rowOf(member, upper, current) * L;
+      const farCell = (upper * Q + q) * L;
       for (let l = 0; l < L; l++) {
+        const wNear = memberWeights[nearCell + l] ?? 0;
+        const weight = wNear + share * ((memberWeights[farCell + l] ?? 0) - wNear);
         const zNear = standard[nearRow + l] ?? 0;
-        const zFar = standard[farRow + l] ?? 0;
-        const wNear = memberWeights[(lower * L + l) * Q + q] ?? 0;
-        const wFar = memberWeights[(upper * L + l) * Q + q] ?? 0;
-        const weight = wNear + share * (wFar - wNear);
-        const quantile =
-          member.states === 0 ? (globalStated[said + l] ?? 0) : middle + scale * (zNear + share * (zFar - zNear));
+        const quantile = isStated
+          ? (globalStated[said + l] ?? 0)
+          : middle + scale * (zNear + share * ((standard[farRow + l] ?? 0) - zNear));
         raw[l] = (raw[l] ?? 0) + weight * Math.max(0, quantile);
         sums[l] = (sums[l] ?? 0) + weight;
       }
@@ -180,20 +192,24 @@ export function createCombination(
       for (let q = 0; q < Q; q++) {
         awake[q] = wakes(members.all[q]?.model ?? 0);
       }
-      for (let cell = 0; cell < A * L; cell++) {
-        parts.weights.weights(cell, awake, weightRow);
-        memberWeights.set(weightRow, cell * Q);
+      for (let a = 0; a < A; a++) {
+        for (let l = 0; l < L; l++) {
+          parts.weights.weights(a * L + l, awake, weightRow);
+          for (let q = 0; q < Q; q++) memberWeights[(a * Q + q) * L + l] = weightRow[q] ?? 0;
+        }
       }
     },
     modelWeights() {
       const sums = new Float64Array(M);
       let total = 0;
-      for (let cell = 0; cell < A * L; cell++) {
-        for (let q = 0; q < Q; q++) {
-          const weight = memberWeights[cell * Q + q] ?? 0;
-          const model = members.all[q]?.model ?? 0;
-          sums[model] = (sums[model] ?? 0) + weight;
-          total += weight;
+      for (let a = 0; a < A; a++) {
+        for (let l = 0; l < L; l++) {
+          for (let q = 0; q < Q; q++) {
+            const weight = memberWeights[(a * Q + q) * L + l] ?? 0;
+            const model = members.all[q]?.model ?? 0;
+            sums[model] = (sums[model] ?? 0) + weight;
+            total += weight;
+          }
         }
       }
       return Object.fromEntries(names.map((name, m) => [name, (sums[m] ?? 0) / total]));

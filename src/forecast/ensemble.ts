@@ -233,9 +233,12 @@ export function createEnsemble(start: EpochSeconds, options: EnsembleOptions): E
       const gap = Math.round((lastBin - lastKnown) / step);
       const quantiles: number[][] = [];
       if (combination.asksGlobals) bank.ask(horizon);
+      const learnt = asked.map((level) => levels.indexOf(level));
       for (let ahead = 1; ahead <= horizon; ahead++) {
         state(lastBin + ahead * step, ahead + gap);
-        quantiles.push(asked.map((level) => readLevel(levels, stated, level)));
+        quantiles.push(
+          learnt.map((at, k) => (at >= 0 ? (stated[at] ?? 0) : readLevel(levels, stated, asked[k] ?? 0.5))),
+        );
       }
       return { origin: lastBin, step, levels: [...asked], quantiles, weights: combination.modelWeights() };
     },

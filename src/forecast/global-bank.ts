@@ -62,6 +62,8 @@ export function createGlobalBank(options: {
   let answers: Float64Array[] = globals.map(() => new Float64Array(0));
   /** What was asked last beside the anchors: of the same origin the answers are the same. */
   let last: { horizon: number; inputs: FeatureInputs | undefined } | null = null;
+  /** What was answered of the anchors at the present origin, where it was not answered ahead of time. */
+  let asked: { inputs: FeatureInputs | undefined; answers: Float64Array[] } | null = null;
   /** What was answered ahead of time: of each model, [origin][ahead][level]; the first origin's label. */
   let prepared: { from: EpochSeconds; count: number; answers: Float64Array[] } | null = null;
 
@@ -90,10 +92,15 @@ export function createGlobalBank(options: {
     return out;
   };
 
+  /** What was known at the present origin: models know by it that they are asked of the same again. */
+  let window: { at: EpochSeconds; values: Float32Array } | null = null;
   const requestAt = (label: EpochSeconds): GlobalRequest => {
-    const values = new Float32Array(context);
-    for (let k = 0; k < context; k++) values[k] = Math.max(0, history.at(label - (context - 1 - k) * step));
-    return { values: values.subarray(firstKnown(values)), origin: label, step, calendar, ...known() };
+    if (window?.at !== label) {
+      const values = new Float32Array(context);
+      for (let k = 0; k < context; k++) values[k] = Math.max(0, history.at(label - (context - 1 - k) * step));
+      window = { at: label, values: values.subarray(firstKnown(values)) };
+    }
+    return { values: window.values, origin: label, step, calendar, ...known() };
   };
 
   return {
@@ -116,6 +123,8 @@ export function createGlobalBank(options: {
       origin = label;
       aheads = anchors;
       last = null;
+      window = null;
+      asked = null;
       const index = prepared === null ? -1 : Math.round((label - prepared.from) / step);
       if (prepared !== null && index >= 0 && index < prepared.count) {
         const size = anchors.length * L;
@@ -125,15 +134,32 @@ export function createGlobalBank(options: {
       prepared = null;
       const request = requestAt(label);
       answers = globals.map((model) => answer(model, [request], anchors));
+      asked = { inputs: request.inputs, answers };
     },
     ask(horizon) {
       if (Number.isNaN(origin)) return;
       const inputs = options.inputs?.();
       if (last !== null && last.horizon === horizon && last.inputs === inputs) return;
       last = { horizon, inputs };
-      aheads = stepsTo(horizon);
       const request = requestAt(origin);
-      answers = globals.map((model) => answer(model, [request], aheads));
+      // What was said of the anchors stands, where it was said of this very origin and with the same beside it.
+      const before = asked !== null && asked.inputs === inputs ? asked.answers : null;
+      const steps = stepsTo(horizon);
+      const missing = before === null ? steps : steps.filter((one) => !anchors.includes(one));
+      aheads = steps;
+      answers = globals.map((model, g) => {
+        const rest = missing.length === 0 ? new Float64Array(0) : answer(model, [request], missing);
+        const known = before?.[g];
+        if (known === undefined) return rest;
+        const joined = new Float64Array(steps.length * L);
+        let next = 0;
+        steps.forEach((one, k) => {
+          const at = anchors.indexOf(one);
+          const from = at >= 0 ? at * L : next++ * L;
+          joined.set((at >= 0 ? known : rest).subarray(from, from + L), k * L);
+        });
+        return joined;
+      });
     },
     read(g, target, out, at) {
       const rows = answers[g];

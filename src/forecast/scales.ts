@@ -42,8 +42,16 @@ export function createScaleBank(options: {
   const slowRate = 1 - 2 ** (-1 / Math.max(24, 2 * options.binsPerDay));
   const slotBins = Math.max(1, options.binsPerDay / SLOTS);
   const slotRate = 1 - 2 ** (-1 / (5 * slotBins));
-  const slotOf = (at: EpochSeconds): number =>
-    Math.min(SLOTS - 1, Math.floor(calendar.secondOfDay(at) / (86_400 / SLOTS)));
+  // Every model is asked of a bin before the next one is.
+  let slotAt = Number.NaN;
+  let slot = 0;
+  const slotOf = (at: EpochSeconds): number => {
+    if (at !== slotAt) {
+      slotAt = at;
+      slot = Math.min(SLOTS - 1, Math.floor(calendar.secondOfDay(at) / (86_400 / SLOTS)));
+    }
+    return slot;
+  };
   let mean = 0;
   let known = 0;
   const least = (): number => Math.max(mean * 1e-6, 1e-12);
@@ -71,8 +79,8 @@ export function createScaleBank(options: {
       let value = steady;
       if (kind === 'lively') value = 0.4 * steady + 0.6 * (isNew ? steady : (fast[row] ?? 0));
       if (kind === 'hourly') {
-        const slot = slots[row * SLOTS + slotOf(target)] ?? Number.NaN;
-        value = 0.4 * steady + 0.6 * (Number.isNaN(slot) ? steady : slot);
+        const usual = slots[row * SLOTS + slotOf(target)] ?? Number.NaN;
+        value = 0.4 * steady + 0.6 * (Number.isNaN(usual) ? steady : usual);
       }
       return Math.max(value, floor, least());
     },

@@ -3,7 +3,13 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, it } from 'vitest';
 import { codeOf, createBinning, MISSING } from '../../src/forecast/booster/bins.js';
-import { parseBooster, predictRow, serialiseBooster, type Booster } from '../../src/forecast/booster/booster.js';
+import {
+  parseBooster,
+  predictRow,
+  predictRows,
+  serialiseBooster,
+  type Booster,
+} from '../../src/forecast/booster/booster.js';
 import { FOREST_DEFAULTS, trainForest } from '../../src/forecast/booster/forest.js';
 import { createGrower } from '../../src/forecast/booster/grow.js';
 import { bestSplit, fillHistogram, STRIDE, UNIT } from '../../src/forecast/booster/histogram.js';
@@ -48,6 +54,14 @@ describe('a fitted booster', () => {
     { name: 'far outside what it saw', row: [1e30, -1e30, 1e30], wanted: [3.1, 3.5, 3.9] },
   ])('knows the quantiles of $name', ({ row, wanted }) => {
     predict(booster, row).forEach((value, k) => expect(Math.abs(value - (wanted[k] ?? 0))).toBeLessThan(0.35));
+  });
+
+  it('says of many rows at once what it says of each', () => {
+    const width = 4; // A column that no tree asks stands beside those that they do.
+    const rows = [-0.5, 0.5, Number.NaN].flatMap((x) => [-0.5, 0.5, Number.NaN].map((y) => [x, y, 0, 9]));
+    const out = new Float32Array(rows.length * LEVELS.length);
+    predictRows(booster, Float32Array.from(rows.flat()), { count: rows.length, width }, out);
+    expect([...out]).toEqual(rows.flatMap((row) => predict(booster, row)));
   });
 
   it('says levels in order whatever the row', () => {

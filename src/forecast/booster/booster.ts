@@ -28,33 +28,91 @@ export interface Booster {
 
 const fail = errorsOf('forecast/booster');
 
+/** Trees as they are walked: what is read of a node lies side by side. */
+interface PackedTrees {
+  /** Of each node four numbers: the column asked (and {@link LEFT} where a missing value goes left), the threshold, and both children. */
+  readonly nodes: Int32Array;
+  /** The same memory, for the thresholds. */
+  readonly thresholds: Float32Array;
+  /** A child is where its four numbers begin, or −1 − leaf. */
+  readonly roots: Int32Array;
+}
+
+/** Numbers of a node. */
+const WIDE = 4;
+const LEFT = 1 << 16;
+
+const packed = new WeakMap<Booster, PackedTrees>();
+
+function packedOf(booster: Booster): PackedTrees {
+  const known = packed.get(booster);
+  if (known !== undefined) return known;
+  const { column, threshold, missingLeft, left, right } = booster;
+  const nodes = new Int32Array(column.length * WIDE);
+  const thresholds = new Float32Array(nodes.buffer);
+  const placed = (child: number): number => (child >= 0 ? child * WIDE : child);
+  for (let node = 0; node < column.length; node++) {
+    const at = node * WIDE;
+    nodes[at] = (column[node] ?? 0) + (missingLeft[node] === 1 ? LEFT : 0);
+    thresholds[at + 1] = threshold[node] ?? 0;
+    nodes[at + 2] = placed(left[node] ?? -1);
+    nodes[at + 3] = placed(right[node] ?? -1);
+  }
+  const trees = { nodes, thresholds, roots: booster.roots.map(placed) };
+  packed.set(booster, trees);
+  return trees;
+}
+
 /**
  * Quantiles of one row, ascending.
  * @param values features from index `at`, `booster.columns` of them; NaN is missing.
  * @param out receives them from `outAt`, one a level.
  */
 export function predictRow(booster: Booster, values: Float32Array, at: number, out: Float32Array, outAt: number): void {
-  const { roots, column, threshold, missingLeft, left, right, steps, base } = booster;
+  predictRows(booster, values.subarray(at), { count: 1, width: booster.columns }, out.subarray(outAt));
+}
+
+/**
+ * The same of several rows, tree by tree: a tree is small and stays in the nearest cache, where all of them do not.
+ * @param values [row][column], `width` apart.
+ * @param out receives [row][level].
+ */
+export function predictRows(
+  booster: Booster,
+  values: Float32Array,
+  { count: rows, width }: { count: number; width: number },
+  out: Float32Array,
+): void {
+  const { steps, base } = booster;
+  const { nodes, thresholds, roots } = packedOf(booster);
   const count = base.length;
-  for (let level = 0; level < count; level++) out[outAt + level] = base[level] ?? 0;
+  for (let row = 0; row < rows; row++) out.set(base, row * count);
   for (let tree = 0; tree < roots.length; tree++) {
-    let node = roots[tree] ?? -1;
-    while (node >= 0) {
-      const value = values[at + (column[node] ?? 0)] ?? Number.NaN;
-      const goesLeft = value !== value ? missingLeft[node] === 1 : value <= (threshold[node] ?? 0);
-      node = (goesLeft ? left[node] : right[node]) ?? -1;
+    const root = roots[tree] ?? -1;
+    for (let row = 0; row < rows; row++) {
+      const at = row * width;
+      let node = root;
+      while (node >= 0) {
+        const column = nodes[node] ?? 0;
+        const value = values[at + (column & (LEFT - 1))] ?? Number.NaN;
+        const goesLeft = value !== value ? column >= LEFT : value <= (thresholds[node + 1] ?? 0);
+        node = (goesLeft ? nodes[node + 2] : nodes[node + 3]) ?? -1;
+      }
+      const from = (-1 - node) * count;
+      const to = row * count;
+      for (let level = 0; level < count; level++) out[to + level] = (out[to + level] ?? 0) + (steps[from + level] ?? 0);
     }
-    const from = (-1 - node) * count;
-    for (let level = 0; level < count; level++)
-      out[outAt + level] = (out[outAt + level] ?? 0) + (steps[from + level] ?? 0);
   }
-  // Levels are fitted apart and may cross where rows are few; in order they are never worse (Chernozhukov et al. 2010).
+  for (let row = 0; row < rows; row++) ascending(out, row * count, count);
+}
+
+/** Levels are fitted apart and may cross where rows are few; in order they are never worse (Chernozhukov et al. 2010). */
+function ascending(out: Float32Array, from: number, count: number): void {
   for (let level = 1; level < count; level++) {
-    const value = out[outAt + level] ?? 0;
+    const value = out[from + level] ?? 0;
     let place = level;
-    for (; place > 0 && (out[outAt + place - 1] ?? 0) > value; place--)
-      out[outAt + place] = out[outAt + place - 1] ?? 0;
-    out[outAt + place] = value;
+    for (; place > 0 && (out[from + place - 1] ?? 0) > value; place--) out[from + place] = out[from + place - 1] ?? 0;
+    out[from + place] = value;
   }
 }
 

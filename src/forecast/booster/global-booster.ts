@@ -1,8 +1,9 @@
 import { errorsOf } from '../../domain/errors.js';
+import type { EpochSeconds } from '../../domain/time.js';
 import { createFeatureState, FEATURE_CONTEXT, type FeatureState } from '../features.js';
 import type { GlobalModel, GlobalRequest } from '../global.js';
 import { FOREST_DEFAULTS, trainForest, type ForestOptions } from './forest.js';
-import { parseBooster, predictRow, serialiseBooster, type Booster } from './booster.js';
+import { parseBooster, predictRows, serialiseBooster, type Booster } from './booster.js';
 import { pack, unpack } from './container.js';
 import {
   fitLocationScale,
@@ -192,8 +193,21 @@ export function loadGlobalBooster(bytes: Uint8Array): GlobalModel {
 export function createGlobalBooster(fitted: GlobalBooster): GlobalModel {
   const { booster } = fitted;
   const { levels } = booster;
-  const row = new Float32Array(ROW_WIDTH);
+  let rows = new Float32Array(0);
   const placed: Placed = { middle: 0, scale: 1 };
+  /** Whoever asks for more steps ahead of an origin hands in the same values: their features are made once. */
+  let last: { values: Float32Array; origin: EpochSeconds; state: FeatureState } | null = null;
+
+  const stateOf = ({ values, origin, step, calendar }: GlobalRequest): FeatureState => {
+    if (last !== null && last.origin === origin && isSame(last.values, values)) return last.state;
+    const state = createFeatureState({ step, calendar });
+    const first = Math.max(0, values.length - FEATURE_CONTEXT);
+    for (let index = first; index < values.length; index++) {
+      state.observe(origin - (values.length - 1 - index) * step, values[index] ?? Number.NaN);
+    }
+    return state;
+  };
+
   return {
     name: fitted.method === 'forest' ? 'global-forest' : 'global-booster',
     levels,
@@ -201,40 +215,47 @@ export function createGlobalBooster(fitted: GlobalBooster): GlobalModel {
     steps: fitted.steps,
     asksTasks: TASK_COLUMNS.some((column) => booster.column.includes(column)),
     predict(requests, aheads) {
-      const out = new Float32Array(requests.length * aheads.length * levels.length).fill(Number.NaN);
-      let to = 0;
+      const width = levels.length;
+      const out = new Float32Array(requests.length * aheads.length * width).fill(Number.NaN);
+      if (rows.length < aheads.length * ROW_WIDTH) rows = new Float32Array(aheads.length * ROW_WIDTH);
+      const said = new Float32Array(aheads.length * width);
       let state: FeatureState | null = null;
       let previous: GlobalRequest | null = null;
-      for (const request of requests) {
-        const { values, origin, step, calendar, inputs } = request;
+      for (const [r, request] of requests.entries()) {
+        const { values, origin, inputs } = request;
         if (state !== null && previous !== null && follows(request, previous)) {
           state.observe(origin, values[values.length - 1] ?? Number.NaN);
         } else {
-          state = createFeatureState({ step, calendar });
-          const first = Math.max(0, values.length - FEATURE_CONTEXT);
-          for (let index = first; index < values.length; index++) {
-            state.observe(origin - (values.length - 1 - index) * step, values[index] ?? Number.NaN);
-          }
+          state = stateOf(request);
         }
         previous = request;
-        for (const ahead of aheads) {
-          const frame = writeRow(state.describe(ahead, inputs), row, 0);
-          if (frame !== null) {
-            placeRow(fitted, row, 0, placed);
-            standardise(row, 0, placed);
-            predictRow(booster, row, 0, out, to);
-            for (let level = 0; level < levels.length; level++) {
-              const relative = placed.middle + placed.scale * (out[to + level] ?? 0);
-              out[to + level] = Math.max(0, frame.last + frame.unit * relative);
-            }
+        last = { values, origin, state };
+        /** Of the steps that there is anything to say of: where they stand, and what their rows are relative to. */
+        const asked: { to: number; last: number; unit: number; middle: number; scale: number }[] = [];
+        for (const [a, ahead] of aheads.entries()) {
+          const at = asked.length * ROW_WIDTH;
+          const frame = writeRow(state.describe(ahead, inputs), rows, at);
+          if (frame === null) continue;
+          placeRow(fitted, rows, at, placed);
+          standardise(rows, at, placed);
+          asked.push({ to: (r * aheads.length + a) * width, ...frame, ...placed });
+        }
+        predictRows(booster, rows, { count: asked.length, width: ROW_WIDTH }, said);
+        for (const [row, one] of asked.entries()) {
+          for (let level = 0; level < width; level++) {
+            const relative = one.middle + one.scale * (said[row * width + level] ?? 0);
+            out[one.to + level] = Math.max(0, one.last + one.unit * relative);
           }
-          to += levels.length;
         }
       }
       return out;
     },
   };
 }
+
+/** Views of the same numbers. */
+const isSame = (one: Float32Array, other: Float32Array): boolean =>
+  one.buffer === other.buffer && one.byteOffset === other.byteOffset && one.length === other.length;
 
 /**
  * Whether a request is the one before it a bin later, as views of one array: then its features are one bin's work away.
