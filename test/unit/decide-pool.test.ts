@@ -117,7 +117,12 @@ describe.skipIf(!built)(`the decision in threads${because}`, () => {
   it('a thread that dies fails those who wait as unavailable, and is replaced, its models with it', async () => {
     await pool.forecast(forecastRequest());
     expect((await pool.wanted('acme', policy, AT + 15)).since).toBe(AT);
-    const waiting = [pool.forecast(forecastRequest('beta')), pool.wanted('acme', policy, AT + 15)].map((one) =>
+    // So much to fit that nothing is answered before the thread dies.
+    const long = { workload: 'web', component: 'cpu' as const, series: series(20_000) };
+    const waiting = [
+      pool.forecast({ ...forecastRequest('beta'), bins: [long] }),
+      pool.wanted('acme', policy, AT + 15),
+    ].map((one) =>
       one.then(
         () => 'answered',
         (error: unknown) => error,
