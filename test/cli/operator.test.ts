@@ -24,7 +24,7 @@ import {
   type Folder,
 } from './headroom.js';
 
-/** Simulated seconds in a second: a cycle of five minutes takes one. */
+/** Simulated seconds in a second: a cycle of five minutes takes one. What is to last while a test looks lasts for days. */
 const SPEED = 300;
 const ACCOUNTS = ['shop', 'pair', 'asked', 'cold', 'broke', 'ghost', 'left'];
 
@@ -212,7 +212,7 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
     await refused(2, ['not both'], 'pause', 'shop', '--for', '1h', '--until', '2026-06-02T00:00:00Z');
     await refused(2, ['has passed'], 'pause', 'shop', '--until', '2026-05-01T00:00:00Z');
     await refused(2, ['above 0'], 'pause', 'shop', '--for', '0s');
-    expect(await headroom(env, 'pause', 'shop', '--for', '12h', '--reason', 'migration')).toMatchObject({ code: 0 });
+    expect(await headroom(env, 'pause', 'shop', '--for', '10d', '--reason', 'migration')).toMatchObject({ code: 0 });
     expect((await status('shop')).pause).toMatchObject({ author: 'ada', reason: 'migration' });
     expect((await headroom(env, 'status', 'shop')).out).toContain('paused by ada until ');
     expect(await within(env, 'resume', 'shop', '--reason', 'done')).toMatchObject({ code: 0 });
@@ -230,8 +230,8 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
     await refused(2, ['between 0.5 and 0.9999'], 'override', 'shop', '--level', '99', ...why);
     await refused(3, ['no override o-nothing'], 'override', 'shop', '--clear', 'o-nothing');
     const both = await Promise.all([
-      headroom(env, 'override', 'shop', '--replicas', 'web=6', '--for', '1d', ...why),
-      headroom(env, 'override', 'shop', '--level', '0.95', '--for', '1d', ...why),
+      headroom(env, 'override', 'shop', '--replicas', 'web=6', '--for', '10d', ...why),
+      headroom(env, 'override', 'shop', '--level', '0.95', '--for', '10d', ...why),
     ]);
     expect(both.map(({ code }) => code)).toEqual([0, 0]);
     const { overrides } = await status('shop');
@@ -246,24 +246,24 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
   it('announce: what is wrong is refused; the event is known', async () => {
     const event = ['announce', 'pair', '--name', 'sale'];
     await refused(2, ['over already'], ...event, '--from', '1780000000', '--for', '1h', '--multiplier', '2');
-    await refused(2, ['ends before'], ...event, '--from', '+2h', '--to', '1780000000', '--multiplier', '2');
-    await refused(2, ['either --multiplier or --demand'], ...event, '--from', '+2h', '--for', '1h');
+    await refused(2, ['ends before'], ...event, '--from', '+7d', '--to', '1780000000', '--multiplier', '2');
+    await refused(2, ['either --multiplier or --demand'], ...event, '--from', '+7d', '--for', '1h');
     await refused(
       2,
       ['either --multiplier or --demand'],
-      ...[...event, '--from', '+2h', '--for', '1h', '--multiplier', '2', '--demand', 'cpu=4'],
+      ...[...event, '--from', '+7d', '--for', '1h', '--multiplier', '2', '--demand', 'cpu=4'],
     );
-    await refused(2, ['"often" is not a duration'], ...event, '--from', '+2h', '--for', 'often', '--multiplier', '2');
+    await refused(2, ['"often" is not a duration'], ...event, '--from', '+7d', '--for', 'often', '--multiplier', '2');
     await refused(
       3,
       ['no workload "db"'],
-      ...[...event, '--from', '+2h', '--for', '1h', '--multiplier', '2', '--workload', 'db'],
+      ...[...event, '--from', '+7d', '--for', '1h', '--multiplier', '2', '--workload', 'db'],
     );
-    await refused(2, ['"watts" is no component'], ...event, '--from', '+2h', '--for', '1h', '--demand', 'watts=4');
+    await refused(2, ['"watts" is no component'], ...event, '--from', '+7d', '--for', '1h', '--demand', 'watts=4');
     const known = await json(
       env,
       z.object({ event: z.object({ from: z.number(), to: z.number() }) }),
-      ...[...event, '--from', '+2h', '--for', '1h', '--multiplier', '2', '--uncertainty', '0.3'],
+      ...[...event, '--from', '+7d', '--for', '1h', '--multiplier', '2', '--uncertainty', '0.3'],
     );
     expect(known.event.to - known.event.from).toBe(3600);
     expect((await headroom(env, 'status', 'pair')).out).toContain('2 × the forecast ± 30 %');
@@ -271,7 +271,7 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
   });
 
   it('freeze: nothing is written while it holds; unfreeze lets it go on', async () => {
-    expect(await headroom(env, 'freeze', '--for', '2d', '--reason', 'incident')).toMatchObject({ code: 0 });
+    expect(await headroom(env, 'freeze', '--for', '30d', '--reason', 'incident')).toMatchObject({ code: 0 });
     expect(await headroom(env, 'start', 'cold', '-f', file('cold'))).toMatchObject({ code: 0 });
     const held = await until('cold is held', async () => {
       const seen = await status('cold');

@@ -108,7 +108,7 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
     process.exitCode = undefined;
     return within(env, 'migrate', ...argv, '--json');
   };
-  const SOON = ['--step-for', '30s', '--ready-within', '20m'];
+  const SOON = ['--step-for', '30s', '--ready-within', '7d'];
 
   it('of an account that touches nothing is refused, and a dry run says so; under approve the order is the approval', async () => {
     const before = await seen();
@@ -164,7 +164,7 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
 
   it('that is cancelled midway goes back, and loses no request', async () => {
     const before = await seen();
-    expect(await migrate('shop', 'web', '--to', 'spot', '--step-for', '1h', '--no-wait')).toMatchObject({ code: 0 });
+    expect(await migrate('shop', 'web', '--to', 'spot', '--step-for', '7d', '--no-wait')).toMatchObject({ code: 0 });
     await until('traffic is led over', async () => (await within(env, 'migrations', 'shop')).out.includes('10% of'));
     // Whoever does not wait is told at once, and no second one begins.
     expect(await migrate('shop', 'web', '--to', 'spot', '--no-wait')).toMatchObject({
@@ -188,7 +188,7 @@ describe.skipIf(NO_SERVER !== null)(`a migration in a simulated cluster${because
   });
 
   it('under a freeze, nothing is touched', async () => {
-    expect(await headroom(env, 'freeze', '--for', '1d', '--reason', 'incident')).toMatchObject({ code: 0 });
+    expect(await headroom(env, 'freeze', '--for', '30d', '--reason', 'incident')).toMatchObject({ code: 0 });
     const ran = await migrate('shop', 'web', '--to', 'spot');
     expect(ran.code).toBe(1);
     expect(outcomeSchema.parse(JSON.parse(ran.out))).toMatchObject({
