@@ -81,6 +81,12 @@ async function see(at = web()): Promise<WorkloadState> {
   if (found === undefined) throw new Error('web was not answered');
   return found;
 }
+/** What others wrote is seen when the watch has heard of it. */
+const sees = (expected: object): Promise<true> =>
+  eventually(async () => {
+    expect(await see()).toMatchObject(expected);
+    return true as const;
+  });
 
 /** `kubectl … -n NAMESPACE`. */
 const run = (...args: string[]): Promise<string> => kubectl(['-n', namespace.name, ...args]);
@@ -186,7 +192,7 @@ describe('beside GitOps tools', () => {
     expect(await restore(replicas(3), 'argocd', ['#1'])).toEqual({ kind: 'applied', value: 3 });
     expect(await ownersOf('deployment/web', 'replicas')).toEqual(['argocd/Apply']);
     await applyAs('argocd', deployment({ replicas: 4 }));
-    expect(await see()).toMatchObject({ replicas: 4, owners: { replicas: 'argocd' } });
+    await sees({ replicas: 4, owners: { replicas: 'argocd' } });
     // A late repeat of the change is known to be over.
     expect(await apply(replicas(5), [3, 'argocd'], { key: '#1' })).toEqual({ kind: 'repeated', value: 4 });
   });
@@ -299,7 +305,7 @@ describe('floors', () => {
     expect(await apply(floor(2), [6, 'headroom'])).toEqual({ kind: 'applied', value: 2 });
     // The user raises it: that is the new bound.
     await applyAs('argocd', hpa(namespace.name, 'web', 4, 10), '--force-conflicts');
-    expect((await see()).autoscaler).toMatchObject({ floor: 4, userFloor: 4 });
+    await sees({ autoscaler: { floor: 4, userFloor: 4 } });
     expect(await apply(floor(8), [4, 'argocd'])).toEqual({ kind: 'applied', value: 8 });
     expect(await apply(floor(3), [8, 'headroom'])).toMatchObject({ kind: 'refused' });
     expect((await see()).autoscaler).toMatchObject({ floor: 8, userFloor: 4 });

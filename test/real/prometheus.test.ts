@@ -489,18 +489,22 @@ describe.skipIf(NO_SERVER !== null)(`prometheus scrapes a running headroom${beca
       // What comes from the activities, and what the account's own workflow tells.
       await eventually(async () => (await value('headroom_planned_replicas{account="shop",workload="web"}')) >= 4);
       await eventually(async () => (await value('headroom_changes_total{account="shop",result="kept"}')) >= 1);
-      expect(await value('headroom_forecast_quantile{account="shop",workload="web",component="cpu"}')).toBeGreaterThan(
-        0.3,
-      );
-      expect([0, 1]).toContain(await value('headroom_gate_open{account="shop",workload="web",component="cpu"}'));
-      expect(await value('headroom_plan_cost_per_hour{account="shop",currency="EUR"}')).toBeGreaterThan(0);
-      expect(await value('headroom_lead_time_seconds{account="shop",workload="web"}')).toBeGreaterThan(0);
-      expect(await value('headroom_cycle_duration_seconds_count')).toBeGreaterThan(0);
-      expect(await value('headroom_needs_attention{account="shop"}')).toBe(0);
-      expect(await value('sum(headroom_holds_total{account="shop"})')).toBeGreaterThan(0);
-      expect(await value('up{job="headroom"}')).toBe(1);
-      expect((await ask('headroom_build_info'))[0]?.metric['build_id']).toMatch(/^[0-9a-f]+$/);
-      expect(await ask('{__name__=~"headroom_.*",account!="",account!~"shop"}')).toEqual([]);
+      // A scrape that a busy machine does not answer in time leaves none of them behind, until the next.
+      await eventually(async () => {
+        expect(
+          await value('headroom_forecast_quantile{account="shop",workload="web",component="cpu"}'),
+        ).toBeGreaterThan(0.3);
+        expect([0, 1]).toContain(await value('headroom_gate_open{account="shop",workload="web",component="cpu"}'));
+        expect(await value('headroom_plan_cost_per_hour{account="shop",currency="EUR"}')).toBeGreaterThan(0);
+        expect(await value('headroom_lead_time_seconds{account="shop",workload="web"}')).toBeGreaterThan(0);
+        expect(await value('headroom_cycle_duration_seconds_count')).toBeGreaterThan(0);
+        expect(await value('headroom_needs_attention{account="shop"}')).toBe(0);
+        expect(await value('sum(headroom_holds_total{account="shop"})')).toBeGreaterThan(0);
+        expect(await value('up{job="headroom"}')).toBe(1);
+        expect((await ask('headroom_build_info'))[0]?.metric['build_id']).toMatch(/^[0-9a-f]+$/);
+        expect(await ask('{__name__=~"headroom_.*",account!="",account!~"shop"}')).toEqual([]);
+        return true;
+      });
 
       const text = await (await fetch(`${url}/metrics`)).text();
       execFileSync(toolPath('promtool'), ['check', 'metrics'], { input: text });
