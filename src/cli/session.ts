@@ -52,7 +52,7 @@ export interface AccountHandle {
 
 /**
  * Opens a session for the time of one command.
- * @param patience milliseconds that the server may take to answer at all.
+ * @param patience milliseconds that a server may take to answer at all of which nobody knows whether it is there.
  */
 export async function withSession<T>(
   terminal: Terminal,
@@ -60,7 +60,8 @@ export async function withSession<T>(
   patience?: number,
 ): Promise<T> {
   const { runtime, ...target } = await resolveTarget(terminal.env);
-  const { client, connection } = await connectClient(target, patience);
+  // A process that runs here and says where its server is vouches for it: on a busy machine that one is waited for.
+  const { client, connection } = await connectClient(target, runtime === null ? patience : PATIENCE_MS);
   const scale = runtime?.scale ?? REAL_TIME;
   const store = findStore(terminal.env, runtime);
   try {

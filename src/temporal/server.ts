@@ -34,7 +34,7 @@ const ATTEMPTS = 3;
 /**
  * Starts Temporal's dev server on a database file, on loopback and free ports: what ended stays in the file and is
  * there again at the next start.
- * @throws HeadroomError `unavailable` with what the server said, where it does not come up within 30 s.
+ * @throws HeadroomError `unavailable` with what the server said, where it does not come up within two minutes.
  */
 export async function startDevServer(options: {
   databaseFile: string;
@@ -119,11 +119,12 @@ async function spawnServer(
 }
 
 async function waitUntilServing(address: string, child: ChildProcess): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  for (;;) {
+  // One that cannot come up ends, which is noticed at once: only a busy machine needs that long.
+  const deadline = Date.now() + 120_000;
+  for (let attempt = 1; ; attempt++) {
     if (child.exitCode !== null) throw new Error(`the server ended with code ${child.exitCode}`);
     try {
-      const connection = await Connection.connect({ address, connectTimeout: 1000 });
+      const connection = await Connection.connect({ address, connectTimeout: Math.min(10_000, 1000 * attempt) });
       await connection.workflowService.describeNamespace({ namespace: 'default' });
       await connection.close();
       return;
