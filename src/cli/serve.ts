@@ -26,7 +26,7 @@ import { createDrift } from '../temporal/drift.js';
 import { createFence } from '../temporal/fence.js';
 import { createHistories } from '../temporal/histories.js';
 import { createLookout } from '../temporal/lookout.js';
-import { homeFolder, removeRuntimeFile, writeRuntimeFile } from '../temporal/home.js';
+import { commandLine, homeFolder, removeRuntimeFile, writeRuntimeFile } from '../temporal/home.js';
 import { announceWorker, sharingWords } from '../temporal/neighbours.js';
 import { ensureSearchAttributes, makeVersionCurrent } from '../temporal/namespace.js';
 import { clockOf } from '../temporal/rehearsal.js';
@@ -195,6 +195,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       clusterToken: null,
       scale,
       queues,
+      startedBy: commandLine(),
     });
   }
   terminal.err(`worker of build ${worker.buildId} serves ${roles.map((role) => queues[role]).join(', ')}`);

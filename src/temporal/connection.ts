@@ -4,12 +4,14 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnection, NativeConnectionOptions } from '@temporalio/worker';
 import { HeadroomError } from '../domain/errors.js';
 import { AHEAD } from '../../workflows/ahead.js';
-import { homeFolder, readRuntimeFile, type RuntimeFile } from './home.js';
+import { homeFolder, readLeftBehind, readRuntimeFile, type RuntimeFile } from './home.js';
 
 /** Where the Temporal server is, and how to speak to it. */
 export interface TemporalTarget {
   options: NativeConnectionOptions;
   namespace: string;
+  /** The headroom that ran here, and is gone without having ended: nothing was named, and nothing else was found. */
+  gone?: { pid: number; startedBy?: string | undefined; home: string };
 }
 
 /** Named by the environment itself; a configuration file alone does not turn a local trial to a server far away. */
@@ -50,12 +52,16 @@ export function namedTarget(env: NodeJS.ProcessEnv): TemporalTarget | null {
  * address. `runtime` is the headroom that runs here, where it is on that same server.
  */
 export async function resolveTarget(env: NodeJS.ProcessEnv): Promise<TemporalTarget & { runtime: RuntimeFile | null }> {
-  const runtime = await readRuntimeFile(homeFolder(env));
+  const home = homeFolder(env);
+  const runtime = await readRuntimeFile(home);
   const { connectionOptions, namespace } = configuredTarget(env);
   const configured = connectionOptions.address ?? DEFAULT_ADDRESS;
   if (runtime === null || isNamed(env) || configured === runtime.temporalAddress) {
     const here = runtime !== null && configured === runtime.temporalAddress;
+    const isNobodys = runtime === null && !isNamed(env) && connectionOptions.address === undefined;
+    const left = isNobodys ? await readLeftBehind(home) : null;
     return {
+      ...(left === null ? {} : { gone: { ...left, home } }),
       options: { ...connectionOptions, address: configured },
       namespace: namespace ?? (here ? runtime.namespace : 'default'),
       runtime: here ? runtime : null,
@@ -78,15 +84,22 @@ export const askedAgain: NonNullable<WorkflowClientInterceptor['query']> = async
   }
 };
 
-const outOfReach = (target: TemporalTarget, error: unknown): HeadroomError =>
-  new HeadroomError({
-    kind: 'unavailable',
-    component: 'temporal/connection',
-    action: `connecting to Temporal at ${target.options.address ?? ''}`,
-    problem: error instanceof Error ? error.message : String(error),
+function outOfReach({ options, gone }: TemporalTarget, cause: unknown): HeadroomError {
+  const base = { kind: 'unavailable' as const, component: 'temporal/connection', cause };
+  if (gone !== undefined) {
+    const { pid, startedBy = 'headroom dev', home } = gone;
+    return new HeadroomError({
+      ...{ ...base, action: 'finding the headroom that ran here' },
+      problem: `process ${pid} is gone without having ended (killed, or its machine was restarted)`,
+      remedy: `start it again: \`${startedBy}\`; what it kept in ${home} is still there`,
+    });
+  }
+  return new HeadroomError({
+    ...{ ...base, action: `connecting to Temporal at ${options.address ?? ''}` },
+    problem: cause instanceof Error ? cause.message : String(cause),
     remedy: 'start `headroom dev`, or set TEMPORAL_ADDRESS (or a profile) to your server',
-    cause: error,
   });
+}
 
 /**
  * A client and the connection that it stands on, which the caller closes.

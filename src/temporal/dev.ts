@@ -37,7 +37,7 @@ import { createFence } from './fence.js';
 import { createHistories } from './histories.js';
 import { createLookout } from './lookout.js';
 import { announceWorker, sharingWords } from './neighbours.js';
-import { newToken, readRuntimeFile, removeRuntimeFile, writeRuntimeFile } from './home.js';
+import { commandLine, newToken, readRuntimeFile, removeRuntimeFile, writeRuntimeFile } from './home.js';
 import { ensureSearchAttributes, makeVersionCurrent, setRetention } from './namespace.js';
 import { startDevServer } from './server.js';
 import { createWorkers } from './worker.js';
@@ -274,6 +274,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
         clusterToken: simulator?.token ?? null,
         scale,
         queues: EMBEDDED_QUEUES,
+        startedBy: commandLine(),
       });
     await publish();
     closers.push(() => removeRuntimeFile(home));

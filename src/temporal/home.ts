@@ -35,6 +35,8 @@ const runtimeSchema = z.object({
   clusterToken: z.string().nullable(),
   scale: z.object({ wallEpochMs: z.number(), epoch: z.number(), factor: z.number() }),
   queues: z.object({ light: z.string(), compute: z.string(), cluster: z.string() }),
+  /** How it was started: `headroom dev --speed 60`; absent in files of earlier releases. */
+  startedBy: z.string().optional(),
 });
 
 /** What a running `headroom dev` or worker tells the other commands: where it listens, and with which token. */
@@ -53,6 +55,26 @@ export async function writeRuntimeFile(home: string, runtime: RuntimeFile): Prom
 export async function removeRuntimeFile(home: string): Promise<void> {
   await rm(runtimePath(home), { force: true });
 }
+
+/** One that ended without a word (it was killed, its machine was restarted) leaves its file behind: what that said. */
+export async function readLeftBehind(home: string): Promise<Pick<RuntimeFile, 'pid' | 'startedBy'> | null> {
+  const text = await readFile(runtimePath(home), 'utf8').catch(() => 'null');
+  try {
+    const parsed = runtimeSchema.safeParse(JSON.parse(text));
+    if (!parsed.success || runs(parsed.data)) return null;
+    const { pid, startedBy } = parsed.data;
+    return { pid, ...(startedBy === undefined ? {} : { startedBy }) };
+  } catch {
+    return null;
+  }
+}
+
+/** In a container every first process has number 1: a file with one's own number was left by one who was killed. */
+const runs = ({ pid }: RuntimeFile): boolean => pid !== process.pid && isAlive(pid);
+
+/** The command line of this process, as a person would type it. What holds a secret is given by the environment alone. */
+export const commandLine = (argv: readonly string[] = process.argv): string =>
+  ['headroom', ...argv.slice(2)].map((part) => (/^[-\w./:=@,]+$/.test(part) ? part : JSON.stringify(part))).join(' ');
 
 /** Null where nothing runs, or what ran is dead. */
 export async function readRuntimeFile(home: string): Promise<RuntimeFile | null> {
@@ -74,8 +96,7 @@ export async function readRuntimeFile(home: string): Promise<RuntimeFile | null>
   }
   const parsed = runtimeSchema.safeParse(value);
   if (!parsed.success) throw unreadable(z.prettifyError(parsed.error));
-  // In a container every first process has number 1: a file with one's own number was left by one who was killed.
-  return parsed.data.pid !== process.pid && isAlive(parsed.data.pid) ? parsed.data : null;
+  return runs(parsed.data) ? parsed.data : null;
 }
 
 /** Signal 0 asks whether a process exists, without touching it. One that ended and waits for its parent is dead. */

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { readBuildId } from '../../temporal/bundle.js';
 import { connectClient, resolveTarget } from '../../temporal/connection.js';
-import { findTool, homeFolder, readRuntimeFile } from '../../temporal/home.js';
+import { findTool, homeFolder, readLeftBehind, readRuntimeFile } from '../../temporal/home.js';
 import { DEPLOYMENT_NAME, ensureSearchAttributes, makeVersionCurrent } from '../../temporal/namespace.js';
 import { createStoreClient } from '../../telemetry/client.js';
 import { connectSimulatedCluster } from '../../cluster/simulated/client.js';
@@ -86,7 +86,9 @@ async function examine(terminal: Terminal, options: Options): Promise<Finding[]>
     return text;
   });
   const runtime = await readRuntimeFile(home).catch(() => null);
-  await check('running headroom', 'start `headroom dev`, or a worker', () => {
+  const left = runtime === null ? await readLeftBehind(home) : null;
+  await check('running headroom', `start \`${left?.startedBy ?? 'headroom dev'}\`, or a worker`, () => {
+    if (left !== null) throw new Error(`process ${left.pid} is gone without having ended`);
     if (runtime === null) throw new Error(`none in ${home}`);
     return `process ${runtime.pid}`;
   });

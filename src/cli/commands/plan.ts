@@ -7,6 +7,7 @@ import type { ContingencySet } from '../../domain/contingency.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { bandwidthLines } from '../bandwidth-words.js';
+import { effectivePolicy } from '../effective.js';
 import { contingenciesOf, showContingencies, type Contingencies } from '../contingencies.js';
 import { proposalLines } from '../migration-words.js';
 import { readPlanFile, showCheck } from '../plan-check.js';
@@ -36,7 +37,7 @@ export const register: RegisterCommand = (program, terminal) => {
           return;
         }
         if (options.effective === true && options.file !== undefined) {
-          const policy = await readPolicyFile(options.file);
+          const policy = effectivePolicy(await readPolicyFile(options.file));
           if (options.json === true) printJson(terminal, policy);
           else terminal.out(stringify(policy));
           return;
@@ -46,7 +47,7 @@ export const register: RegisterCommand = (program, terminal) => {
         await withSession(terminal, async (session) => {
           const account = session.account(name);
           if (options.effective === true) {
-            const { policy } = await account.query(policyQuery);
+            const policy = effectivePolicy((await account.query(policyQuery)).policy);
             if (options.json === true) printJson(terminal, policy);
             else terminal.out(stringify(policy));
             return;
