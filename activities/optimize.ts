@@ -48,7 +48,7 @@ export function createOptimize(
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
         const since = binStart(input.at - RECENT_SECONDS, policy.step);
-        const [forecast, recent, { grant, state: granted }, prices] = await Promise.all([
+        const [forecast, recent, { grant, policy: counted, state: granted }, prices] = await Promise.all([
           input.forecastId === null ? null : deps.store.getRecord('forecast', input.forecastId),
           deps.store.readSnapshot(input.snapshotId, signal, since),
           fleetWord(policy, input.state, input.at),
@@ -59,7 +59,7 @@ export function createOptimize(
         const request: AllocationRequest = {
           account: input.account,
           policyId: input.policyId,
-          policy,
+          policy: counted,
           snapshotId: input.snapshotId,
           at: input.at,
           forecast: forecast === null ? null : (forecast.body as AccountForecast),

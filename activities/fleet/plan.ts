@@ -1,11 +1,11 @@
-import { COMPONENTS, COMPONENT_UNITS, type Resources } from '../../src/domain/component.js';
+import { COMPONENTS, COMPONENT_UNITS, type Component, type Resources } from '../../src/domain/component.js';
 import type { FleetPolicy } from '../../src/domain/fleet.js';
 import type { FleetPlanRecord, FleetPlanSummary, ObservedPool, Short } from '../../src/domain/fleet-plan.js';
 import { heldThrough } from '../../src/domain/held.js';
 import type { EpochSeconds } from '../../src/domain/time.js';
 import { blockAfter } from '../../src/allocate/fleet-demand.js';
 import { poolOrders } from '../../src/allocate/fleet-orders.js';
-import { poolLoad } from '../../src/allocate/fleet/explain.js';
+import { accountLoad, poolLoad } from '../../src/allocate/fleet/explain.js';
 import { fleetReasons } from '../../src/allocate/fleet/reasons.js';
 import type { FleetGrant, FleetInput, FleetPlan } from '../../src/allocate/fleet/problem.js';
 import type { GrantDrafts, PackedInput } from './work.js';
@@ -71,7 +71,52 @@ export function decidedFleet(
     work: { ...plan.work },
     basis: { shape: plan.basis.shape, starts: [...plan.basis.starts], prices: [...plan.basis.prices] },
   };
-  return { record, grants: plan.grants.map((grant, index) => draftOf(plan, input, grant, index, planId, at, packed)) };
+  const shares = heldShares(input, plan);
+  return {
+    record,
+    grants: plan.grants.map((grant, index) => {
+      const held = shares[index] ?? [];
+      const draft = draftOf(plan, input, grant, index, planId, at, packed);
+      return held.length === 0 ? draft : { ...draft, held };
+    }),
+  };
+}
+
+type HeldShare = NonNullable<GrantDrafts[number]['held']>;
+
+/**
+ * Of the nodes that are paid in any case and used, each account's part, as it has of the component that fills the pool: in the last
+ * block of the grants, by when nodes that were asked for now mostly are there. What nobody uses is in no account's bill.
+ */
+function heldShares(input: FleetInput, plan: FleetPlan): HeldShare[] {
+  const shares: HeldShare[] = input.accounts.map(() => []);
+  const block = (input.grantBlocks ?? 1) - 1;
+  const span = plan.blocks[block];
+  input.pools.forEach((pool, p) => {
+    const live = (pool.held ?? []).filter((one) => span !== undefined && one.from <= span.from && one.until >= span.to);
+    const nodes = plan.nodes[p * plan.blocks.length + block] ?? 0;
+    const used = Math.min(1, nodes / live.reduce((sum, one) => sum + one.nodes, 0));
+    if (live.length === 0 || used === 0) return;
+    fillersOf(input, plan, p, block).forEach((share, a) => {
+      for (const { name, nodes: all, from, until, pricePerHour } of live) {
+        const part = Number((share * used * all).toPrecision(4));
+        if (part > 0) shares[a]?.push({ pool: pool.name, name, nodes: part, from, until, pricePerHour });
+      }
+    });
+  });
+  return shares;
+}
+
+/** Each account's share of the component that fills a pool in a block; zeros where nothing is there. */
+function fillersOf(input: FleetInput, plan: FleetPlan, pool: number, block: number): number[] {
+  const loads = poolLoad(input, plan, pool, block);
+  const node = input.pools[pool]?.node ?? {};
+  const fullness = (component: Component): number => (loads.get(component) ?? 0) / (node[component] ?? Infinity);
+  const [fullest] = [...loads.keys()].sort((a, b) => fullness(b) - fullness(a));
+  const all = fullest === undefined ? 0 : (loads.get(fullest) ?? 0);
+  return input.accounts.map((_, a) =>
+    fullest === undefined || all === 0 ? 0 : accountLoad(input, plan, a, pool, fullest, block) / all,
+  );
 }
 
 const paidIn = (heldPerHour: number | undefined): { heldPerHour?: number } =>

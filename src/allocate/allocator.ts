@@ -1,3 +1,4 @@
+import { statedFor } from '../domain/held.js';
 import type { Plan } from '../domain/plan.js';
 import { joinBlocks } from './blocks.js';
 import { buildModel, type BuiltModel } from './build.js';
@@ -5,7 +6,7 @@ import { chooseSizes, sizesToConsider } from './choose.js';
 import { findConflict, firstBreach } from './conflict.js';
 import { contentId, inputId } from './identity.js';
 import { relaxed } from './model.js';
-import { billOf, objectiveOf } from './numbers.js';
+import { billOf, objectiveOf, paidOver } from './numbers.js';
 import { prepare, type Prepared } from './prepare.js';
 import { limitPrices } from './prices.js';
 import type { AllocationInput, AllocationResult, Allocator, SolverBasis } from './problem.js';
@@ -99,7 +100,7 @@ function allocate(
       const keeps = firstBreach(prepared, better) === null;
       if ((breached && keeps) || (value < objective && keeps)) [numbers, objective] = [better, value];
       // Its bound holds for the whole problem only where sizes and starts were not fixed before.
-      if (!open) proven = Math.max(proven, exact.bound * final.unit);
+      if (!open) proven = Math.max(proven, paidOver(prepared) + exact.bound * final.unit);
       status = 'branched';
     }
   }
@@ -122,12 +123,24 @@ function allocate(
     conflict,
     costPerHour: money(billOf(prepared, numbers, 0)),
     currency: prepared.currency,
+    ...paidIn(prepared),
     prices: [...(input.prices ?? ownPrices(input.policy))],
     settings: settingsOf(input.policy),
     solver: { iterations, objective, gap: gapOf(objective, proven), warm, status },
   };
   const plan = proofed(joined, decided);
   return { plan: wholeBlocks ? plan : { ...plan, blocks: storedBlocks(plan.blocks) }, basis };
+}
+
+/** What of the bill is paid in any case, with all that is held of the pools. */
+function paidIn({ paid, input, blocks }: Prepared): Pick<Plan, 'heldPerHour' | 'held'> {
+  const [from, to] = [blocks[0]?.from ?? 0, blocks.at(-1)?.to ?? 0];
+  const held = input.policy.pools.flatMap(({ name: pool }) =>
+    statedFor(input.policy.reservations, pool).flatMap((one) =>
+      one.from < to && one.until > from ? [{ pool, ...one }] : [],
+    ),
+  );
+  return held.length === 0 ? {} : { heldPerHour: money(paid[0] ?? 0), held };
 }
 
 const NO_BASIS = { columns: new Uint8Array(0), rows: new Uint8Array(0) };
@@ -138,8 +151,11 @@ const NO_BASIS = { columns: new Uint8Array(0), rows: new Uint8Array(0) };
  */
 function boundOf(built: BuiltModel, solution: Solution, broken: boolean): number {
   if (solution.status !== 'optimal') return 0;
-  if (!broken) return solution.bound * built.unit;
-  return built.model.cost.reduce((sum, cost, column) => sum + cost * (solution.values[column] ?? 0), 0) * built.unit;
+  const paid = paidOver(built.build.prepared);
+  if (!broken) return paid + solution.bound * built.unit;
+  return (
+    paid + built.model.cost.reduce((sum, cost, column) => sum + cost * (solution.values[column] ?? 0), 0) * built.unit
+  );
 }
 
 /** How far the whole numbers may be from the best there is: relative to them, as solvers state it. */

@@ -1,6 +1,14 @@
 import { CONSTRAINTS } from './constraints/index.js';
 import { createModelBuilder, type Entry, type LinearModel, type ModelBuilder } from './model.js';
-import { nodeCost, replicaCost, tieBreak, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
+import {
+  freeCost,
+  nodeCost,
+  replicaCost,
+  tieBreak,
+  type Prepared,
+  type PreparedPool,
+  type PreparedWorkload,
+} from './prepare.js';
 import { isoTime } from '../domain/time.js';
 
 /** One replicas column: so many replicas of a workload, of a size, on a pool, in a block. */
@@ -26,6 +34,8 @@ export interface Build {
   putTotal(workload: number, block: number, factor?: number): void;
   /** The nodes column of a variable pool; null for a fixed one. */
   nodes(pool: number, block: number): number | null;
+  /** Of those, nodes that are paid in any case: a column of what is given back; null where there are none. */
+  free(pool: number, block: number): number | null;
   /** Start columns of a movable task's run, one for each of its possible starts. */
   starts(run: number): readonly number[];
   /** What a block follows: a block, what runs `now`, or nothing that is part of this model. */
@@ -94,6 +104,7 @@ export function buildModel(prepared: Prepared, options: BuildOptions): BuiltMode
   const many = prepared.workloads.length;
   const none: ReplicaColumn[] = [];
   const nodeColumns = new Map<string, number>();
+  const freeColumns = new Map<string, number>();
   const unfit = new Set<number>();
   const pool = (index: number): PreparedPool => {
     const found = prepared.pools[index];
@@ -126,6 +137,10 @@ export function buildModel(prepared: Prepared, options: BuildOptions): BuiltMode
       if (!one.variable) continue;
       const money = nodeCost(one) * hours * tieBreak(one.index);
       nodeColumns.set(`${one.index}/${block}`, builder.column({ cost: cost(money), integer: true }));
+      const upper = one.held[block] ?? 0;
+      if (upper === 0 || nodeCost(one) === 0) continue;
+      const back = freeCost(one) * hours * tieBreak(one.index);
+      freeColumns.set(`${one.index}/${block}`, builder.column({ cost: cost(back), upper }));
     }
   }
   const starts = prepared.tasks.map((run, index) =>
@@ -148,6 +163,7 @@ export function buildModel(prepared: Prepared, options: BuildOptions): BuiltMode
       for (const { column } of replicaColumns[block * many + workload] ?? none) builder.put(column, factor);
     },
     nodes: (index, block) => nodeColumns.get(`${index}/${block}`) ?? null,
+    free: (index, block) => freeColumns.get(`${index}/${block}`) ?? null,
     starts: (run) => starts[run] ?? [],
     before(block) {
       if (block === 0) return 'now';

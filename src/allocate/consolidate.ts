@@ -17,7 +17,7 @@ export function consolidate(prepared: Prepared, numbers: Numbers, block: number)
   const loads = createLoads(prepared, numbers, block);
   for (const pool of variable) {
     const nodes = numbers.nodes[block]?.[pool.index] ?? 0;
-    if (nodes <= nodeRange(prepared, numbers, pool, block).low) continue;
+    if (nodes <= Math.max(nodeRange(prepared, numbers, pool, block).low, pool.held[block] ?? 0)) continue;
     const moves: Moved[] = [];
     if (moveOff(prepared, numbers, block, pool, nodes - 1, loads, moves)) {
       numbers.nodes[block]?.splice(pool.index, 1, nodes - 1);

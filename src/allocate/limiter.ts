@@ -9,7 +9,15 @@ import { quotasOf, type PreparedQuota } from './constraints/quota.js';
 import { nowhereWords } from './constraints/residency.js';
 import { createLoads, type Loads } from './loads.js';
 import { billOf, totalOf, unservedCost, type Numbers } from './numbers.js';
-import { replicaBill, replicaCost, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
+import {
+  leftOf,
+  nodesBill,
+  replicaBill,
+  replicaCost,
+  type Prepared,
+  type PreparedPool,
+  type PreparedWorkload,
+} from './prepare.js';
 import { nodeRange } from './rounding.js';
 import type { SizeOption } from './sizes.js';
 
@@ -55,13 +63,17 @@ export function createLimiter(prepared: Prepared, numbers: Numbers, prices: Read
       if (!pool.variable) return size === undefined ? 0 : replicaBill(size, pool);
       const has = numbers.nodes[0]?.[pool.index] ?? 0;
       const { low } = nodeRange(prepared, numbers, pool, 0);
-      return Math.max(0, has - Math.max(low, Math.ceil(left - 1e-6))) * pool.policy.pricePerHour;
+      const fewer = Math.min(has, Math.max(low, Math.ceil(left - 1e-6)));
+      return nodesBill(pool, 0, has) - nodesBill(pool, 0, fewer);
     },
     ofNodes(pool) {
       const value = numbers.nodes[0]?.[pool.index] ?? 0;
       const [first] = nodeWalls(prepared, pool, value + 1);
       const limit =
-        first ?? (overBudget(prepared, trial().bill + pool.policy.pricePerHour) ? budgetLimit(prepared) : undefined);
+        first ??
+        (overBudget(prepared, trial().bill + nodesBill(pool, 0, value + 1) - nodesBill(pool, 0, value))
+          ? budgetLimit(prepared)
+          : undefined);
       return limit === undefined ? null : bindingOf([limit]);
     },
   };
@@ -111,8 +123,8 @@ const budgetLimit = (prepared: Prepared): Limit => ({
   unit: `${prepared.currency}/h`,
 });
 
-const overBudget = ({ budget }: Prepared, money: number): boolean =>
-  budget !== null && money > budget * (1 + SLACK) + 1e-12;
+const overBudget = (prepared: Prepared, money: number): boolean =>
+  money - (prepared.paid[0] ?? 0) > leftOf(prepared, 0) * (1 + SLACK) + 1e-12;
 
 const fixedLimit = ({ policy: { name }, now }: PreparedPool): Limit => ({
   group: `fixed/${name}`,
@@ -242,7 +254,7 @@ function poolWalls(
   const has = numbers.nodes[0]?.[pool.index] ?? 0;
   const nodes = Math.max(has, Math.ceil(load - 1e-6));
   const walls = nodes > has ? nodeWalls(prepared, pool, nodes) : [];
-  const money = (pool.variable ? (nodes - has) * pool.policy.pricePerHour : 0) + replicaBill(size, pool);
+  const money = (pool.variable ? nodesBill(pool, 0, nodes) - nodesBill(pool, 0, has) : 0) + replicaBill(size, pool);
   if (money > 0 && overBudget(prepared, bill + money)) walls.push(budgetLimit(prepared));
   const counts = [...(numbers.replicas[workload.index]?.[0] ?? [])];
   counts[pool.index] = (counts[pool.index] ?? 0) + 1;

@@ -1,6 +1,8 @@
 import { COMPONENTS, type Component } from '../domain/component.js';
 import {
+  freeCost,
   nodeCost,
+  nodesBill,
   replicaBill,
   replicaCost,
   type Prepared,
@@ -108,10 +110,10 @@ export function poolLoad(prepared: Prepared, numbers: Numbers, block: number, po
   return most;
 }
 
-/** Money per hour that a block bills: whole nodes of variable pools, shares of fixed ones. */
+/** Money per hour that a block bills: what is paid in any case, whole nodes of variable pools, shares of fixed ones. */
 export function billOf(prepared: Prepared, numbers: Numbers, block: number): number {
-  let money = 0;
-  for (const pool of prepared.pools) money += nodeCost(pool) * (numbers.nodes[block]?.[pool.index] ?? 0);
+  let money = prepared.paid[block] ?? 0;
+  for (const pool of prepared.pools) money += nodesBill(pool, block, numbers.nodes[block]?.[pool.index] ?? 0);
   for (const workload of prepared.workloads) {
     const size = workload.options[numbers.option[workload.index] ?? 0];
     if (size === undefined) continue;
@@ -122,14 +124,18 @@ export function billOf(prepared: Prepared, numbers: Numbers, block: number): num
   return money;
 }
 
+/** Money over the plan that is paid in any case. */
+export const paidOver = ({ hours, paid }: Prepared): number =>
+  hours.reduce((sum, length, block) => sum + length * (paid[block] ?? 0), 0);
+
 /** The objective of whole numbers, in money over the plan: the same terms as the model's, without its tie-breaks. */
 export function objectiveOf(prepared: Prepared, numbers: Numbers): number {
-  let money = 0;
+  let money = paidOver(prepared);
   for (const [block, hours] of prepared.hours.entries()) {
     for (const pool of prepared.pools) {
       const nodes = numbers.nodes[block]?.[pool.index] ?? 0;
       const before = block === 0 ? pool.now : (numbers.nodes[block - 1]?.[pool.index] ?? 0);
-      money += hours * nodeCost(pool) * nodes;
+      money += hours * (nodeCost(pool) * nodes + freeCost(pool) * Math.min(nodes, pool.held[block] ?? 0));
       if (pool.variable) money += pool.startPrice * Math.max(0, nodes - before);
     }
     for (const workload of prepared.workloads) {

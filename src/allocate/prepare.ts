@@ -4,6 +4,7 @@ import type { Component, Resources } from '../domain/component.js';
 import { HeadroomError } from '../domain/errors.js';
 import { CRITICALITY_WEIGHT } from '../domain/policy-rules.js';
 import { isoTime, type EpochSeconds } from '../domain/time.js';
+import { heldCost, heldThrough, statedFor } from '../domain/held.js';
 import { mayHold } from '../domain/residency.js';
 import { capsOf, type Cap } from './caps.js';
 import { egressPrice } from './egress.js';
@@ -39,6 +40,8 @@ export interface PreparedPool {
   override: { value: number; words: string } | null;
   /** Money per node started. */
   startPrice: number;
+  /** Nodes of it that are paid in any case, by block. */
+  held: number[];
   /** What its price may rise to is weighed as this share of it, in the objective alone. */
   risk: number;
 }
@@ -105,6 +108,8 @@ export interface Prepared {
   pools: PreparedPool[];
   tasks: TaskRun[];
   budget: number | null;
+  /** Money per hour that is paid in any case, by block: a part of the bill that no plan changes. */
+  paid: number[];
   currency: string;
 }
 
@@ -135,6 +140,13 @@ export function prepare(input: AllocationInput): Prepared {
     pools,
     tasks: taskRuns(input),
     budget: policy.budget?.perHour ?? null,
+    paid: blocks.map((block) =>
+      pools.reduce(
+        (sum, { policy: { name }, variable }) =>
+          sum + (variable ? heldCost(statedFor(policy.reservations, name), block) : 0),
+        0,
+      ),
+    ),
     currency: policy.currency,
   };
 }
@@ -189,6 +201,9 @@ function preparePool(input: AllocationInput, pool: PoolPolicy, index: number): P
             words: `override ${override.target.value} nodes of pool ${pool.name} by ${override.author}`,
           }
         : null,
+    held: input.blocks.map((block) =>
+      variable ? heldThrough(statedFor(input.policy.reservations, pool.name), block) : 0,
+    ),
     startPrice: (input.policy.weights?.churn ?? 1) * pool.pricePerHour * (pool.leadTime / 3600),
     risk: (input.policy.weights?.priceRisk ?? 0) * (pool.priceVolatility ?? 0),
   };
@@ -292,6 +307,17 @@ function prepareWorkload(
 
 /** Objective of a node for an hour, without its bill's tie-break. */
 export const nodeCost = (pool: PreparedPool): number => (pool.variable ? pool.policy.pricePerHour : 0);
+
+/** Objective of a node for an hour that is paid in any case, less than of another: idle ones are still let go. */
+export const freeCost = (pool: PreparedPool): number => -(1 - OCCUPANCY) * nodeCost(pool);
+
+/** Money per hour of so many nodes in a block, besides what is paid in any case. */
+export const nodesBill = (pool: PreparedPool, block: number, nodes: number): number =>
+  nodeCost(pool) * Math.max(0, nodes - (pool.held[block] ?? 0));
+
+/** Money per hour that a budget leaves for more than what is paid in any case. */
+export const leftOf = (prepared: Prepared, block: number): number =>
+  prepared.budget === null ? Number.POSITIVE_INFINITY : Math.max(0, prepared.budget - (prepared.paid[block] ?? 0));
 
 /** Objective of a replica for an hour on a pool: its share of a fixed pool's price, occupancy, interruptions. */
 export function replicaCost(workload: PreparedWorkload, option: SizeOption, pool: PreparedPool): number {

@@ -1,7 +1,7 @@
 import { NO_LIMIT, type FieldOwner } from '../domain/cluster.js';
 import type { PlannedField } from '../domain/plan.js';
 import { poolLoad, totalOf, type Numbers } from './numbers.js';
-import type { Prepared, PreparedPool } from './prepare.js';
+import { leftOf, type Prepared, type PreparedPool } from './prepare.js';
 import { nodeShare } from './sizes.js';
 
 /*
@@ -97,9 +97,10 @@ export function limitField({ prepared, numbers, consent }: ProvisioningInput, po
       .filter((one) => one.index !== pool.index)
       .reduce((sum, one) => {
         const planned = one.variable ? (numbers.nodes[0]?.[one.index] ?? 0) : one.now;
-        return sum + planned * one.policy.pricePerHour;
+        return sum + Math.max(0, planned - (one.held[0] ?? 0)) * one.policy.pricePerHour;
       }, 0);
-    nodes = Math.min(nodes, Math.floor(Math.max(0, budget - others) / pool.policy.pricePerHour + 1e-6));
+    const left = Math.max(0, leftOf(prepared, 0) - others);
+    nodes = Math.min(nodes, Math.floor((pool.held[0] ?? 0) + left / pool.policy.pricePerHour + 1e-6));
   }
   const bound = Math.max(nodes, nodesWanted(prepared, numbers, pool), pool.now);
   const value = Math.ceil(bound * limit.perNode - 1e-6);

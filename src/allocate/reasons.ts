@@ -7,6 +7,7 @@ import { amountWords } from './constraints/demand.js';
 import { firstShortfall } from './conflict.js';
 import { createLimiter, type Limiter } from './limiter.js';
 import { poolLoad, shortfallOf, taskLoad, totalOf, unservedCost, type Numbers } from './numbers.js';
+import { heldWords, statedFor } from '../domain/held.js';
 import { replicasFor, type Prepared, type PreparedNeed, type PreparedPool, type PreparedWorkload } from './prepare.js';
 import { replicaRange } from './rounding.js';
 
@@ -332,7 +333,8 @@ function nodesReason(prepared: Prepared, numbers: Numbers, pool: PreparedPool, {
     pricePerHour: priceOf(prices, group),
     unit: 'nodes',
   });
-  const cost = pool.policy.pricePerHour;
+  const paid = pool.held[0] ?? 0;
+  const cost = value > 0 && value <= paid ? 0 : pool.policy.pricePerHour;
   const base = { number: `${name}.nodes`, value, unit: 'nodes' };
   if (!pool.variable) {
     return {
@@ -371,7 +373,9 @@ function nodesReason(prepared: Prepared, numbers: Numbers, pool: PreparedPool, {
       rejected: fewer,
     };
   }
-  const words = `requests of ${short(load)} nodes, each ${priceWords(prepared, pool)}`;
+  const named = heldWords(statedFor(prepared.input.policy.reservations, name), prepared.blocks[0]?.from ?? 0);
+  const free = paid === 0 ? '' : `; ${short(Math.min(value, paid))} of them are paid in any case: ${named}`;
+  const words = `requests of ${short(load)} nodes, each ${priceWords(prepared, pool)}${free}`;
   return {
     ...base,
     binding: { constraint: 'pool-fit', words, pricePerHour: short(cost), unit: 'nodes' },

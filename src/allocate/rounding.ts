@@ -7,7 +7,7 @@ import { quotasOf, type PreparedQuota } from './constraints/quota.js';
 import { changesBetween } from './constraints/step-limits.js';
 import { createLoads, type Loads } from './loads.js';
 import { billOf, shareOf, totalOf, unservedCost, type Numbers } from './numbers.js';
-import { replicaBill, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
+import { leftOf, nodesBill, replicaBill, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
 
 /** What the relaxation says, in fractions. */
 export interface Fractions {
@@ -92,7 +92,9 @@ export function nodeRange(
   if (!pool.variable) return { low: pool.now, high: pool.now };
   const price = pool.policy.pricePerHour;
   let high = pool.max;
-  if (prepared.budget !== null && price > 0) high = Math.min(high, Math.floor(prepared.budget / price + 1e-9));
+  if (prepared.budget !== null && price > 0) {
+    high = Math.min(high, Math.floor((pool.held[block] ?? 0) + leftOf(prepared, block) / price + 1e-9));
+  }
   if (block < pool.firstBlock) high = Math.min(high, pool.now);
   let low = Math.min(pool.min, high);
   if (pool.override !== null) low = high = Math.min(high, pool.override.value);
@@ -156,15 +158,22 @@ function repair(prepared: Prepared, numbers: Numbers, block: number, floors: rea
     const overQuota = quotas.find(
       (quota) => counted(prepared, numbers, block, quota) > quota.bound * (1 + 1e-9) + 1e-12,
     );
-    const bill = prepared.budget === null ? 0 : billOf(prepared, numbers, block);
-    const overBudget = prepared.budget !== null && bill > prepared.budget * (1 + 1e-9) + 1e-12;
+    const bill = prepared.budget === null ? 0 : billOf(prepared, numbers, block) - (prepared.paid[block] ?? 0);
+    const overBudget = bill > leftOf(prepared, block) * (1 + 1e-9) + 1e-12;
     if (crowded === undefined && !overGrant && overQuota === undefined && !overBudget) return;
     // Where a quota alone is overrun, only what it counts can help.
     const within = crowded === undefined && !overGrant && !overBudget ? overQuota : undefined;
     let best: Move | null = null;
     for (const workload of prepared.workloads) {
       if (within !== undefined && within.count(workload, numbers.option[workload.index] ?? 0) === 0) continue;
-      const place = { block, crowded: crowded?.index ?? null, floor: floors[workload.index] ?? 0, room, bill };
+      const place = {
+        block,
+        crowded: crowded?.index ?? null,
+        floor: floors[workload.index] ?? 0,
+        room,
+        load: loads.of,
+        bill,
+      };
       for (const move of movesOf(prepared, numbers, workload, place)) {
         if (best === null || move.price < best.price) best = move;
       }
@@ -241,7 +250,9 @@ interface Place {
   floor: number;
   /** Nodes' worth that a pool still takes. */
   room: (pool: number) => number;
-  /** Money per hour of the block, where there is a budget. */
+  /** Nodes' worth that is on a pool. */
+  load: (pool: number) => number;
+  /** Money per hour of the block beyond what is paid in any case, where there is a budget. */
   bill: number;
 }
 
@@ -271,8 +282,11 @@ function movesOf(prepared: Prepared, numbers: Numbers, workload: PreparedWorkloa
       if (!mayMove(workload.caps, counts, from, to)) continue;
       const share = shareOf(workload, option, to);
       if (place.room(to) < share - 1e-9) continue;
-      const bill = pool.variable ? share * pool.policy.pricePerHour : replicaBill(size, pool);
-      if (prepared.budget !== null && place.bill + bill > prepared.budget) continue;
+      const load = place.load(to);
+      const bill = pool.variable
+        ? nodesBill(pool, block, load + share) - nodesBill(pool, block, load)
+        : replicaBill(size, pool);
+      if (place.bill + bill > leftOf(prepared, block)) continue;
       moves.push({ workload, from, to, price: bill / freed });
     }
   }

@@ -12,7 +12,7 @@ import { billOf, poolLoad, totalOf, type Numbers } from './numbers.js';
 import { dataSetReasons, preparedFields, startFields, toldWith } from './preparations.js';
 import { blackoutAt } from './blackout.js';
 import { otherSizes } from './other-sizes.js';
-import type { Prepared, PreparedPool, PreparedWorkload } from './prepare.js';
+import { leftOf, nodesBill, type Prepared, type PreparedPool, type PreparedWorkload } from './prepare.js';
 import { limitField, loadAfter, nodesWanted, warmField, weightFields, type ProvisioningInput } from './provisioning.js';
 import { nodeRange } from './rounding.js';
 import { autoscalerTargets } from './targets.js';
@@ -330,7 +330,7 @@ function roomFor(prepared: Prepared, numbers: Numbers, left: readonly PlannedFie
     const most = grantOf(prepared, component, 0);
     return most === null || askedFor(prepared, merged, component) <= most * (1 + 1e-9);
   });
-  return fits && granted && (prepared.budget === null || billOf(prepared, merged, 0) <= prepared.budget * (1 + 1e-9));
+  return fits && granted && billOf(prepared, merged, 0) - (prepared.paid[0] ?? 0) <= leftOf(prepared, 0) * (1 + 1e-9);
 }
 
 /** Requests of the first block, all workloads together. */
@@ -360,8 +360,8 @@ function poolField(
   if (value < state.nodes) {
     const load = loadAfter(prepared, numbers, pool, kept);
     value = Math.min(state.nodes, Math.max(value, Math.ceil(load - 1e-6)));
-    const cost = prepared.pools.reduce((sum, one) => sum + (one.variable ? one.now * one.policy.pricePerHour : 0), 0);
-    const saved = (state.nodes - value) * pool.policy.pricePerHour;
+    const cost = prepared.pools.reduce((sum, one) => sum + nodesBill(one, 0, one.now), prepared.paid[0] ?? 0);
+    const saved = nodesBill(pool, 0, state.nodes) - nodesBill(pool, 0, value);
     const owed = pool.override !== null || state.nodes > pool.max;
     if (!owed && saved <= prepared.input.policy.hysteresis * cost && saved > 0) return [];
     if (value < state.nodes && saved === 0 && !owed) return [];

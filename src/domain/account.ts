@@ -5,6 +5,7 @@ import { isHoliday } from './holidays.js';
 import { MODEL_NAMES, TRAINED_NAMES } from './model-names.js';
 import { nearest } from './nearest.js';
 import { dataSetsSchema, prepullSchema, provisioningSchema, taskTargetSchema, warmUpSchema } from './preparation.js';
+import { reservationSchema } from './reservation.js';
 import { pricesSchema } from './prices.js';
 import { STRATEGIES } from './strategies.js';
 import { component, duration, labelsSchema, name, namespaceName, quantity, resources, time } from './values.js';
@@ -366,6 +367,13 @@ export const accountFileSchema = z
     guaranteedShare: resources.optional().describe('What the account has even where the fleet is silent'),
     workloads: z.array(workloadSchema).min(1).max(5000),
     pools: z.array(poolSchema).min(1),
+    reservations: z
+      .array(reservationSchema)
+      .max(1000)
+      .optional()
+      .describe(
+        'Nodes that are paid anyway: plans fill them first. Of pools that a fleet shares the fleet file says so',
+      ),
     tasks: z.array(taskSchema).default([]),
     holidays: z
       .array(z.string().refine(isHoliday, 'is no day; write 2026-12-25, or 12-25 for every year'))

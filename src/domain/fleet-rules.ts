@@ -1,6 +1,7 @@
 import type { FleetPolicy } from './fleet.js';
 import { reservationProblems } from './held.js';
-import { notDefined, type PolicyProblem } from './policy-rules.js';
+import { notDefined } from './nearest.js';
+import type { PolicyProblem } from './policy-rules.js';
 
 /*
  * Rules over a whole fleet file. Types alone are imported, no schema library: the fleet workflow runs this to refuse an
@@ -63,6 +64,6 @@ export function fleetProblems(policy: FleetPolicy): PolicyProblem[] {
     }
     if (!(term.length > 0)) say([...at, 'length'], 'must be above 0');
   });
-  problems.push(...reservationProblems(policy.reservations, policy.pools));
+  problems.push(...reservationProblems(policy.reservations, policy.pools, { fixed: true }));
   return problems;
 }

@@ -25,6 +25,15 @@ export const grantSchema = z.object({
   asked: amounts.nullable(),
   /** Nodes' worth by pool: where it is to run. */
   pools: z.record(z.string(), amounts),
+  /** Of the nodes that are paid in any case, its part by pool: of those that are used, as much as of what fills the pool. */
+  held: z
+    .array(
+      z.object({
+        ...{ pool: z.string(), name: z.string(), nodes: z.number(), from: z.number(), until: z.number() },
+        pricePerHour: z.number(),
+      }),
+    )
+    .exactOptional(),
   words: z.string(),
 });
 
@@ -40,6 +49,24 @@ export interface GrantInForce {
   amounts: Resources;
   /** For the plan's reason and for `status`. */
   words: string;
+}
+
+/**
+ * What an account's plan counts as paid in any case: of pools that a fleet shares what that says, in as far as it has spoken, of the
+ * others what its own file states.
+ */
+export function reservationsUnder(
+  policy: AccountPolicy,
+  shared: readonly Pick<SharedPool, 'name'>[],
+  held: Grant['held'],
+): AccountPolicy {
+  const names = new Set(shared.map(({ name }) => name));
+  const stated = policy.reservations ?? [];
+  const own = stated.filter(({ pool }) => !names.has(pool));
+  const given = (held ?? []).filter(({ pool }) =>
+    policy.pools.some(({ name, size }) => name === pool && size === 'variable'),
+  );
+  return own.length === stated.length && given.length === 0 ? policy : { ...policy, reservations: [...own, ...given] };
 }
 
 /** Whether an account shares a pool: its own file names it, on the same cluster. */

@@ -1,4 +1,5 @@
-import { notDefined, type PolicyProblem } from './policy-rules.js';
+import { notDefined } from './nearest.js';
+import type { PolicyProblem } from './policy-rules.js';
 import type { Reservation } from './reservation.js';
 import { isoTime, type EpochSeconds } from './time.js';
 
@@ -54,13 +55,39 @@ const MOST_NAMED = 3;
 interface ReservedPool {
   name: string;
   capacityType: string;
+  size: 'fixed' | 'variable';
   max: number;
 }
 
-/** What is wrong with the reservations of a file, by its pools. */
+/** Reservations of an account whose budget they break alone: nothing that a plan could do would keep it. */
+export function budgetProblems(
+  reservations: readonly Reservation[] | undefined,
+  perHour: number | undefined,
+): PolicyProblem[] {
+  const all = reservations ?? [];
+  if (perHour === undefined) return [];
+  return all.flatMap(({ from = 0, until }, index) => {
+    if (until <= from) return [];
+    // The sum is largest where one of them begins.
+    const paid = all.reduce(
+      (sum, one) => sum + ((one.from ?? 0) <= from && one.until > from ? one.nodes * one.pricePerHour : 0),
+      0,
+    );
+    if (paid <= perHour * (1 + 1e-9)) return [];
+    const cost = Number(paid.toPrecision(6));
+    const problem = `costs ${cost} an hour with those beside it, above the budget of ${perHour}: raise the budget, which what is paid in any case is part of`;
+    return [{ path: ['reservations', index, 'pricePerHour'], problem }];
+  });
+}
+
+/**
+ * What is wrong with the reservations of a file, by its pools.
+ * @param fixed whether pools of a fixed size may have some: an account pays of those what its replicas take.
+ */
 export function reservationProblems(
   reservations: readonly Reservation[] | undefined,
   pools: readonly ReservedPool[],
+  { fixed }: { fixed: boolean },
 ): PolicyProblem[] {
   const problems: PolicyProblem[] = [];
   const all = reservations ?? [];
@@ -79,6 +106,10 @@ export function reservationProblems(
           ? 'reservations do not pay for spot nodes'
           : 'all of its nodes are: write as their pricePerHour what one more costs';
       problems.push({ path: [...at, 'pool'], problem: `pool "${named}" is ${pool.capacityType}: ${other}` });
+    }
+    if (pool.size === 'fixed' && !fixed) {
+      const problem = `pool "${named}" is of a fixed size, of which replicas cost their share: write that as its pricePerHour`;
+      problems.push({ path: [...at, 'pool'], problem });
     }
     if (until <= begin) {
       problems.push({

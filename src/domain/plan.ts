@@ -3,6 +3,7 @@ import type { Component, Resources } from './component.js';
 import type { FiredBy } from './contingency.js';
 import type { FieldOwner, FieldTarget, Mutation } from './cluster.js';
 import type { MigrationProposal, ProposedMove, Unmoved } from './migration-proposal.js';
+import type { Held } from './held.js';
 import type { PlanPrice } from './prices.js';
 import type { Strategy, StrategySettings } from './strategies.js';
 import type { EpochSeconds } from './time.js';
@@ -136,6 +137,9 @@ export interface Plan {
   /** Money per hour over the first block that can still be decided, in `currency`. */
   costPerHour: number;
   currency: string;
+  /** Of `costPerHour`, what is paid in any case, and what that is of; absent: nothing. */
+  heldPerHour?: number;
+  held?: (Held & { pool: string })[];
   firedBy?: FiredBy;
   solver: { iterations: number; objective: number; gap: number; warm: boolean; status: string };
   /** What the independent checker said of every block, before later ones were stored together; absent in old records. */

@@ -1,6 +1,7 @@
 import type { AccountPolicy, WorkloadPolicy } from './account.js';
 import { COMPONENTS, formatQuantity } from './component.js';
-import { nearest } from './nearest.js';
+import { budgetProblems, reservationProblems } from './held.js';
+import { notDefined } from './nearest.js';
 import { mayHold, residencyWords } from './residency.js';
 
 /*
@@ -119,6 +120,8 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
     if (once && (blackout.to ?? 0) <= (blackout.from ?? 0)) say(['blackouts', index, 'to'], 'must be after from');
   });
   problems.push(...bandwidthProblems(policy));
+  problems.push(...reservationProblems(policy.reservations, policy.pools, { fixed: false }));
+  problems.push(...budgetProblems(policy.reservations, policy.budget?.perHour));
   if (policy.cycle < policy.step) {
     say(
       ['cycle'],
@@ -169,17 +172,6 @@ function bandwidthProblems(policy: AccountPolicy): PolicyProblem[] {
 
 /** What nodes are chosen for: where a pool names none of those that a workload asks for, any number would fit one node. */
 const NODE_COMPONENTS = ['cpu', 'memory', 'gpu'] as const;
-
-/** Of a name that the file uses and does not define, with what it probably means, or what there is. */
-export function notDefined(kind: 'pool' | 'workload', name: string, defined: Iterable<string>): string {
-  const known = [...defined];
-  const near = nearest(name, known);
-  const there = known.length <= MOST_LISTED ? `there are ${known.join(', ')}` : `${known.length} others are`;
-  return `${kind} "${name}" is not defined under ${kind}s; ${near === null ? there : `did you mean "${near}"?`}`;
-}
-
-/** Names listed of what there is. */
-const MOST_LISTED = 12;
 
 /** The level that a component of a workload is planned at. */
 export const levelOf = (

@@ -19,6 +19,19 @@ const share = (request: Resources, pool: PoolPolicy): number => {
   return most;
 };
 
+/** Nodes that are paid for all of a block, and money per hour that is paid in any case. */
+function heldIn(policy: AccountPolicy, pool: string, { from, to }: PlanBlock): { nodes: number; money: number } {
+  const own = (policy.reservations ?? []).filter((one) => one.pool === pool);
+  const through = own.filter((one) => (one.from ?? 0) <= from && to <= one.until);
+  return {
+    nodes: through.reduce((sum, one) => sum + one.nodes, 0),
+    money: own.reduce((sum, one) => {
+      const overlap = Math.max(0, Math.min(to, one.until) - Math.max(from, one.from ?? 0));
+      return sum + (one.nodes * one.pricePerHour * overlap) / (to - from);
+    }, 0),
+  };
+}
+
 /** Every limit that a plan's blocks break, in words. */
 export function broken(input: AllocationInput, blocks: readonly PlanBlock[]): string[] {
   const { policy } = input;
@@ -26,7 +39,7 @@ export function broken(input: AllocationInput, blocks: readonly PlanBlock[]): st
   let before = new Map(input.state.workloads.map((one) => [one.workload, one.replicas]));
   blocks.forEach((block, index) => {
     const at = `block ${index}`;
-    let bill = 0;
+    let [bill, paid] = [0, 0];
     for (const one of block.workloads) {
       const workload = policy.workloads.find((other) => other.name === one.workload);
       if (workload === undefined) throw new Error(`unknown ${one.workload}`);
@@ -73,8 +86,11 @@ export function broken(input: AllocationInput, blocks: readonly PlanBlock[]): st
         );
         if (used > nodes * room * (1 + 1e-9)) found.push(`${at}: ${component} of ${pool.name} overcommitted`);
       }
-      if (pool.size === 'variable') bill += nodes * pool.pricePerHour;
-      else
+      if (pool.size === 'variable') {
+        const own = heldIn(policy, pool.name, block);
+        paid += own.money;
+        bill += own.money + Math.max(0, nodes - own.nodes) * pool.pricePerHour;
+      } else
         for (const one of block.workloads)
           bill += (one.pools[pool.name] ?? 0) * share(one.request, pool) * pool.pricePerHour;
     }
@@ -94,7 +110,7 @@ export function broken(input: AllocationInput, blocks: readonly PlanBlock[]): st
       });
       if (planned > Math.max(quota.room, present) * (1 + 1e-9)) found.push(`${at}: over ${quota.quota}`);
     }
-    if (policy.budget !== undefined && bill > policy.budget.perHour * (1 + 1e-9))
+    if (policy.budget !== undefined && bill > Math.max(policy.budget.perHour, paid) * (1 + 1e-9))
       found.push(`${at}: ${bill} over the budget`);
     before = new Map(block.workloads.map((one) => [one.workload, one.replicas]));
   });
@@ -112,6 +128,8 @@ export function costOf(input: AllocationInput, blocks: readonly PlanBlock[]): nu
       if (pool.size === 'fixed') continue;
       const nodes = block.nodes[pool.name] ?? 0;
       const last = earlier?.nodes[pool.name] ?? input.state.pools.find((one) => one.pool === pool.name)?.nodes ?? 0;
+      const own = heldIn(policy, pool.name, block);
+      money += hours * (own.money - 0.999 * pool.pricePerHour * Math.min(nodes, own.nodes));
       money += pool.pricePerHour * (nodes * hours + (Math.max(0, nodes - last) * pool.leadTime) / 3600);
     }
     for (const one of block.workloads) {

@@ -162,6 +162,19 @@ const ROWS: Row[] = [
     },
   },
   {
+    constraint: 'held',
+    user: 'fills the nodes that are paid in any case, however cheap others are',
+    input: () => {
+      const reservations = [{ pool: 'general', nodes: 2, until: AT + 86_400, pricePerHour: 0.3 }];
+      const pools = spotPools.map((pool) => ({ ...pool, capacityType: 'on-demand' as const }));
+      return inputOf(simple({ reservations, pools }), [demandOf('web', 'cpu', [12])]);
+    },
+    check: (plan) => {
+      expect([nodes(plan), nodes(plan, 'spot')]).toEqual([2, 1]);
+      expect(plan.costPerHour).toBeCloseTo(0.7, 6);
+    },
+  },
+  {
     constraint: 'spot-share',
     user: 'has at most its share on spot, however cheap',
     input: () => inputOf(simple({ spotMaxShare: 0.5, pools: spotPools }), [demandOf('web', 'cpu', [9])]),

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { readCommitments } from '../../activities/fleet/commitments.js';
 import type { Decision, Recommendation } from '../../src/domain/commitment.js';
+import { reservationsUnder } from '../../src/domain/grant.js';
+import type { Plan } from '../../src/domain/plan.js';
 import { readFleetFile } from '../../src/domain/fleet-file.js';
 import type { FleetPlanRecord } from '../../src/domain/fleet-plan.js';
 import { accountOf, createFleetWorld, fleetOf, START, type FleetWorld } from './fleet-world.js';
@@ -117,6 +119,44 @@ describe('a commitment that a person approved', () => {
     expect(record.heldPerHour).toBeCloseTo(1.7, 6);
     // Its third node comes with the next block, and is paid for already.
     expect(record.blocks[1]?.costPerHour).toBeCloseTo(1.7, 6);
+  });
+});
+
+describe('what a fleet holds', () => {
+  it('is in the plan of the account that runs on it, at what it costs, until the fleet is silent', async () => {
+    world = await createFleetWorld(fleetOf(), [shop]);
+    await approve();
+    await planned(7.5);
+    expect((await world.grant('shop'))?.held).toMatchObject([{ pool: 'general', name: 'month', nodes: 2 }]);
+    const costs = async (): Promise<unknown> => {
+      const { plan } = await world.act(shop);
+      const { heldPerHour, costPerHour } = (await world.store.getRecord('plan', plan.id))?.body as Plan;
+      return [heldPerHour, Number(costPerHour.toFixed(4))];
+    };
+    expect(await costs()).toEqual([1.2, 1.2]);
+    await world.pass(fleetOf().grantsFor + 60);
+    await world.forecast('shop', 7.5);
+    expect(await costs(), 'nobody says any more that it is paid').toEqual([undefined, 2]);
+  });
+
+  it('is shared by those who run there, as much as is used', async () => {
+    const stated =
+      'reservations: [{ name: old, pool: general, nodes: 3, until: "2026-05-05T00:00:00Z", pricePerHour: 0.5 }]';
+    world = await createFleetWorld(fleetOf(stated), [shop, accountOf('desk', WORKLOADS)]);
+    await world.forecast('desk', 1.5);
+    await planned(5.5);
+    const [ofShop, ofDesk] = [await world.grant('shop'), await world.grant('desk')];
+    // Six and two of eight cores, which two of the three nodes have.
+    expect(ofShop?.held?.[0]?.nodes).toBeCloseTo(1.5, 3);
+    expect(ofDesk?.held?.[0]?.nodes).toBeCloseTo(0.5, 3);
+  });
+
+  it('counts instead of what an account states of a pool that is shared', () => {
+    const own = { pool: 'general', nodes: 3, until: START + HOUR, pricePerHour: 0.2 };
+    const elsewhere = { ...own, pool: 'alone' };
+    const policy = { ...shop, reservations: [own, elsewhere] };
+    expect(reservationsUnder(policy, [{ name: 'general' }], undefined).reservations).toEqual([elsewhere]);
+    expect(reservationsUnder(shop, [{ name: 'general' }], undefined)).toBe(shop);
   });
 });
 

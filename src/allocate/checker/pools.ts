@@ -137,12 +137,32 @@ function inPlace({ residency }: WorkloadPolicy, pool: PoolPolicy): boolean {
 const priceOf = (check: Check, pool: PoolPolicy): number =>
   check.plan.prices?.find((one) => one.pool === pool.name)?.pricePerHour ?? pool.pricePerHour;
 
+/** Nodes of a pool that are paid for all of a block, and what is paid an hour for them and those that are for a part of it. */
+function paidOf({ facts, plan }: Check, block: PlanBlock, name: string): { nodes: number; money: number } {
+  const paid = { nodes: 0, money: 0 };
+  const stated = (facts.policy.reservations ?? []).map((one) => ({
+    ...one,
+    from: one.from ?? Number.NEGATIVE_INFINITY,
+  }));
+  // The plan's own has in what a fleet holds, too.
+  for (const { pool, nodes, from, until, pricePerHour } of plan.held ?? stated) {
+    if (pool !== name) continue;
+    const [begin, end] = [Math.max(from, block.from), Math.min(until, block.to)];
+    if (end <= begin) continue;
+    if (end - begin >= block.to - block.from) paid.nodes += nodes;
+    paid.money += (nodes * pricePerHour * (end - begin)) / (block.to - block.from);
+  }
+  return paid;
+}
+
 /** Money per hour: whole nodes of variable pools, and of fixed ones the part that each replica takes. */
 function billOf(check: Check, block: PlanBlock): number {
   let money = 0;
   for (const pool of check.facts.policy.pools) {
-    if (pool.size === 'variable') money += (block.nodes[pool.name] ?? 0) * priceOf(check, pool);
-    else {
+    if (pool.size === 'variable') {
+      const paid = paidOf(check, block, pool.name);
+      money += paid.money + Math.max(0, (block.nodes[pool.name] ?? 0) - paid.nodes) * priceOf(check, pool);
+    } else {
       for (const one of block.workloads) {
         let part = 0;
         for (const component of COMPONENTS) {
@@ -159,7 +179,12 @@ function billOf(check: Check, block: PlanBlock): number {
 function checkBill(check: Check, block: PlanBlock): void {
   const { budget, currency } = check.facts.policy;
   const bill = billOf(check, block);
-  if (budget !== undefined && above(bill, budget.perHour)) {
+  // What is paid in any case no plan can leave out.
+  const paid = check.facts.policy.pools.reduce(
+    (sum, { name, size }) => sum + (size === 'variable' ? paidOf(check, block, name).money : 0),
+    0,
+  );
+  if (budget !== undefined && above(bill, Math.max(budget.perHour, paid))) {
     report(check, 'budget', block, `${bill.toFixed(4)} ${currency}/h, the budget is ${budget.perHour}`);
   }
   if (Math.abs(bill - block.costPerHour) > 1e-4 * Math.max(bill, block.costPerHour, 1e-6)) {

@@ -6,6 +6,7 @@ import type { Constraint } from './constraint.js';
 import { demand } from './demand.js';
 import { disruption } from './disruption.js';
 import { grant } from './grant.js';
+import { held } from './held.js';
 import { leadTime } from './lead-time.js';
 import { missingData } from './missing-data.js';
 import { overrides } from './overrides.js';
@@ -32,6 +33,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   poolFit,
   poolSize,
   leadTime,
+  held,
   budget,
   spotShare,
   spotMarkets,

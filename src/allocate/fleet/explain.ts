@@ -12,16 +12,28 @@ export type { FleetReason };
 
 const money = (amount: number): string => `${Math.round(amount * 1e4) / 1e4}`;
 
+/** What an account has of a component on a pool in a block, in its unit, from the plan's placement. */
+export function accountLoad(
+  input: FleetInput,
+  plan: FleetPlan,
+  account: number,
+  pool: number,
+  component: Component,
+  block: number,
+): number {
+  const at = (account * input.pools.length + pool) * input.blocks.length + block;
+  const [own, beyond] = [plan.placed.guaranteed[at] ?? 0, plan.placed.extra[at] ?? 0];
+  if (own === 0 && beyond === 0) return 0;
+  const { guaranteed, extra } = partsIn(input, account, component, block);
+  return own * guaranteed + beyond * extra;
+}
+
 /** Load of a pool in a block by component, in the components' units, from the plan's placement. */
 export function poolLoad(input: FleetInput, plan: FleetPlan, pool: number, block: number): Map<Component, number> {
   const loads = new Map<Component, number>(plan.components.map((component) => [component, 0]));
   input.accounts.forEach((_, a) => {
-    const at = (a * input.pools.length + pool) * input.blocks.length + block;
-    const [own, beyond] = [plan.placed.guaranteed[at] ?? 0, plan.placed.extra[at] ?? 0];
-    if (own === 0 && beyond === 0) return;
     for (const component of plan.components) {
-      const { guaranteed, extra } = partsIn(input, a, component, block);
-      const load = own * guaranteed + beyond * extra;
+      const load = accountLoad(input, plan, a, pool, component, block);
       if (load > 0) loads.set(component, (loads.get(component) ?? 0) + load);
     }
   });

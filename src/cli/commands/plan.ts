@@ -136,11 +136,15 @@ export const spanNotes = (blocks: readonly PlanBlock[]): string[] => [
     : []),
 ];
 
+/** What of the money is paid in any case, where something is. */
+const paidWords = (plan: Plan | null): string =>
+  plan?.heldPerHour === undefined ? '' : ` (${plan.heldPerHour.toFixed(4)} of it committed, paid in any case)`;
+
 function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void {
   const { color } = terminal;
   const verdict = summary.verdict;
   terminal.out(
-    `${color.bold(`plan ${summary.id}`)} of ${isoTime(summary.at)}, ${summary.costPerHour.toFixed(4)} ${summary.currency}/h`,
+    `${color.bold(`plan ${summary.id}`)} of ${isoTime(summary.at)}, ${summary.costPerHour.toFixed(4)} ${summary.currency}/h${paidWords(plan)}`,
   );
   terminal.out(
     verdict.kind === 'act'

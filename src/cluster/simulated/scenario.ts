@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { COMPONENTS } from '../../domain/component.js';
 import { HeadroomError } from '../../domain/errors.js';
 import { createExplain, oneLine } from '../../domain/issue-words.js';
-import { notDefined } from '../../domain/policy-rules.js';
+import { notDefined } from '../../domain/nearest.js';
 import { parseTime, type EpochSeconds } from '../../domain/time.js';
 import { demandTable, gridDemand, tableDemand, type DemandAt } from './demand.js';
 import { faultSchema } from './faults.js';
