@@ -99,7 +99,11 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
       }
     }
   });
+  problems.push(...sharedTargets(policy));
+  const tasks = new Set<string>();
   policy.tasks.forEach((task, index) => {
+    if (tasks.has(task.name)) say(['tasks', index, 'name'], `task "${task.name}" is named twice`);
+    tasks.add(task.name);
     if (!workloads.has(task.workload)) {
       say(['tasks', index, 'workload'], notDefined('workload', task.workload, workloads));
     }
@@ -127,6 +131,31 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
       ['cycle'],
       `a cycle of ${policy.cycle}s is shorter than the step of ${policy.step}s: nothing new would be known`,
     );
+  }
+  return problems;
+}
+
+/**
+ * Objects that two workloads would write to, each undoing what the other did. Of an object named and one looked for by its
+ * labels nothing is known here: they are compared with their like.
+ */
+function sharedTargets(policy: AccountPolicy): PolicyProblem[] {
+  const problems: PolicyProblem[] = [];
+  const drivenBy = new Map<string, string>();
+  for (const [index, { name, target }] of policy.workloads.entries()) {
+    const namespace = target.namespace ?? policy.namespace ?? policy.account;
+    const labels = Object.entries(target.selector ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+    const object =
+      target.selector === undefined
+        ? `${target.kind} ${namespace}/${target.name ?? name}`
+        : `${target.kind} in ${namespace} with ${labels.map(([key, value]) => `${key}=${value}`).join(',')}`;
+    const other = drivenBy.get(object);
+    // One name given twice is said of the name.
+    if (other !== undefined && other !== name) {
+      const problem = `${object} is what "${other}" drives already: give each workload an object of its own`;
+      problems.push({ path: ['workloads', index, 'target'], problem });
+    }
+    if (other === undefined) drivenBy.set(object, name);
   }
   return problems;
 }

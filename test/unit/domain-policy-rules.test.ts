@@ -7,6 +7,7 @@ const web = { name: 'web', components: { cpu: { request: 1 } }, replicas: { min:
 const pool = { name: 'general', pricePerHour: 1, node: { cpu: 4 } };
 const good = { workloads: [web], pools: [pool] };
 const event = { name: 'sale', from: 1000, to: 2000 };
+const task = { name: 'nightly', workload: 'web', cron: '0 2 * * *', duration: '1h', demand: { cpu: 1 } };
 const blackout = { name: 'night', reason: 'batch' };
 
 describe('what a schema cannot say', () => {
@@ -33,6 +34,17 @@ describe('what a schema cannot say', () => {
         ],
       },
     ],
+    [
+      'one name for objects of two kinds and in two namespaces',
+      {
+        ...good,
+        workloads: [
+          web,
+          { ...web, name: 'set', target: { kind: 'StatefulSet', name: 'web' } },
+          { ...web, name: 'elsewhere', target: { namespace: 'other', name: 'web' } },
+        ],
+      },
+    ],
     ['what a strategy says of zones, where there is one', { ...good, strategy: 'safest', surviveZone: 0.5 }],
   ])('%s is no problem', (_name, policy) => {
     expect(policyProblems(policyOf(policy))).toEqual([]);
@@ -44,6 +56,49 @@ describe('what a schema cannot say', () => {
       { ...good, workloads: [{ ...web, replicas: { min: 6, max: 5 } }] },
       'workloads.0.replicas.min',
       /minimum 6 is above maximum 5/,
+    ],
+    [
+      'two workloads on one object, which would undo each other',
+      {
+        ...good,
+        workloads: [
+          { ...web, target: { name: 'db' } },
+          { ...web, name: 'api', target: { name: 'db' } },
+        ],
+      },
+      'workloads.1.target',
+      /Deployment acme\/db is what "web" drives already/,
+    ],
+    [
+      'two workloads on one object, of which one says the namespace and one has it by default',
+      {
+        ...good,
+        namespace: 'shop',
+        workloads: [
+          { ...web, target: { namespace: 'shop', name: 'api' } },
+          { ...web, name: 'api' },
+        ],
+      },
+      'workloads.1.target',
+      /Deployment shop\/api is what "web" drives already/,
+    ],
+    [
+      'two workloads that look for one object by the same labels',
+      {
+        ...good,
+        workloads: [
+          { ...web, target: { selector: { app: 'x', tier: 'y' } } },
+          { ...web, name: 'api', target: { selector: { tier: 'y', app: 'x' } } },
+        ],
+      },
+      'workloads.1.target',
+      /Deployment in acme with app=x,tier=y is what "web" drives already/,
+    ],
+    [
+      'a task twice, which no plan could place',
+      { ...good, tasks: [task, { ...task, cron: '0 4 * * *' }] },
+      'tasks.1.name',
+      /task "nightly" is named twice/,
     ],
     ['a workload twice', { ...good, workloads: [web, web] }, 'workloads.1.name', /named twice/],
     ['a pool twice', { ...good, pools: [pool, pool] }, 'pools.1.name', /named twice/],
