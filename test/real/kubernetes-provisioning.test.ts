@@ -132,7 +132,7 @@ describe('a surge an hour ahead', () => {
     }
     const { awaitReady } = createAwaitReady(deps(), policies);
     const targets = change.mutations.map(({ target }) => target);
-    const ready = await environment.run(awaitReady, { ...common(), targets, scale: REAL_TIME, limit: 30 });
+    const ready = await environment.run(awaitReady, { ...common(), targets, scale: REAL_TIME, limit: 300 });
     expect(ready).toMatchObject({ ready: true });
     return notes;
   }
