@@ -23,7 +23,10 @@ try {
     JSON.parse(readFileSync(file, 'utf8'));
   // A file that could not be loaded has failed although none of its tests has.
   const broken = testResults.filter((one) => one.status === 'failed' && one.assertionResults.length === 0).length;
-  const failed = numFailedTests + broken;
+  // An error that no test caught, as of a stream that nobody listens to, fails the run as well.
+  const stray = run.status !== 0 && numFailedTests + broken + numFailedTestSuites === 0 ? 1 : 0;
+  if (stray > 0) console.log('an error outside of any test failed the run: see "Unhandled Errors" above');
+  const failed = numFailedTests + broken + stray;
   console.log(`${numPendingTests + numTodoTests} skipped, each with its reason`);
   console.log(`${numPassedTests} passed, ${failed} failed`);
   process.exitCode = run.status === 0 && failed === 0 && numFailedTestSuites === 0 ? 0 : 1;

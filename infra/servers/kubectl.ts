@@ -7,6 +7,7 @@ export async function kubectlOn(kubeconfig: string, args: readonly string[], inp
   const running = promisify(execFile)(toolPath('kubectl'), ['--kubeconfig', kubeconfig, ...args], {
     maxBuffer: 64 << 20,
   });
-  running.child.stdin?.end(input ?? '');
+  // One that has ended before it was told anything (EPIPE) says why by its exit code.
+  running.child.stdin?.on('error', () => undefined).end(input ?? '');
   return (await running).stdout;
 }

@@ -25,6 +25,8 @@ function tell(line: string): void {
     // A group of its own: Ctrl-C in the terminal does not reach it.
     reaper = spawn('sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
     reaper.on('error', () => (reaper = null));
+    // Somebody ended it: the next server is watched over by another.
+    reaper.stdin?.on('error', () => (reaper = null));
     reaper.unref();
     // A pipe that is still open would keep this process from ending.
     const pipe: unknown = reaper.stdin;

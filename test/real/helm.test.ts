@@ -23,7 +23,8 @@ async function helm(args: readonly string[], values: Values = {}): Promise<strin
     [...args, '--values', '-', '--kubeconfig', real.cluster.kubeconfig],
     { maxBuffer: 64 << 20, env: { PATH: process.env['PATH'], HOME: '/nonexistent', HELM_CACHE_HOME: '/nonexistent' } },
   );
-  running.child.stdin?.end(stringify(values));
+  // One that has ended before it was told anything (EPIPE) says why by its exit code.
+  running.child.stdin?.on('error', () => undefined).end(stringify(values));
   return (await running).stdout;
 }
 
