@@ -166,6 +166,17 @@ describe('bandwidth reserved ahead', () => {
     expect(reason?.rejected.every(({ costPerHour }) => (costPerHour ?? 0) > 0)).toBe(true);
   });
 
+  it('says how often the next unit would be used, which is less than what it takes to pay', () => {
+    const { reasons } = planBandwidth(inputOf(file({ unit: '20Mi' })));
+    const found = /the next 20 MiB\/s would be used ([\d.]+) % of the time.* pays from ([\d.]+) % on/.exec(
+      reasons[0]?.binding.words ?? '',
+    );
+    const [used, from] = [Number(found?.[1]), Number(found?.[2])];
+    expect(from).toBeCloseTo(28.4, 1);
+    expect(used).toBeLessThan(from);
+    expect(used).toBeGreaterThan(0);
+  });
+
   it('links of one file: names, workloads and units that contradict each other are refused', () => {
     const text = JSON.stringify({
       version: 'headroom/v1',

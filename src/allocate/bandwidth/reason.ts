@@ -60,14 +60,15 @@ const CONSTRAINTS = {
   budget: 'budget',
 } as const satisfies Record<DecidedBlock['block']['bound'], string>;
 
-function boundWords({ block, link, terms }: DecidedBlock, currency: string): string {
+function boundWords({ block, link, excess, terms }: DecidedBlock, currency: string): string {
+  const next = (excess.beyond(block.reserve) - excess.beyond(block.reserve + terms.unit)) / terms.unit;
   const busy = percent(block.busy);
   switch (block.bound) {
     case 'price': {
       const share = terms.beyondPrice > 0 ? Math.min(1, terms.price / terms.beyondPrice) : 1;
       const over =
         block.overBudget === true ? '; the budget is not kept by any reservation, and this one costs least' : '';
-      return `more is wanted ${busy} of the time, and ${money(link.pricePerHour)} ${currency} for a MiB/s pays from ${percent(share)} on${over}`;
+      return `the next ${rate(terms.unit)} would be used ${percent(next)} of the time, and ${money(link.pricePerHour)} ${currency} for a MiB/s pays from ${percent(share)} on${over}`;
     }
     case 'level':
       return `demand of ${rate(terms.least)} at its level; nothing gets beyond the reservation`;
