@@ -9,7 +9,6 @@ import {
   type PreparedPool,
   type PreparedWorkload,
 } from './prepare.js';
-import { isoTime } from '../domain/time.js';
 
 /** One replicas column: so many replicas of a workload, of a size, on a pool, in a block. */
 export interface ReplicaColumn {
@@ -181,7 +180,3 @@ export function buildModel(prepared: Prepared, options: BuildOptions): BuiltMode
   for (const constraint of CONSTRAINTS) constraint.add(build);
   return { model: builder.model, build, unit };
 }
-
-/** `at 14:05Z`, for words that name a block. */
-export const blockWords = (prepared: Prepared, block: number): string =>
-  `at ${isoTime(prepared.blocks[block]?.from ?? 0)}`;

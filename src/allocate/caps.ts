@@ -71,12 +71,6 @@ function grouped(pools: readonly { index: number; policy: PoolPolicy }[]): Map<s
   return zones;
 }
 
-/** Whether counts by pool keep every cap. */
-export const keepsCaps = (caps: readonly Cap[], counts: readonly number[]): boolean => {
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  return caps.every((cap) => countOn(cap, counts) <= mostOn(cap, total));
-};
-
 export const countOn = (cap: Cap, counts: readonly number[]): number => {
   let sum = 0;
   for (const pool of cap.pools) sum += counts[pool] ?? 0;

@@ -3,7 +3,7 @@ import type { PoolState, WorkloadState } from '../domain/cluster.js';
 import type { Component, Resources } from '../domain/component.js';
 import { HeadroomError } from '../domain/errors.js';
 import { CRITICALITY_WEIGHT } from '../domain/policy-rules.js';
-import { isoTime, type EpochSeconds } from '../domain/time.js';
+import { isoTime } from '../domain/time.js';
 import { heldCost, heldThrough, statedFor } from '../domain/held.js';
 import { mayHold } from '../domain/residency.js';
 import { capsOf, type Cap } from './caps.js';
@@ -351,5 +351,3 @@ export function poolWords(prepared: Prepared, workload: PreparedWorkload): strin
   const more = workload.pools.length - named.length;
   return `on pool ${named.join(' or ')}${more > 0 ? ` or ${more} more` : ''}`;
 }
-
-export const blockTime = (prepared: Prepared, block: number): EpochSeconds => prepared.blocks[block]?.from ?? 0;

@@ -154,5 +154,3 @@ export type FleetFile = z.input<typeof fleetFileSchema>;
 /** The file with every default filled in and every amount a number. Plain JSON: it travels with the workflow. */
 export type FleetPolicy = z.output<typeof fleetFileSchema>;
 export type SharedPool = FleetPolicy['pools'][number];
-export type Provisioning = SharedPool['provisioning'];
-export type FleetMode = FleetPolicy['mode'];

@@ -63,7 +63,6 @@ export const provisioningSchema = z
   })
   .meta({ description: 'How the pool gets its nodes on Kubernetes; without it the node autoscaler alone decides' });
 
-export type ProvisioningPolicy = z.output<typeof provisioningSchema>;
 export type PlaceholderPolicy = z.output<typeof placeholdersSchema>;
 
 export const taskTargetSchema = z.strictObject({

@@ -116,13 +116,6 @@ function ascending(out: Float32Array, from: number, count: number): void {
   }
 }
 
-/** How often each column was split on, as a share of all splits. */
-export function splitShares(booster: Booster): Float64Array {
-  const shares = new Float64Array(booster.columns);
-  for (const column of booster.column) shares[column] = (shares[column] ?? 0) + 1 / booster.column.length;
-  return shares;
-}
-
 const KIND = 'booster';
 const VERSION = 1;
 

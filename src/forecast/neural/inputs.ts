@@ -1,6 +1,6 @@
 import type { EpochSeconds } from '../../domain/time.js';
 import type { Calendar } from '../calendar.js';
-import { EXPERTS, FEATURES, PATCHES, PATCH_EXTRA } from './network.js';
+import { EXPERTS, FEATURES, PATCHES } from './network.js';
 
 /*
  * What the networks see of one origin: one code for training and for forecasts. Every value is normalised by the
@@ -231,5 +231,3 @@ function backTo({ last, label, step, calendar }: Origin, target: EpochSeconds, d
 /** Bins of history that the networks can use at a step: a week and a day, and the patches. */
 export const contextOf = (step: number, patch: number): number =>
   Math.max(PATCHES * patch, Math.min(11_520, Math.ceil((8 * DAY) / step)));
-
-export const tokenSize = (patch: number): number => patch + PATCH_EXTRA;

@@ -1,8 +1,8 @@
 import type { MoveRequest } from '../../migrating.js';
 import { ACCOUNT } from '../provision/labels.js';
 import { apiVersionOf, type JsonObject, type LiveObject } from '../objects.js';
-import { SERVICE, CLAIMED, COPY, MADE_BY } from './kinds.js';
-import { refOf, type Labels, type SeenWorkload } from './seen.js';
+import { CLAIMED, COPY, MADE_BY } from './kinds.js';
+import type { Labels, SeenWorkload } from './seen.js';
 import { copiedClaim } from './volumes.js';
 
 /** Marks of the source that are none of the copy's: claims, revisions, what `kubectl apply` remembers of another object. */
@@ -109,5 +109,3 @@ export const serviceName = (service: string, copy: string): string => {
   const number = copy.slice(copy.lastIndexOf('-'));
   return `${service.slice(0, 63 - number.length)}${number}`;
 };
-
-export const serviceRef = (request: MoveRequest, name: string) => refOf(SERVICE, request.at.namespace, name);
