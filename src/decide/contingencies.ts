@@ -188,9 +188,15 @@ function watchedSeries(request: PrepareRequest, tools: PrepareTools, lasting: nu
             step,
             above: series.blocks.map((block) => compact(block.atLevel)),
             far: (far[index]?.blocks ?? []).map((block) => compact(block.atLevel)),
+            ...utilizationOf(request, series),
           },
         ],
   );
+}
+
+function utilizationOf({ policy }: PrepareRequest, { workload, component }: DemandBlocks): { utilization?: number } {
+  const settings = policy.workloads.find(({ name }) => name === workload)?.components[component];
+  return settings?.utilization === undefined ? {} : { utilization: settings.utilization };
 }
 
 const compact = (amount: number): number => Number(amount.toPrecision(6));

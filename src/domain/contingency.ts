@@ -25,11 +25,13 @@ export interface WatchedSeries {
   step: number;
   above: number[];
   far: number[];
+  /** Share of capacity that the account file lets demand take: the room above it is the usual one. Absent: all of it. */
+  utilization?: number;
 }
 
 /** What is looked for, as data: judged by `symptomsOf` in memory, with neither a forecast nor a solver. */
 export type Trigger =
-  /** The newest known bin of a series is over `far`, or so many in a row are over `above`. */
+  /** The newest known bin of a series is well over `far`, or so many in a row are over `above`, and over what is there. */
   | { kind: 'demand'; bins: number }
   /** Of the `of` newest known bins of a series, so many are over `above`. */
   | { kind: 'forecast'; misses: number; of: number }
@@ -99,6 +101,8 @@ export interface ContingencyDigest {
 export interface Symptom {
   key: string;
   what: string;
+  /** Whose demand it is; absent where it is everybody's matter, and in histories of earlier releases. */
+  workloads?: string[];
 }
 
 /** A surprise that was answered, and lasts. */

@@ -141,7 +141,7 @@ export const fitForecaster: FitForecaster = (series, options) => {
     if (!Number.isNaN(value) && Number.isNaN(first)) first = label;
     const onScored = (scored: Scored): void => {
       if (scored.ahead !== options.leadSteps) return;
-      if (scored.settled && !censored) drift.observe(label, Math.abs(value - (scored.stated[medianAt] ?? 0)));
+      if (scored.settled && !censored) drift.observe(label, Math.abs(value - (scored.stated[medianAt] ?? 0)), value);
       const missed = value > (scored.stated[levelAt] ?? 0);
       // A bound at or under the stated quantile proves neither a hit nor a miss.
       if (!censored || missed) gate.score(missed);

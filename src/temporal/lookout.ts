@@ -60,7 +60,10 @@ export function createLookout(options: LookoutOptions): Lookout & { close(): Pro
     return symptomsOf({ answers, watched: [] }, { state });
   };
 
-  const usageLook = source === undefined ? null : createUsageLook(source);
+  const usageLook =
+    source === undefined
+      ? null
+      : createUsageLook(source, (watch, signal) => cluster(watch.cluster).observe(watch.request, signal));
   /** By account: when its telemetry is looked at next. */
   const due = new Map<string, EpochSeconds>();
   const atUsage: LookAt = async (watch, at, signal) => {

@@ -1,4 +1,5 @@
 import { knownOf, type UsageWatch, type Watch } from '../../activities/lookout.js';
+import type { ClusterState } from '../domain/cluster.js';
 import type { Symptom } from '../domain/contingency.js';
 import { isHeadroomError } from '../domain/errors.js';
 import { isOfCluster, leastMean, symptomsOf, type Look } from '../domain/symptoms.js';
@@ -26,7 +27,11 @@ export interface UsageLook {
   forget(account: string): void;
 }
 
-export function createUsageLook(source: Pick<UsageSource, 'readUsage'>): UsageLook {
+/** @param present the cluster as it is: asked only where a percentile was passed, whether what is there covers it anyway. */
+export function createUsageLook(
+  source: Pick<UsageSource, 'readUsage'>,
+  present?: (watch: Watch, signal: AbortSignal) => Promise<ClusterState>,
+): UsageLook {
   /** By account: how fine its source tells a running bin, as an index of PARTS. */
   const fineness = new Map<string, number>();
 
@@ -82,7 +87,10 @@ export function createUsageLook(source: Pick<UsageSource, 'readUsage'>): UsageLo
       const over = binStart(at - usage.settle, usage.step) > usage.knownTo;
       try {
         const look = over ? await bins(watch, usage, at, signal) : await part(watch, usage, at, signal);
-        return symptomsOf({ answers, watched: usage.watched }, look);
+        const triggers = { answers, watched: usage.watched };
+        const symptoms = symptomsOf(triggers, look);
+        if (present === undefined || !symptoms.some(({ workloads }) => workloads !== undefined)) return symptoms;
+        return symptomsOf(triggers, { ...look, state: await present(watch, signal) });
       } catch (error) {
         const gone = answers.find(({ trigger }) => trigger.kind === 'telemetry');
         const unreadable = isHeadroomError(error) && error.kind === 'unavailable';

@@ -57,6 +57,60 @@ const freshness = (...kinds: ('fresh' | 'stale' | 'missing')[]): Look => ({
   freshness: kinds.map((kind) => ({ workload: 'web', component: 'cpu', kind })),
 });
 
+/** Web with so many replicas of one core. */
+const there = (replicas: number, ready = replicas, request: { cpu?: number } = { cpu: 1 }): Look => ({
+  state: {
+    at: T0,
+    pools: [],
+    workloads: [
+      {
+        ...{ workload: 'web', exists: true, replicas, readyReplicas: ready, request, autoscaler: null },
+        owners: { replicas: null, request: null, floor: null },
+      },
+    ],
+  },
+});
+
+describe('what is above a percentile is a surprise only where it matters', () => {
+  it.each<[string, number | undefined, Trigger, Look, boolean]>([
+    ['two bins a hair above: the forecast was narrow', undefined, demand, usage([10.01, 10.01]), false],
+    ['one bin a hair above the 99.9th', undefined, demand, usage([9, 12.1]), false],
+    ['six bins a hair above', undefined, forecast, usage([10.1, 10.1, 10.1, 10.1, 10.1, 10.1]), false],
+    ['what is there covers it with room', 0.8, demand, { ...usage([9, 13]), ...there(20) }, false],
+    ['what is there covers six misses', 0.8, forecast, { ...usage([11, 11, 11, 11, 11, 11]), ...there(20) }, false],
+    ['a little of the usual room is taken', 0.8, demand, { ...usage([9, 13]), ...there(16) }, false],
+    ['half of the usual room is taken', 0.8, demand, { ...usage([9, 13]), ...there(14) }, true],
+    ['no room is asked for, and hardly any is left', undefined, demand, { ...usage([9, 13]), ...there(13) }, true],
+    ['no room is asked for, and there is some', undefined, demand, { ...usage([9, 13]), ...there(15) }, false],
+    ['asked for, and not ready yet', 0.8, demand, { ...usage([9, 13]), ...there(20, 3) }, false],
+    ['throttled, whatever is there', 0.8, demand, { ...usage([9, 9.8], [0, 1]), ...there(20) }, true],
+    ['a bin that runs, covered', 0.8, demand, { ...running(13), ...there(20) }, false],
+    ['a bin that runs, not covered', 0.8, demand, { ...running(13), ...there(12) }, true],
+    ['what one replica has is not known', 0.8, demand, { ...usage([9, 13]), ...there(20, 20, {}) }, true],
+    ['another workload’s capacity says nothing', 0.8, demand, { ...usage([9, 13]), ...pools(['a', 9, 9]) }, true],
+  ])('%s', (_name, utilization, trigger, look, holds) => {
+    const watched = [{ ...web, ...(utilization === undefined ? {} : { utilization }) }];
+    expect(symptomsOf({ answers: [{ key: 'k', trigger, for: 0 }], watched }, look)).toHaveLength(holds ? 1 : 0);
+  });
+
+  it('says whose demand it is, of all that are surprised, in amounts that people read', () => {
+    const names = ['web', 'api', 'mail', 'search', 'quiet'];
+    const watched = names.map((workload) => ({ ...web, workload, component: 'memory' as const }));
+    const recent = names.map((workload) => ({
+      workload,
+      component: 'memory' as const,
+      series: {
+        ...{ start: T0, step: STEP, censored: new Uint8Array(2) },
+        values: Float64Array.from([9, workload === 'quiet' ? 9 : 3 * 2 ** 30]),
+      },
+    }));
+    const [found] = symptomsOf({ answers: [{ key: 'demand', trigger: demand, for: 0 }], watched }, { recent });
+    expect(found?.workloads).toEqual(['web', 'api', 'mail', 'search']);
+    expect(found?.what).toContain('web/memory is 3Gi');
+    expect(found?.what).toContain('and 1 more series');
+  });
+});
+
 describe('a trigger', () => {
   it.each<[string, Trigger, Look, boolean]>([
     ['demand below the percentile is none', demand, usage([9, 9]), false],
@@ -115,7 +169,7 @@ describe('a trigger', () => {
     const next: WatchedSeries = { ...web, from: T0 + 2 * STEP, above: [20, 20], far: [25, 25] };
     const [joined] = withEarlier([next], [web]);
     expect(joined).toMatchObject({ from: T0, above: [10, 10, 20, 20], far: [12, 12, 25, 25] });
-    const misses = usage([11, 11, 21]);
+    const misses = usage([11, 11, 22]);
     const answers = [{ key: 'forecast', trigger: forecast, for: 0 }];
     expect(symptomsOf({ answers, watched: [next] }, misses)).toEqual([]);
     expect(symptomsOf({ answers, watched: joined === undefined ? [] : [joined] }, misses)).toHaveLength(1);

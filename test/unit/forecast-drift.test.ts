@@ -13,11 +13,11 @@ const noise = (k: number, salt = 0): number => {
 const DAY = 288;
 
 /** The first bin, from `from` on, at which drift is said; -1 where it never is. */
-function detected(errors: (k: number) => number, from: number, to: number): number {
+function detected(errors: (k: number) => number, from: number, to: number, size = 20): number {
   const detector = createDriftDetector(STEP);
   let first = -1;
   for (let k = 0; k < to; k++) {
-    detector.observe(START + k * STEP, errors(k));
+    detector.observe(START + k * STEP, errors(k), size);
     if (first === -1 && k >= from && detector.state() !== null) first = k;
   }
   return first;
@@ -43,11 +43,30 @@ it.each([{ times: 3 }, { times: 10 }])('errors $times times as large are told wi
   expect(at).toBeLessThan(from + DAY);
 });
 
+it.each([
+  { name: 'errors of rounding of a constant', size: 15 * 2 ** 30, drifts: false },
+  { name: 'errors of a thousandth of what comes', size: 1000, drifts: false },
+  { name: 'the same errors where they are what comes', size: 5, drifts: true },
+])('trebled errors beside the level of the series: $name', ({ size, drifts }) => {
+  const from = 10 * DAY;
+  const at = detected((k) => noise(k) * (k >= from ? 3 : 1), from, from + 2 * DAY, size);
+  expect(at !== -1).toBe(drifts);
+});
+
+it('a drift is over where the series has outgrown its errors', () => {
+  const detector = createDriftDetector(STEP);
+  const from = 10 * DAY;
+  for (let k = 0; k < from + DAY; k++) detector.observe(START + k * STEP, noise(k) * (k >= from ? 10 : 1), 20);
+  expect(detector.state()).not.toBeNull();
+  for (let k = 0; k < 20 * DAY; k++) detector.observe(START + (from + DAY + k) * STEP, 10 * noise(k), 1e6);
+  expect(detector.state()).toBeNull();
+});
+
 it('ends when errors are what they were', () => {
   const detector = createDriftDetector(STEP);
   const from = 10 * DAY;
   for (let k = 0; k < from + 4 * DAY; k++) {
-    detector.observe(START + k * STEP, noise(k) * (k >= from && k < from + DAY ? 5 : 1));
+    detector.observe(START + k * STEP, noise(k) * (k >= from && k < from + DAY ? 5 : 1), 20);
     if (k === from + DAY - 1) expect(detector.state()).toMatchObject({ since: expect.any(Number) });
   }
   expect(detector.state()).toBeNull();

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { UsageWatch, Watch } from '../../activities/lookout.js';
 import { HeadroomError } from '../../src/domain/errors.js';
+import type { ClusterState } from '../../src/domain/cluster.js';
 import type { Cluster } from '../../src/cluster/port.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/telemetry/embedded/store.js';
 import type { UsageQuery, UsageSource } from '../../src/telemetry/port.js';
@@ -13,6 +14,19 @@ import { createUsageLook } from '../../src/temporal/usage-look.js';
 const T0 = 1_772_445_600;
 const STEP = 300;
 const HOUR = 3600;
+/** Web with so many replicas of one core. */
+const stateWith = (replicas: number): ClusterState => ({
+  at: T0,
+  pools: [],
+  workloads: [
+    {
+      ...{ workload: 'web', exists: true, replicas, readyReplicas: replicas, request: { cpu: 1 }, autoscaler: null },
+      owners: { replicas: null, request: null, floor: null },
+    },
+  ],
+});
+const clusterOf = (replicas: () => number): Cluster =>
+  ({ observe: () => Promise.resolve(stateWith(replicas())) }) as unknown as Cluster;
 const never = (): AbortSignal => new AbortController().signal;
 
 describe('a look at telemetry between two cycles', () => {
@@ -145,6 +159,23 @@ describe('a look at telemetry between two cycles', () => {
     expect(steps).toEqual([15, 30, 60, 60]);
   });
 
+  it('of demand that what is there covers nobody is told; what is there is asked for only where a percentile was passed', async () => {
+    let replicas = 40;
+    let asked = 0;
+    const present = (): Promise<ClusterState> => {
+      asked += 1;
+      return Promise.resolve(stateWith(replicas));
+    };
+    const look = createUsageLook(store, present);
+    await write(T0, T0 + STEP, 30);
+    const one = watch();
+    const keys = async (at: number) => (await look.look(one, one.usage, at, never())).map(({ key }) => key);
+    expect([await keys(T0 + 60), asked]).toEqual([[], 0]);
+    expect([await keys(T0 + 150), asked]).toEqual([[], 1]);
+    replicas = 10;
+    expect([await keys(T0 + 165), asked]).toEqual([['demand'], 2]);
+  });
+
   it('an account is told once, and its telemetry is read every quarter of a minute at most', async () => {
     await write(T0, T0 + STEP, 30);
     let clock = T0 + 60;
@@ -157,7 +188,7 @@ describe('a look at telemetry between two cycles', () => {
     } as unknown as Client;
     const lookout = createLookout({
       client,
-      cluster: () => ({}) as unknown as Cluster,
+      cluster: () => clusterOf(() => 10),
       source: {
         readUsage(query, signal) {
           reads += 1;
