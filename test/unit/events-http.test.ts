@@ -1,6 +1,9 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/telemetry/embedded/store.js';
@@ -177,6 +180,24 @@ describe('events by HTTP', () => {
     },
   ])('a body that is too large, $name, is refused', async ({ body, headers }) => {
     expect((await post('/v1/events', body(), headers)).status).toBe(413);
+  });
+
+  it('a sender that is slow to end a body that is too large is heard out, and then told: not cut off in the middle', async () => {
+    const headers = { authorization: `Bearer ${all}`, 'content-type': LINES };
+    const request = httpRequest(`${service.url}/v1/events`, { method: 'POST', headers });
+    const answered = new Promise<object>((answer, fail) => {
+      request.once('error', fail).once('response', (response) => {
+        response.resume();
+        answer({ status: response.statusCode, sent: request.writableFinished });
+      });
+    });
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(MOST_BODY_BYTES + 1);
+      await delay(300);
+      yield new Uint8Array(MOST_BODY_BYTES);
+    }
+    Readable.from(slow()).pipe(request);
+    expect(await answered).toEqual({ status: 413, sent: true });
   });
 
   it('a token of one account writes no other’s events, and need not name its own', async () => {
