@@ -13,6 +13,8 @@ import type { Pods } from '../../src/allocate/pack-pods.js';
 import { podsOn, poolInUse, type PoolInUse } from '../../src/allocate/fleet-in-use.js';
 import type { FleetAccount, FleetPool } from '../../src/allocate/fleet/problem.js';
 import type { Block } from '../../src/allocate/problem.js';
+import { withFleetPrices } from '../../src/allocate/price-book/apply.js';
+import type { Prices } from '../../src/prices/port.js';
 import type { RecordKind, Store } from '../../src/telemetry/port.js';
 import { bodiesOf } from '../bodies.js';
 import { heldCommitments } from './held.js';
@@ -40,17 +42,21 @@ interface Read {
 export interface GatherOptions {
   /** For a plan that nobody carries out: pools that were not read are planned, too, from what is counted on them. */
   sizeUnread?: boolean;
+  /** Where the fleet's prices come from; absent: its file alone. */
+  prices?: Prices;
 }
 
 /** @returns the problem as a record keeps it. */
 export async function gather(
   store: GatherStore,
-  fleet: FleetPolicy,
+  file: FleetPolicy,
   at: EpochSeconds,
   seen: readonly ObservedPool[],
   signal: AbortSignal,
-  { sizeUnread = false }: GatherOptions = {},
+  { sizeUnread = false, prices }: GatherOptions = {},
 ): Promise<PackedInput> {
+  const known = (await prices?.of(file, signal)) ?? null;
+  const { policy: fleet, used } = known === null ? { policy: file, used: null } : withFleetPrices(file, known);
   const blocks = fleetBlocks(fleet, at);
   const grantBlocks = Math.max(1, blockAfter(blocks, at + fleet.grantsFor));
   const leftOut: PackedInput['leftOut'] = [];
@@ -109,7 +115,9 @@ export async function gather(
       `accounts in another currency than the fleet’s ${fleet.currency}: ${someOf(foreign)}; no budget of theirs binds the fleet’s plan, only their own: write one currency in all files`,
     );
   }
+  if (known !== null && known.problem !== null) notes.push(`prices: ${known.problem}`);
   return {
+    ...(used === null ? {} : { prices: used }),
     blocks,
     pools: fleet.pools.map((pool) =>
       fleetPool(

@@ -5,6 +5,8 @@ import type { ObservedPool } from '../../src/domain/fleet-plan.js';
 import { HeadroomError, isHeadroomError } from '../../src/domain/errors.js';
 import { poolPlace, type PoolProvisioners } from '../../src/cluster/provisioners.js';
 import type { FleetDecider } from '../../src/decide/fleet.js';
+import { withFleetPrices } from '../../src/allocate/price-book/apply.js';
+import type { Prices } from '../../src/prices/port.js';
 import type { Store, StoredRecord } from '../../src/telemetry/port.js';
 import type { Fence } from '../dependencies.js';
 import { translated } from '../failures.js';
@@ -21,6 +23,8 @@ export interface FleetDependencies {
   fence: Fence;
   decider: FleetDecider;
   provisioners: PoolProvisioners;
+  /** Prices from outside; absent: the fleet file's own count. */
+  prices?: Prices;
 }
 
 /** The activities of the workflow `fleet/main`, over the given ports. */
@@ -74,7 +78,10 @@ export function createFleetActivities(deps: FleetDependencies): FleetActivities 
     gatherFleet: ({ fleetId, planId, at, pools }) =>
       translated(async (signal) => {
         const fleet = await policies.get(fleetId);
-        const [input, freeze] = await Promise.all([gather(store, fleet, at, pools, signal), fence.read(0)]);
+        const [input, freeze] = await Promise.all([
+          gather(store, fleet, at, pools, signal, deps.prices === undefined ? {} : { prices: deps.prices }),
+          fence.read(0),
+        ]);
         const inputId = `${planId}/input`;
         const parts = Math.max(1, Math.ceil(input.accounts.length / ACCOUNTS_A_PART));
         const part = (k: number) => input.accounts.slice(k * ACCOUNTS_A_PART, (k + 1) * ACCOUNTS_A_PART);
@@ -124,7 +131,9 @@ export function createFleetActivities(deps: FleetDependencies): FleetActivities 
     recommendCommitments: ({ fleetId, recommendationId, at }) =>
       translated(async (signal) => {
         const fleet = await policies.get(fleetId);
-        const { pools } = await recommendFrom(store, fleet, { id: recommendationId, fleetId, at }, signal);
+        const known = (await deps.prices?.of(fleet, signal)) ?? null;
+        const priced = known === null ? fleet : withFleetPrices(fleet, known).policy;
+        const { pools } = await recommendFrom(store, priced, { id: recommendationId, fleetId, at }, signal);
         return {
           recommendationId,
           lines: pools

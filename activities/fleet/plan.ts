@@ -22,11 +22,19 @@ export interface DecidedFleet {
 
 export function decidedFleet(
   plan: FleetPlan,
-  { fleet, fleetId, planId, at }: { fleet: FleetPolicy; fleetId: string; planId: string; at: EpochSeconds },
+  { fleet: file, fleetId, planId, at }: { fleet: FleetPolicy; fleetId: string; planId: string; at: EpochSeconds },
   packed: PackedInput,
   input: FleetInput,
   seen: readonly ObservedPool[],
 ): DecidedFleet {
+  // Orders and bill count with the prices that the plan was made with.
+  const fleet = {
+    ...file,
+    pools: file.pools.map((pool, index) => ({
+      ...pool,
+      pricePerHour: input.pools[index]?.pricePerHour ?? pool.pricePerHour,
+    })),
+  };
   const blocks = plan.blocks.length;
   const orders = poolOrders(
     fleet,
@@ -60,6 +68,7 @@ export function decidedFleet(
       ...order,
       capacityType: fleet.pools[index]?.capacityType ?? '',
       pricePerHour: fleet.pools[index]?.pricePerHour ?? 0,
+      ...priceWords(packed, index),
       nodes: [...plan.nodes.subarray(index * blocks, (index + 1) * blocks)],
       ...heldIn(input, plan, index),
       prices: pricesOf(plan, index),
@@ -81,6 +90,11 @@ export function decidedFleet(
     }),
   };
 }
+
+const priceWords = ({ prices }: PackedInput, index: number): { price?: string } => {
+  const words = prices?.[index]?.words;
+  return words === undefined ? {} : { price: words };
+};
 
 type HeldShare = NonNullable<GrantDrafts[number]['held']>;
 

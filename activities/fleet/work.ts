@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { COMPONENTS, type Component } from '../../src/domain/component.js';
+import type { PlanPrice } from '../../src/domain/prices.js';
 import { grantSchema } from '../../src/domain/grant.js';
 import type { FleetAccount, FleetInput, FleetPool } from '../../src/allocate/fleet/problem.js';
 
@@ -46,6 +47,11 @@ const accountSchema = z.object({
   movePrice: z.number(),
 });
 
+const priceSchema = z.object({
+  ...{ pool: z.string(), pricePerHour: z.number(), interruptionsPerHour: z.number(), words: z.string() },
+  at: z.number().nullable(),
+}) satisfies z.ZodType<PlanPrice>;
+
 const inputSchema = z.object({
   blocks: z.array(z.object({ from: z.number(), to: z.number() })),
   pools: z.array(poolSchema),
@@ -59,6 +65,8 @@ const inputSchema = z.object({
   notes: z.array(z.string()),
   /** Records that the accounts are in: this one, and `<id>/1` and on. Default 1. */
   parts: z.int().min(1).exactOptional(),
+  /** What each pool costs, and who said so; absent where the fleet file alone does. */
+  prices: z.array(priceSchema).exactOptional(),
   seen: z.array(z.object({ pool: z.string(), state: z.unknown(), problem: z.string().nullable() })),
 });
 

@@ -11,4 +11,4 @@ export { createHighsSolver, type Solver } from './solver.js';
 export { summarizePlan } from './summary.js';
 export type { AllocationInput, AllocationResult, Allocator, Block, DemandBlocks, SolverBasis } from './problem.js';
 export { checkPlan, checkReservations, type Breach, type CheckFacts, type CheckReport } from './checker/index.js';
-export { priceOf, withPrices, type PricedPolicy } from './price-book/apply.js';
+export { priceOf, withFleetPrices, withPrices, type PricedPolicy } from './price-book/apply.js';

@@ -5,6 +5,7 @@ import { createFleetSolver } from '../allocate/fleet/solver.js';
 import type { FleetPolicy } from '../domain/fleet.js';
 import type { FleetPlanRecord, ObservedPool } from '../domain/fleet-plan.js';
 import { FLEET_ACCOUNT } from '../domain/fleet-names.js';
+import type { Prices } from '../prices/port.js';
 import type { EpochSeconds } from '../domain/time.js';
 
 /** Nobody is asked how the pools stand: they are as the last plan saw them; what it did not see either is not known. */
@@ -24,9 +25,17 @@ async function lastSeen(store: GatherStore, fleet: FleetPolicy): Promise<Observe
 }
 
 /** Solves once from what the store has; writes nothing and asks nobody else. */
-export async function fleetOnce(store: GatherStore, fleet: FleetPolicy, at: EpochSeconds): Promise<DecidedFleet> {
+export async function fleetOnce(
+  store: GatherStore,
+  fleet: FleetPolicy,
+  at: EpochSeconds,
+  prices?: Prices,
+): Promise<DecidedFleet> {
   const seen = await lastSeen(store, fleet);
-  const packed = await gather(store, fleet, at, seen, AbortSignal.timeout(PATIENCE_MS), { sizeUnread: true });
+  const packed = await gather(store, fleet, at, seen, AbortSignal.timeout(PATIENCE_MS), {
+    sizeUnread: true,
+    ...(prices === undefined ? {} : { prices }),
+  });
   const input = await unpackWithPlan(store, packed);
   const solver = await createFleetSolver();
   const plan = solver.solve(input);

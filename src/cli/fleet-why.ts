@@ -4,6 +4,7 @@ import { FLEET_ACCOUNT } from '../domain/fleet-names.js';
 import type { FleetPlanRecord, FleetReason } from '../domain/fleet-plan.js';
 import { someOf } from '../domain/some-of.js';
 import { isoTime, type EpochSeconds } from '../domain/time.js';
+import { createPrices } from '../prices/kept.js';
 import { CommandFailure, EXIT, printJson, type Terminal } from './command.js';
 import type { StoreClient } from './find-store.js';
 
@@ -29,7 +30,7 @@ export async function fleetWhy(
   now: EpochSeconds,
   { name, json, policy }: WhyOptions,
 ): Promise<void> {
-  const { record, grants } = policy === null ? await lastPlan(store) : await once(store, policy, now);
+  const { record, grants } = policy === null ? await lastPlan(store) : await once(terminal, store, policy, now);
   const all = record.reasons;
   if (all === undefined) {
     throw new CommandFailure(
@@ -103,9 +104,9 @@ async function lastPlan(store: StoreClient): Promise<Explained> {
   };
 }
 
-async function once(store: StoreClient, policy: FleetPolicy, now: EpochSeconds): Promise<Explained> {
+async function once({ env }: Terminal, store: StoreClient, policy: FleetPolicy, now: EpochSeconds): Promise<Explained> {
   const { fleetOnce } = await import('./fleet-once.js');
-  return fleetOnce(store, policy, now);
+  return fleetOnce(store, policy, now, createPrices({ env, now: () => Date.now() / 1000 }));
 }
 
 const MOST_NAMES = 20;

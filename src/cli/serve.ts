@@ -134,6 +134,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       ? null
       : createLookout({ client, cluster: clusterOf, source, now, say: (line) => terminal.err(line) });
   const fleetDecider = createFleetDecider();
+  const prices = createPrices({ env: terminal.env, now: () => Date.now() / 1000 });
   const worker = await createWorkers({
     connection,
     namespace: target.namespace,
@@ -150,7 +151,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
       }),
       ...createCrossing({ store: recording, fence, accounts: createAccounts(client) }),
       ...createFleetActivities({
-        ...{ store: recording, fence, decider: fleetDecider },
+        ...{ store: recording, fence, decider: fleetDecider, prices },
         provisioners: createProvisioners(clusterOf, terminal.env),
       }),
       ...metrics.activities(
@@ -165,7 +166,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
             decider: metrics.decider(decider),
             histories: createHistories(client),
             drift: createDrift(client, models),
-            prices: createPrices({ env: terminal.env, now: () => Date.now() / 1000 }),
+            prices,
           },
           summarizePlan,
         ),

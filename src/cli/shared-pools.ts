@@ -49,9 +49,14 @@ export async function sharedPoolWarnings(
 /** What to tell who starts an account; it is started whether that can be found out or not. */
 export async function warnOfSharedPools({ store, client }: Session, policy: AccountPolicy): Promise<string[]> {
   if (store === null) return [];
+  return sharedPoolWarnings(store, policy, runningIn({ client })).catch(() => []);
+}
+
+/** Whether an account's loop runs; one that cannot be asked does not. */
+export function runningIn({ client }: Pick<Session, 'client'>): (account: string) => Promise<boolean> {
   const isRunning = async (account: string): Promise<boolean> => {
     const { status } = await client.workflow.getHandle(accountWorkflowId(account)).describe();
     return status.name === 'RUNNING';
   };
-  return sharedPoolWarnings(store, policy, (account) => isRunning(account).catch(() => false)).catch(() => []);
+  return (account) => isRunning(account).catch(() => false);
 }

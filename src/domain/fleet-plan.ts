@@ -93,6 +93,8 @@ export interface FleetPlanRecord {
   pools: (PoolOrder & {
     capacityType: string;
     pricePerHour: number;
+    /** Who says so; absent where the fleet file alone does. */
+    price?: string;
     /** By block. */
     nodes: number[];
     /** By block, of those what is needed: nodes that are paid in any case may run idle. Absent: all. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CAPACITY_TYPES } from './account.js';
 import { LIMIT_RESOURCES } from './cluster.js';
 import { placeholdersSchema } from './preparation.js';
+import { pricesSchema } from './prices.js';
 import { reservationSchema } from './reservation.js';
 import { duration, labelsSchema, name, namespaceName, resources } from './values.js';
 
@@ -136,6 +137,9 @@ export const fleetFileSchema = z
     staleAfter: duration
       .default(1800)
       .describe('An account whose newest forecast is older has unknown demand: it keeps what it has'),
+    prices: pricesSchema
+      .optional()
+      .describe('Where prices of pools come from; pricePerHour counts where there are none'),
     forgetAfter: duration.default(86_400).describe('An account that has been silent for so long is no longer counted'),
     moving: movingSchema.prefault({}),
     pools: z.array(sharedPoolSchema).min(1).max(100),

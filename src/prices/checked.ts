@@ -61,7 +61,7 @@ export function readRow(source: string, row: RawRow, now: EpochSeconds): { price
       'invalid-input',
       `reading ${source}, ${row.place}`,
       `${field} ${written} ${why}`,
-      'correct it, or leave the row out: then the account file’s own price counts',
+      'correct it, or leave the row out: then the file’s own price counts',
     );
   };
   const missing = (field: string): never => {

@@ -1,9 +1,8 @@
-import type { AccountPolicy } from '../domain/account.js';
 import type { KnownPrices, PriceBook, PricesPolicy } from '../domain/prices.js';
 import { formatDuration, isoTime, type EpochSeconds } from '../domain/time.js';
 import { createFilePrices } from './file.js';
 import { createHttpPrices } from './http.js';
-import type { Prices, PriceSource } from './port.js';
+import type { Priced, Prices, PriceSource } from './port.js';
 import { createPrometheusPrices } from './prometheus.js';
 
 export interface PricesOptions {
@@ -37,12 +36,14 @@ export function createPrices(options: PricesOptions): Prices {
     return speed <= 1 ? every : Math.min(every, Math.max(LEAST, every / speed));
   };
 
-  async function ask(one: Kept, policy: PricesPolicy, currency: string, signal?: AbortSignal): Promise<void> {
+  async function ask(one: Kept, policy: PricesPolicy, whose: Priced, signal?: AbortSignal): Promise<void> {
     one.asked = now();
     try {
       const book = await one.source.read(signal);
-      if (book.currency !== undefined && book.currency !== currency) {
-        throw new Error(`${book.source} is in ${book.currency}, the account in ${currency}`);
+      if (book.currency !== undefined && book.currency !== whose.currency) {
+        throw new Error(
+          `${book.source} is in ${book.currency}, the ${whose.fleet === undefined ? 'account' : 'fleet'} in ${whose.currency}`,
+        );
       }
       const age = now() - book.at;
       if (age > policy.staleAfter) {
@@ -58,10 +59,10 @@ export function createPrices(options: PricesOptions): Prices {
   }
 
   return {
-    async of(account: AccountPolicy, signal): Promise<KnownPrices | null> {
-      const policy = account.prices;
+    async of(whose: Priced, signal): Promise<KnownPrices | null> {
+      const policy = whose.prices;
       if (policy === undefined) return null;
-      const key = JSON.stringify([policy, account.currency]);
+      const key = JSON.stringify([policy, whose.currency, whose.fleet === undefined]);
       let one = kept.get(key);
       if (one === undefined) {
         try {
@@ -73,7 +74,7 @@ export function createPrices(options: PricesOptions): Prices {
       }
       const state = one;
       if (now() - state.asked >= between(policy) || state.running !== null) {
-        state.running ??= ask(state, policy, account.currency, signal).finally(() => (state.running = null));
+        state.running ??= ask(state, policy, whose, signal).finally(() => (state.running = null));
         await state.running;
       }
       const { good, problem } = state;

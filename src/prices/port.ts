@@ -1,5 +1,4 @@
-import type { KnownPrices, PriceBook } from '../domain/prices.js';
-import type { AccountPolicy } from '../domain/account.js';
+import type { KnownPrices, PriceBook, PricesPolicy } from '../domain/prices.js';
 import { errorsOf } from '../domain/errors.js';
 
 /*
@@ -13,10 +12,18 @@ export interface PriceSource {
   read(signal?: AbortSignal): Promise<PriceBook>;
 }
 
+/** A file that prices are asked for: an account's or a fleet's. */
+export interface Priced {
+  prices?: PricesPolicy | undefined;
+  currency: string;
+  /** The fleet's name; absent in an account file. */
+  fleet?: string;
+}
+
 /** What the activities ask. */
 export interface Prices {
-  /** Never rejects: without prices a plan is made with those of the account file, and says so. Null: none are asked for. */
-  of(policy: AccountPolicy, signal?: AbortSignal): Promise<KnownPrices | null>;
+  /** Never rejects: without prices a plan is made with those of the file itself, and says so. Null: none are asked for. */
+  of(policy: Priced, signal?: AbortSignal): Promise<KnownPrices | null>;
 }
 
 export const priceError = errorsOf('prices');

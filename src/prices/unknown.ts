@@ -1,12 +1,14 @@
-import type { AccountPolicy } from '../domain/account.js';
 import { nearest } from '../domain/nearest.js';
 import type { PriceBook } from '../domain/prices.js';
 
 /**
  * In words: the rows that name a pool which the account does not have. Not an error, since a book may be of several
- * accounts; a misspelt one leaves its pool at the account file's price.
+ * files; a misspelt one leaves its pool at the account file's price.
  */
-export function unknownPools(book: PriceBook, { account, pools }: AccountPolicy): string[] {
+export function unknownPools(
+  book: PriceBook,
+  { owner, pools }: { owner: string; pools: readonly { name: string }[] },
+): string[] {
   const known = pools.map((pool) => pool.name);
   const named = new Set(book.prices.flatMap(({ pool }) => (pool === undefined ? [] : [pool])));
   return [...named]
@@ -14,6 +16,6 @@ export function unknownPools(book: PriceBook, { account, pools }: AccountPolicy)
     .map((pool) => {
       const near = nearest(pool, known);
       const hint = near === null ? `its pools: ${known.join(', ')}` : `did you mean "${near}"?`;
-      return `${book.source} has a price of pool "${pool}", which ${account} does not have; ${hint}`;
+      return `${book.source} has a price of pool "${pool}", which ${owner} does not have; ${hint}`;
     });
 }

@@ -199,6 +199,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
     closers.push(() => fleetDecider.close());
     const lookout = createLookout({ client, cluster: clusterOf, source: store, now, say });
     closers.push(() => lookout.close());
+    const prices = createPrices({ env: process.env, now: () => Date.now() / 1000, speed: () => scale.factor });
     const activities = createActivities(
       {
         store,
@@ -209,7 +210,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
         lookout,
         decider: metrics?.decider(decider) ?? decider,
         histories: createHistories(client),
-        prices: createPrices({ env: process.env, now: () => Date.now() / 1000, speed: () => scale.factor }),
+        prices,
         ...(options.models === undefined ? {} : { drift: createDrift(client, options.models) }),
       },
       summarizePlan,
@@ -231,7 +232,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
               ...(options.classify === undefined ? {} : { classify: options.classify }),
             })),
         ...createFleetActivities({
-          ...{ store, fence, decider: fleetDecider },
+          ...{ store, fence, decider: fleetDecider, prices },
           provisioners: createProvisioners(clusterOf, options.env),
         }),
         ...createMigration({

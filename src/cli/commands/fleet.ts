@@ -18,13 +18,17 @@ import { formatDuration, isoTime, type EpochSeconds } from '../../domain/time.js
 import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import type { StoreClient } from '../find-store.js';
 import { stampWords } from '../control-words.js';
+import { createPrices } from '../../prices/kept.js';
+import { refuseForeignAccounts } from '../fleet-currency.js';
 import { registerCommitments } from '../fleet-commitments.js';
 import { withStore } from '../fleet-store.js';
 import type { WhyOptions } from '../fleet-why.js';
 import { readNamedFile } from '../read-file.js';
 import { explain, withSession, type Session } from '../session.js';
 import { createTable } from '../table.js';
+import { runningIn } from '../shared-pools.js';
 import { ensureFleet } from './freeze.js';
+import { withPricesBeside } from './start.js';
 
 interface FileOption {
   file?: string;
@@ -98,8 +102,11 @@ export const register: RegisterCommand = (program, terminal) => {
   );
 };
 
-const readFleet = async (path: string): Promise<FleetPolicy> =>
-  readFleetFile(await readNamedFile(path, 'name a fleet file; examples/fleet.yaml is one'), path);
+/** A file of prices that it names by a relative path lies beside it, as an account file's does. */
+export async function readFleet(path: string): Promise<FleetPolicy> {
+  const policy = readFleetFile(await readNamedFile(path, 'name a fleet file; examples/fleet.yaml is one'), path);
+  return withPricesBeside(policy, path);
+}
 
 const handleOf = (session: Session) => session.client.workflow.getHandle<typeof fleetWorkflow>(FLEET_WORKFLOW_ID);
 
@@ -132,6 +139,7 @@ const ask = (session: Session): Promise<FleetStatus> =>
 async function start(terminal: Terminal, options: { file: string; json?: boolean }): Promise<void> {
   const policy = await readFleet(options.file);
   await withSession(terminal, async (session) => {
+    if (session.store !== null) await refuseForeignAccounts(session.store, policy, runningIn(session));
     await ensureFleet(session);
     const before = (await ask(session)).fleet;
     const changed = before === null ? [] : differences(before.policy, policy);
@@ -176,7 +184,12 @@ async function plan(terminal: Terminal, options: FileOption): Promise<void> {
     if (policy === null) {
       throw new CommandFailure(EXIT.notFound, 'no fleet was ever started: give a fleet file with --file');
     }
-    const { record, grants: drafts } = await fleetOnce(store, policy, now);
+    const { record, grants: drafts } = await fleetOnce(
+      store,
+      policy,
+      now,
+      createPrices({ env: terminal.env, now: () => Date.now() / 1000 }),
+    );
     if (options.json === true) {
       const { basis: _basis, ...rest } = record;
       printJson(terminal, { ...rest, grants: drafts });
@@ -308,6 +321,9 @@ function showPlan(terminal: Terminal, record: FleetPlanRecord): void {
   for (const { pool, held = [] } of record.pools) {
     const words = heldWords(held, record.at);
     if (words !== '') terminal.out(`paid in any case: of pool ${pool} ${words}`);
+  }
+  for (const { pool, price } of record.pools) {
+    if (price !== undefined) terminal.out(color.dim(`price of ${pool}: ${price}`));
   }
   for (const { account, words } of record.shortest) terminal.out(color.yellow(`${account}: ${words}`));
   for (const { account, why } of record.leftOut) terminal.out(color.dim(`${account} is not counted: ${why}`));

@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import { policyQuery, setPolicyUpdate } from '../../../workflows/messages.js';
 import { differences } from '../../domain/differences.js';
 import { printJson, withExamples, type RegisterCommand } from '../command.js';
+import { refuseForeignFleet } from '../fleet-currency.js';
 import { keptJson, keptLines, whereMoved } from '../moved-workloads.js';
 import { refuseTooLarge } from '../policy-size.js';
 import { withSession } from '../session.js';
@@ -43,6 +44,10 @@ export const register: RegisterCommand = (program, terminal) => {
           const before = await account.query(policyQuery);
           const carried = await whereMoved(session, file, before.policy, options.backToFile === true);
           const { policy, kept } = carried;
+          // One that has another currency already may go on with another file.
+          if (session.store !== null && policy.currency !== before.policy.currency) {
+            await refuseForeignFleet(session.store, policy);
+          }
           const changed = differences(before.policy, policy);
           const { revision } = await account.update(setPolicyUpdate, {
             ...{ policy, author: session.author },

@@ -6,6 +6,7 @@ import type { AccountPolicy } from '../../domain/account.js';
 import { readAccountFile } from '../../domain/account-file.js';
 import { differences } from '../../domain/differences.js';
 import { printJson, withExamples, CommandFailure, EXIT, type RegisterCommand, type Terminal } from '../command.js';
+import { refuseForeignFleet } from '../fleet-currency.js';
 import { keptJson, keptLines, whereMoved } from '../moved-workloads.js';
 import { refuseTooLarge } from '../policy-size.js';
 import { readNamedFile } from '../read-file.js';
@@ -19,6 +20,11 @@ import { ensureFleet } from './freeze.js';
  */
 export async function readPolicyFile(path: string): Promise<AccountPolicy> {
   const policy = readAccountFile(await readNamedFile(path, 'name an account file; examples/shop.yaml is one'), path);
+  return withPricesBeside(policy, path);
+}
+
+/** The same policy, with the whole path of a file of prices that lies beside its own. */
+export function withPricesBeside<Policy extends Pick<AccountPolicy, 'prices'>>(policy: Policy, path: string): Policy {
   const { prices } = policy;
   if (prices?.file === undefined) return policy;
   return { ...policy, prices: { ...prices, file: resolve(dirname(path), prices.file) } };
@@ -92,6 +98,7 @@ export const register: RegisterCommand = (program, terminal) => {
         await refuseAbsent(terminal, policy);
         const { started, carried, warnings } = await withSession(terminal, async (session) => {
           const carried = await whereMoved(session, policy, null, options.backToFile === true);
+          if (session.store !== null) await refuseForeignFleet(session.store, carried.policy);
           const { started } = await startAccount(session, name, carried.policy);
           if (started) await carried.settle();
           return { started, carried, warnings: await warnOfSharedPools(session, carried.policy) };
