@@ -111,7 +111,10 @@ describe('a book is read', () => {
     { name: 'one that is there', pool: 'g', says: [] },
   ])('and a pool that the account does not have is said: $name', ({ pool, says }) => {
     const row = { pool, pricePerHour: 0.3 };
-    const told = unknownPools(book([row, { provider: 'aws', pricePerHour: 0.3 }, row]), { owner: 'shop', pools: market().pools });
+    const told = unknownPools(book([row, { provider: 'aws', pricePerHour: 0.3 }, row]), {
+      owner: 'shop',
+      pools: market().pools,
+    });
     expect(told).toEqual(says.map((text) => expect.stringContaining(text)));
   });
 
