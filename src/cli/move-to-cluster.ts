@@ -166,7 +166,10 @@ async function placeThere(policy: AccountPolicy, cluster: string, file: string |
   return { ...place, workloads };
 }
 
-/** `web=ServiceImport/web-west`; without a name where there is one workload. */
+const BACKEND =
+  /^(((Service|ServiceImport)\/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?:)?((Service|ServiceImport)\/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+
+/** `web=ServiceImport/web-west`, `web=ServiceImport/web-west:web` with what leads to it now; without a name where there is one workload. */
 function readBackends(policy: AccountPolicy, given: readonly string[]): Map<string, string> {
   const backends = new Map<string, string>();
   for (const text of given) {
@@ -180,7 +183,7 @@ function readBackends(policy: AccountPolicy, given: readonly string[]): Map<stri
     }
     const name = cut < 0 ? (only?.name ?? '') : namedWorkload(policy, text.slice(0, cut)).name;
     const backend = text.slice(cut + 1);
-    if (!/^((Service|ServiceImport)\/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(backend)) {
+    if (!BACKEND.test(backend)) {
       throw new CommandFailure(EXIT.usage, `--backend ${text}: write a Service’s name, or ServiceImport/NAME`);
     }
     backends.set(name, backend);

@@ -169,6 +169,11 @@ export function surveyOf(
   const said = sides.flatMap(({ workload, survey }) =>
     survey.refusals.map((words) => (several ? `${workload}: ${words}` : words)),
   );
+  const routes = legs.flatMap(({ traffic }) => traffic?.traffic.routes ?? []);
+  const shared = [...new Set(routes.filter((name, index) => routes.indexOf(name) !== index))].map(
+    (name) =>
+      `HTTPRoute ${name} leads to several of the workloads, and each is led over by itself: give each a route of its own`,
+  );
   const target = { pool: order.pool, namespace: null, cluster: order.to.cluster };
   const sum = (of: (survey: MigrationSurvey) => number): number =>
     legs.reduce((all, { source }) => all + of(source), 0);
@@ -176,7 +181,7 @@ export function surveyOf(
     [...new Set(legs.flatMap((leg) => of(leg) ?? []))].join(', ');
   const led = legs.flatMap(({ traffic }) => traffic ?? [])[0];
   return {
-    refusals: [...new Set([...opened.refusals, ...said])],
+    refusals: [...new Set([...opened.refusals, ...said, ...shared])],
     target,
     chosen: `${targetWords(target)}, as told: all ${order.workloads.length === 1 ? 'of it' : `${order.workloads.length} workloads`} of account ${order.account}`,
     source: {

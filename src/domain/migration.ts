@@ -77,6 +77,8 @@ export interface TrafficPlan {
   words: string;
   /** The percentages that this way of leading traffic can do, out of the order's. */
   steps: number[];
+  /** Routes of a move to another cluster, by name. */
+  routes?: string[];
 }
 
 /** What was found before anything was touched. */

@@ -41,6 +41,7 @@ import {
 import { createRetrainFakes } from '../workflow/retrain-fakes.js';
 import { liveMigrations, liveStopped, migratingWith } from './live-migration.js';
 import { createFleetFakes } from '../workflow/fleet-fakes.js';
+import { crossingWith, liveCrossings } from './live-crossing.js';
 import { liveCommitments } from './live-commitments.js';
 import { liveContingency } from './live-contingency.js';
 import { liveFederate } from './live-federate.js';
@@ -81,6 +82,7 @@ const LIVES = [
   'fired',
   'recommending',
   'moving',
+  'crossing',
 ] as const;
 
 /**
@@ -116,7 +118,7 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
         useWorkerVersioning: true,
         defaultVersioningBehavior: 'AUTO_UPGRADE',
       },
-      activities: { ...sharing, ...withoutStacks(fakes), ...migratingWith(fakes), ...retraining },
+      activities: { ...sharing, ...withoutStacks(fakes), ...crossingWith(migratingWith(fakes)), ...retraining },
       maxHeartbeatThrottleInterval: '100ms',
       shutdownGraceTime: '1s',
     });
@@ -165,6 +167,11 @@ export async function recordHistories(bundle: string, only?: string): Promise<st
       }
       if (lives.includes('stopped')) {
         for (const [file, handle] of Object.entries(await liveStopped(client, QUEUE))) {
+          played.push(await recorded(handle, file));
+        }
+      }
+      if (lives.includes('crossing')) {
+        for (const [file, handle] of Object.entries(await liveCrossings(client, QUEUE))) {
           played.push(await recorded(handle, file));
         }
       }

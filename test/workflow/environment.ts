@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { CrossingActivities } from '../../activities/crossing-types.js';
 import type { MigrateActivities } from '../../activities/migrate-types.js';
 import type { RetrainActivities } from '../../activities/retrain-types.js';
 import type { FleetActivities } from '../../activities/fleet/types.js';
@@ -20,7 +21,13 @@ export const BUNDLE = new URL('../../dist/workflow-bundle.js', import.meta.url).
  * and what one test leaves under way would keep the next from skipping.
  */
 export async function withWorker<T>(
-  activities: Activities | MigrateActivities | RetrainActivities | FleetActivities | Record<string, never>,
+  activities:
+    | Activities
+    | MigrateActivities
+    | Partial<MigrateActivities & CrossingActivities>
+    | RetrainActivities
+    | FleetActivities
+    | Record<string, never>,
   work: (environment: TestWorkflowEnvironment, taskQueue: string) => Promise<T>,
 ): Promise<T> {
   installOnce();

@@ -9,6 +9,7 @@ import { createWatches, type WatchesOptions } from './cache/watches.js';
 import { carrySizes } from './carry-sizes.js';
 import { isWorkload, locate } from './locate.js';
 import { stateOf } from './observe.js';
+import { createKubernetesCrossing } from './migrate/crossing.js';
 import { createKubernetesMigrating } from './migrate/migrating.js';
 import { createRestObjects } from './migrate/rest.js';
 import { createReleaser } from './provision/releaser.js';
@@ -101,6 +102,7 @@ export function createKubernetesCluster(options: {
     },
     release: (account, places, signal) => releaseMarks(api, account, places, signal),
     migrating: createKubernetesMigrating({ api: createRestObjects(kubeConfig), transport, provision: api.provision }),
+    crossing: createKubernetesCrossing({ api: createRestObjects(kubeConfig), transport }),
     close: () => {
       releaser.close();
       return watches.close();

@@ -1,7 +1,7 @@
 import type { MoveRequest } from '../../migrating.js';
 import { ACCOUNT } from '../provision/labels.js';
 import { apiVersionOf, type JsonObject, type LiveObject } from '../objects.js';
-import { CLAIMED, COPY, MADE_BY } from './kinds.js';
+import { CLAIMED, COPY, LEFT_BY, MADE_BY } from './kinds.js';
 import type { Labels, SeenWorkload } from './seen.js';
 import { copiedClaim } from './volumes.js';
 
@@ -9,12 +9,13 @@ import { copiedClaim } from './volumes.js';
 const NOT_COPIED = [
   CLAIMED,
   MADE_BY,
+  LEFT_BY,
   'deployment.kubernetes.io/revision',
   'kubectl.kubernetes.io/last-applied-configuration',
 ];
 
 /** Annotations that go along: not Headroom's marks of changes, nor sizes given in place, which the copy has as its own. */
-const carried = (annotations: Labels | undefined): Labels =>
+export const carried = (annotations: Labels | undefined): Labels =>
   Object.fromEntries(
     Object.entries(annotations ?? {}).filter(
       ([name]) =>

@@ -28,6 +28,16 @@ export const SNAPSHOT_CLASS: ObjectKind = {
   kind: 'VolumeSnapshotClass',
 };
 
+export const CONFIG_MAP = core('configmaps', 'ConfigMap');
+export const SERVICE_ACCOUNT = core('serviceaccounts', 'ServiceAccount');
+export const NAMESPACE = core('namespaces', 'Namespace');
+/** Of the Multi-Cluster Services API. https://multicluster.sigs.k8s.io/concepts/multicluster-services-api/ */
+export const SERVICE_IMPORT: ObjectKind = {
+  ...{ group: 'multicluster.x-k8s.io', version: 'v1alpha1', plural: 'serviceimports', kind: 'ServiceImport' },
+};
+
+/** On a workload that a move to another cluster has left without replicas: its id. A way back may start it again. */
+export const LEFT_BY = 'headroom.dev/left-by-migration';
 /** On the source: the migration that has claimed it. */
 export const CLAIMED = 'headroom.dev/migrating';
 /** On everything that a migration makes: its id, by which alone it is taken away again. */
