@@ -224,6 +224,7 @@ const ACTUATORS = [
   'jobs',
   'migrations',
   'migrationVolumes',
+  'clusterMigrations',
 ] as const;
 const allOf = (on: boolean): Values => Object.fromEntries(ACTUATORS.map((name) => [name, on]));
 const onlyOne = (name: string): Values => ({ ...allOf(false), [name]: true });
@@ -294,6 +295,15 @@ describe('what each role may do, by trying everything', () => {
     migrationVolumes: ['persistentvolumeclaims', 'snapshot.storage.k8s.io/volumesnapshots']
       .flatMap((resource) => [`create ${resource}`, `delete ${resource}`])
       .sort(),
+    clusterMigrations: [
+      ...['apps/deployments', 'apps/statefulsets', 'configmaps', 'policy/poddisruptionbudgets', 'services'].flatMap(
+        (resource) => [`create ${resource}`, `delete ${resource}`],
+      ),
+      ...['create', 'delete'].map((verb) => `${verb} autoscaling/horizontalpodautoscalers`),
+      ...['apps/deployments', 'apps/statefulsets', 'gateway.networking.k8s.io/httproutes'].map(
+        (resource) => `patch ${resource}`,
+      ),
+    ].sort(),
   };
 
   it.each(ACTUATORS)(

@@ -274,6 +274,14 @@ describe('a workload that moves to another cluster', () => {
 
   test('what is another one’s there is named and never written over; volumes, nobody who leads, and no backend are refused', async () => {
     await opened('bar');
+    await applied('west', {
+      ...{ apiVersion: 'v1', kind: 'ResourceQuota', metadata: metadata('tight') },
+      spec: { hard: { 'requests.cpu': '150m' } },
+    });
+    await eventually(async () => {
+      const quota = ['-n', namespace.name, 'get', 'resourcequota', 'tight', '-o', 'jsonpath={.status.hard}'];
+      return (await ask('west', quota)).includes('150m');
+    });
     const theirs = { apiVersion: 'v1', kind: 'ConfigMap', metadata: metadata('bar-settings'), data: { colour: 'red' } };
     await applied('west', theirs, deployment({ namespace: namespace.name, name: 'bar', replicas: 1 }));
     const move: Move = { ...{ name: 'bar', number: 1, from: 'east', to: 'west', backend: null, before: {} } };
@@ -281,6 +289,10 @@ describe('a workload that moves to another cluster', () => {
     expect(refusals).toContain(`there is another ConfigMap ${namespace.name}/bar-settings in cluster west`);
     expect(refusals).toContain(`there is a Deployment ${namespace.name}/bar in cluster west already`);
     expect(refusals).toContain('nothing leads traffic of bar to cluster west');
+    expect(refusals).toMatch(
+      /ResourceQuota \S+\/tight of cluster west leaves 0.\d+ requests.cpu, and 2 replicas ask for 0.2/,
+    );
+    await ask('west', ['-n', namespace.name, 'delete', 'resourcequota', 'tight']);
     // Told to go on all the same, it writes nothing of theirs.
     expect((await write(move, 'target', { kind: 'copy', replicas: 2 })).kind).toBe('refused');
     expect((await get('west', 'configmap', 'bar-settings')).data).toEqual({ colour: 'red' });

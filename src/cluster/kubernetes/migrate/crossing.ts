@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { parseQuantity } from '../../../domain/component.js';
 import { HeadroomError } from '../../../domain/errors.js';
 import { HEADROOM } from '../../fence.js';
 import type { Migrating, MoveLook, MoveRequest, MoveResult, MoveWrite, Survey } from '../../migrating.js';
@@ -8,7 +9,7 @@ import { ApiRefusal } from '../calls.js';
 import { locate } from '../locate.js';
 import { fieldOwner } from '../managed-fields.js';
 import { ledAcross, leadAcross, surveyTraffic } from './crossing-traffic.js';
-import { CLAIMED, LEFT_BY, MADE_BY, NAMESPACE, SERVICE_ACCOUNT } from './kinds.js';
+import { CLAIMED, LEFT_BY, MADE_BY, NAMESPACE, QUOTA, SERVICE_ACCOUNT } from './kinds.js';
 import { bundleOf, readBundle, sameAs, type Bundle, type Manifest } from './manifests.js';
 import type { MigrateApis } from './migrating.js';
 import type { RestObjects } from './rest.js';
@@ -112,6 +113,7 @@ async function surveyTarget(api: RestObjects, request: MoveRequest, signal: Abor
     if (left === null || (seen?.spec.replicas ?? 0) > 0)
       refusals.push(`there is a ${what} in ${where} already, which no migration has left there; remove or rename it`);
   }
+  refusals.push(...(await quotaProblems(api, namespace, workload, where, signal)));
   const made = bundle.manifests.map(({ ref }) => `${ref.kind} ${ref.name}`).join(', ');
   const needs = bundle.secrets.length === 0 ? '' : `; has to be there: Secret ${bundle.secrets.join(', ')}`;
   return {
@@ -122,6 +124,59 @@ async function surveyTarget(api: RestObjects, request: MoveRequest, signal: Abor
     reverse: [`without what it made in ${where}`],
     before: JSON.stringify({ name, left }),
   };
+}
+
+const quotaSchema = z.object({
+  status: z.object({ hard: z.record(z.string(), z.string()), used: z.record(z.string(), z.string()).default({}) }),
+});
+const sizedSchema = z.looseObject({
+  replicas: z.number().default(1),
+  template: z.looseObject({
+    spec: z.looseObject({
+      containers: z.array(
+        z.looseObject({
+          resources: z.looseObject({ requests: z.record(z.string(), z.string()).optional() }).optional(),
+        }),
+      ),
+    }),
+  }),
+});
+/** What a quota counts of a pod, by the name that it has in a quota. */
+const COUNTED: Record<string, string> = {
+  cpu: 'cpu',
+  'requests.cpu': 'cpu',
+  memory: 'memory',
+  'requests.memory': 'memory',
+};
+
+/** Quotas of the namespace that do not leave room for all of its replicas: its pods would never be made. */
+async function quotaProblems(
+  api: RestObjects,
+  namespace: string,
+  { body }: Manifest,
+  where: string,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { replicas, template } = sizedSchema.parse(body['spec']);
+  const asked = (resource: string): number =>
+    template.spec.containers.reduce(
+      (sum, { resources }) => sum + parseQuantity(resources?.requests?.[resource] ?? '0'),
+      0,
+    );
+  const problems: string[] = [];
+  for (const quota of (await orUnknown(api.select(QUOTA, namespace, '', signal))) ?? []) {
+    const status = quotaSchema.safeParse(quota).data?.status;
+    for (const [name, hard] of Object.entries(status?.hard ?? {})) {
+      const resource = COUNTED[name];
+      const each = name === 'pods' ? 1 : resource === undefined ? 0 : asked(resource);
+      const left = parseQuantity(hard) - parseQuantity(status?.used[name] ?? '0');
+      if (each === 0 || each * replicas <= left) continue;
+      problems.push(
+        `ResourceQuota ${namespace}/${quota.metadata.name} of ${where} leaves ${left} ${name}, and ${replicas} replicas ask for ${each * replicas}: raise it`,
+      );
+    }
+  }
+  return problems;
 }
 
 /** What may not be read is not known to be missing: the API server says so when its pods are made. */

@@ -29,6 +29,7 @@ export const SNAPSHOT_CLASS: ObjectKind = {
 };
 
 export const CONFIG_MAP = core('configmaps', 'ConfigMap');
+export const QUOTA = core('resourcequotas', 'ResourceQuota');
 export const SERVICE_ACCOUNT = core('serviceaccounts', 'ServiceAccount');
 export const NAMESPACE = core('namespaces', 'Namespace');
 /** Of the Multi-Cluster Services API. https://multicluster.sigs.k8s.io/concepts/multicluster-services-api/ */
