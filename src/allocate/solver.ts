@@ -63,10 +63,15 @@ export async function createHighsSolver(): Promise<Solver> {
   };
   /** Serves one program after the other: to make one and take it down again costs more than to solve a small program. */
   let shared: ReturnType<Highs['createModel']> | null = null;
+  /** The iterations that the shared instance may take, as it was last told; NaN: it was told nothing yet. */
+  let limitSet = Number.NaN;
   const instanceFor = (integer: boolean): ReturnType<Highs['createModel']> => {
     // What branch and bound has left behind goes with it: a program's answer must not depend on those before it.
     if (integer) return highs.createModel();
-    shared ??= highs.createModel();
+    if (shared === null) {
+      shared = highs.createModel();
+      limitSet = Number.NaN;
+    }
     return shared;
   };
 
@@ -91,13 +96,17 @@ export async function createHighsSolver(): Promise<Solver> {
       },
       ...(options.integer === true ? { integrality: Int32Array.from(model.integer, (is) => (is ? 1 : 0)) } : {}),
     });
-    instance.options.set({
-      output_flag: false,
-      simplex_iteration_limit: options.iterationLimit,
-      ...(options.integer === true
-        ? { mip_max_nodes: options.nodeLimit ?? 200, mip_rel_gap: 1e-6, mip_lp_solver: 'simplex' }
-        : { solver: 'simplex' }),
-    });
+    // An instance keeps its options from program to program, and each costs a call by name.
+    if (options.integer === true || limitSet !== options.iterationLimit) {
+      instance.options.set({
+        output_flag: false,
+        simplex_iteration_limit: options.iterationLimit,
+        ...(options.integer === true
+          ? { mip_max_nodes: options.nodeLimit ?? 200, mip_rel_gap: 1e-6, mip_lp_solver: 'simplex' }
+          : { solver: 'simplex' }),
+      });
+      if (options.integer !== true) limitSet = options.iterationLimit;
+    }
     let warm = false;
     const { basis } = options;
     if (basis !== undefined && basis.columns.length === columns && basis.rows.length === rows) {
