@@ -3,10 +3,10 @@ import type { Plan } from '../domain/plan.js';
 import { joinBlocks } from './blocks.js';
 import { buildModel, type BuiltModel } from './build.js';
 import { chooseSizes, sizesToConsider } from './choose.js';
-import { findConflict, firstBreach } from './conflict.js';
+import { findConflict, firstBreach, withOpened } from './conflict.js';
 import { contentId, inputId } from './identity.js';
 import { relaxed } from './model.js';
-import { billOf, objectiveOf, paidOver } from './numbers.js';
+import { billOf, objectiveOf, paidOver, type Numbers } from './numbers.js';
 import { prepare, type Prepared } from './prepare.js';
 import { limitPrices } from './prices.js';
 import type { AllocationInput, AllocationResult, Allocator, SolverBasis } from './problem.js';
@@ -49,7 +49,70 @@ function allocate(
   wholeBlocks: boolean,
 ): AllocationResult {
   const joined = joinBlocks(input, blockLimit(input));
-  const prepared = prepare(joined);
+  let prepared = prepare(joined);
+  let attempt = solve(prepared, input, solver, iterationLimit);
+  // Caps that contradict each other give only where they are in the way: few replicas may keep what many cannot.
+  const opened = withOpened(prepared, attempt.numbers);
+  if (opened !== null) {
+    const { basis, warm, iterations } = attempt;
+    prepared = opened;
+    attempt = solve(prepared, input, solver, iterationLimit);
+    attempt = { ...attempt, basis, warm, iterations: iterations + attempt.iterations };
+  }
+  const { numbers, broken, basis, warm, iterations, objective, proven, status } = attempt;
+  const conflict = findConflict(prepared, numbers, solver, broken);
+  const prices = broken ? new Map<string, number>() : limitPrices(prepared, numbers, solver);
+  const reasons = reasonsOf(prepared, numbers, prices);
+  const decision = decide(prepared, numbers, reasons, conflict, broken);
+  const decided: Plan = {
+    id: inputId(input),
+    account: input.account,
+    at: input.at,
+    snapshotId: input.snapshotId,
+    forecastId: input.forecastId,
+    verdict: decision.verdict,
+    fields: decision.fields,
+    blocks: blocksOf(prepared, numbers),
+    placements: placementsOf(prepared, numbers),
+    ...(decision.dataSets.length === 0 ? {} : { dataSets: decision.dataSets }),
+    reasons: [...reasons, ...decision.reasons],
+    conflict,
+    costPerHour: money(billOf(prepared, numbers, 0)),
+    currency: prepared.currency,
+    ...paidIn(prepared),
+    prices: [...(input.prices ?? ownPrices(input.policy))],
+    settings: settingsOf(input.policy),
+    solver: { iterations, objective, gap: gapOf(objective, proven), warm, status },
+  };
+  const plan = proofed(joined, decided);
+  return { plan: wholeBlocks ? plan : { ...plan, blocks: storedBlocks(plan.blocks) }, basis };
+}
+
+/** What of the bill is paid in any case, with all that is held of the pools. */
+function paidIn({ paid, input, blocks }: Prepared): Pick<Plan, 'heldPerHour' | 'held'> {
+  const [from, to] = [blocks[0]?.from ?? 0, blocks.at(-1)?.to ?? 0];
+  const held = input.policy.pools.flatMap(({ name: pool }) =>
+    statedFor(input.policy.reservations, pool).flatMap((one) =>
+      one.from < to && one.until > from ? [{ pool, ...one }] : [],
+    ),
+  );
+  return held.length === 0 ? {} : { heldPerHour: money(paid[0] ?? 0), held };
+}
+
+/** A plan in whole numbers, and how it was come by. */
+interface Attempt {
+  numbers: Numbers;
+  /** The limits contradict each other, and some have given. */
+  broken: boolean;
+  basis: SolverBasis;
+  warm: boolean;
+  iterations: number;
+  objective: number;
+  proven: number;
+  status: string;
+}
+
+function solve(prepared: Prepared, input: AllocationInput, solver: Solver, iterationLimit: number): Attempt {
   const considered = sizesToConsider(prepared);
   const whole = buildModel(prepared, { sizes: considered });
   const shape = shapeOf(prepared, considered, whole);
@@ -104,43 +167,7 @@ function allocate(
       status = 'branched';
     }
   }
-  const conflict = findConflict(prepared, numbers, solver, broken);
-  const prices = broken ? new Map<string, number>() : limitPrices(prepared, numbers, solver);
-  const reasons = reasonsOf(prepared, numbers, prices);
-  const decision = decide(prepared, numbers, reasons, conflict, broken);
-  const decided: Plan = {
-    id: inputId(input),
-    account: input.account,
-    at: input.at,
-    snapshotId: input.snapshotId,
-    forecastId: input.forecastId,
-    verdict: decision.verdict,
-    fields: decision.fields,
-    blocks: blocksOf(prepared, numbers),
-    placements: placementsOf(prepared, numbers),
-    ...(decision.dataSets.length === 0 ? {} : { dataSets: decision.dataSets }),
-    reasons: [...reasons, ...decision.reasons],
-    conflict,
-    costPerHour: money(billOf(prepared, numbers, 0)),
-    currency: prepared.currency,
-    ...paidIn(prepared),
-    prices: [...(input.prices ?? ownPrices(input.policy))],
-    settings: settingsOf(input.policy),
-    solver: { iterations, objective, gap: gapOf(objective, proven), warm, status },
-  };
-  const plan = proofed(joined, decided);
-  return { plan: wholeBlocks ? plan : { ...plan, blocks: storedBlocks(plan.blocks) }, basis };
-}
-
-/** What of the bill is paid in any case, with all that is held of the pools. */
-function paidIn({ paid, input, blocks }: Prepared): Pick<Plan, 'heldPerHour' | 'held'> {
-  const [from, to] = [blocks[0]?.from ?? 0, blocks.at(-1)?.to ?? 0];
-  const held = input.policy.pools.flatMap(({ name: pool }) =>
-    statedFor(input.policy.reservations, pool).flatMap((one) =>
-      one.from < to && one.until > from ? [{ pool, ...one }] : [],
-    ),
-  );
-  return held.length === 0 ? {} : { heldPerHour: money(paid[0] ?? 0), held };
+  return { numbers, broken, basis, warm, iterations, objective, proven, status };
 }
 
 const NO_BASIS = { columns: new Uint8Array(0), rows: new Uint8Array(0) };

@@ -10,6 +10,8 @@ export interface Cap {
   words: string;
   pools: ReadonlySet<number>;
   share: number;
+  /** The share that was asked for, where this one gives more: caps that contradict each other; see reconcile.ts. */
+  asked?: number;
   /** Whole replicas over the share that are allowed: of a zone, the one that cannot be split. */
   spare: 0 | 1;
 }
@@ -17,6 +19,9 @@ export interface Cap {
 /** Replicas that may be on a cap's pools, of so many in all. */
 export const mostOn = ({ share, spare }: Cap, total: number): number =>
   spare === 1 ? Math.ceil(share * total - 1e-6) : Math.floor(share * total + 1e-6);
+
+/** The same cap as it was asked for. */
+export const asAsked = (cap: Cap): Cap => (cap.asked === undefined ? cap : { ...cap, share: cap.asked });
 
 /** Of one market: what is taken away together. Spot nodes of a kind, in a zone of a provider. */
 const marketOf = (pool: PoolPolicy): string => [pool.provider ?? '', pool.zone ?? '', pool.name].join('/');

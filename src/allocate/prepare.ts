@@ -10,6 +10,7 @@ import { capsOf, type Cap } from './caps.js';
 import { egressPrice } from './egress.js';
 import { blackoutAt } from './blackout.js';
 import type { AllocationInput, Block, DemandBlocks } from './problem.js';
+import { reconciled } from './reconcile.js';
 import { componentsOf, sizeOptions, type SizeOption } from './sizes.js';
 import { taskRuns, type TaskRun } from './tasks.js';
 
@@ -72,8 +73,10 @@ export interface PreparedWorkload {
   maxWords: string;
   override: { value: number; words: string } | null;
   options: SizeOption[];
-  /** At most a share of it on spot, on one market, in one zone. */
+  /** At most a share of it on spot, on one market, in one zone; as asked for, or `opened`. */
   caps: Cap[];
+  /** What they are where they contradict each other and keep its demand from being served; null where they do not. */
+  opened: Cap[] | null;
   /** Indices of the pools that it may run on. */
   pools: number[];
   needs: PreparedNeed[];
@@ -268,6 +271,7 @@ function prepareWorkload(
   const first = options[reference];
   const price = first === undefined ? nominal : cheapest(first);
   const replicaPrice = Number.isFinite(price) ? price : nominal;
+  const caps = capsOf(policy, workload, allowed);
   const node = Math.max(replicaPrice, ...allowed.map((pool) => pool.policy.pricePerHour));
   const now = floored ? autoscaler.floor : (state?.replicas ?? 0);
   return {
@@ -285,7 +289,14 @@ function prepareWorkload(
       : `maximum ${max} replicas of ${workload.name}`,
     override,
     options,
-    caps: capsOf(policy, workload, allowed),
+    caps,
+    opened: reconciled(
+      caps,
+      allowed.flatMap(({ index: pool, policy: { capacityType, max: most } }) => {
+        const fits = most > 0 && options.some((option) => (option.price[pool] ?? null) !== null);
+        return fits ? [{ index: pool, spot: capacityType === 'spot' }] : [];
+      }),
+    ),
     pools: allowed.map((pool) => pool.index),
     needs,
     missing,

@@ -66,6 +66,7 @@ function replicasReason(prepared: Prepared, numbers: Numbers, workload: Prepared
   const value = totalOf(numbers, workload.index, 0);
   const top = wanted(prepared, numbers, workload, 0);
   const forecast = top.need?.series.blocks[0];
+  const binding = replicasBinding(prepared, numbers, workload, value, bounds);
   return {
     number: `${workload.policy.name}.replicas`,
     value,
@@ -81,8 +82,8 @@ function replicasReason(prepared: Prepared, numbers: Numbers, workload: Prepared
             upper: short(forecast.atLevel),
           },
         }),
-    binding: replicasBinding(prepared, numbers, workload, value, bounds),
-    rejected: replicasRejected(prepared, numbers, workload, value, bounds),
+    binding,
+    rejected: replicasRejected(prepared, numbers, workload, { value, binding }, bounds),
   };
 }
 
@@ -172,7 +173,7 @@ function replicasRejected(
   prepared: Prepared,
   numbers: Numbers,
   workload: PreparedWorkload,
-  value: number,
+  { value, binding }: { value: number; binding: Binding },
   { limiter }: Bounds,
 ): Rejected[] {
   const rejected: Rejected[] = [];
@@ -201,9 +202,17 @@ function replicasRejected(
     rejected.push({ alternative: `${value - 1} replicas`, why, costPerHour: short(lost - saved) });
   }
   rejected.push(...otherPlaces(prepared, workload, { option, value, pool }));
-  const top = wanted(prepared, numbers, workload, 0).need;
+  const { need: top, replicas } = wanted(prepared, numbers, workload, 0);
+  const asked = Math.ceil(replicas - 1e-6);
   const far = top?.series.blocks[0]?.far;
-  if (top !== null && far !== undefined && rejected.length < 5) {
+  if (top !== null && value < asked && Number.isFinite(asked)) {
+    // What the level itself takes is not there: the next level's number would say that it was.
+    rejected.push({
+      alternative: `${asked} replicas for level ${top.level}`,
+      why: binding.words,
+      costPerHour: short((asked - value) * price),
+    });
+  } else if (top !== null && far !== undefined && rejected.length < 5) {
     const request = workload.options[option]?.request[top.component] ?? 0;
     const more = Math.ceil(replicasFor(Math.min(far, (top.target[0] ?? 0) + far), request, top.utilization) - 1e-6);
     if (more > value && more <= workload.max) {
@@ -389,9 +398,11 @@ export function placementsOf(prepared: Prepared, numbers: Numbers): TaskPlacemen
     const moved = start - run.scheduled;
     const reason = run.settled
       ? 'under way, or about to begin'
-      : moved === 0
-        ? 'as scheduled: no other start within its window is cheaper'
-        : `${formatDuration(Math.abs(moved))} ${moved > 0 ? 'later' : 'earlier'}: room that is there then need not be bought`;
+      : run.beyond === true
+        ? 'it ends after what is planned: a later plan may move it'
+        : moved === 0
+          ? 'as scheduled: no other start within its window is cheaper'
+          : `${formatDuration(Math.abs(moved))} ${moved > 0 ? 'later' : 'earlier'}: room that is there then need not be bought`;
     return { task: run.task.name, scheduled: run.scheduled, start, reason };
   });
 }

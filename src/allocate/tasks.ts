@@ -17,11 +17,14 @@ export interface TaskRun {
   starts: EpochSeconds[];
   /** It is under way, or so near that moving it would come too late. */
   settled: boolean;
+  /** As scheduled it runs past the end of the plan: a later plan, which sees all that it takes, may move it. */
+  beyond?: true;
 }
 
 /**
  * The occurrences to place: those whose scheduled time is within the plan, and those that an earlier plan has moved.
- * Nothing is put before the first block that can be reached, nor so late that it would not begin within the plan.
+ * Nothing is put before the first block that can be reached. Starts are weighed against each other where all that a run
+ * takes is within the plan: what is past its end costs nothing there.
  */
 export function taskRuns(input: AllocationInput): TaskRun[] {
   const first = input.blocks[0];
@@ -38,6 +41,7 @@ export function taskRuns(input: AllocationInput): TaskRun[] {
     const from = first.from - task.later - task.duration;
     for (const scheduled of occurrences(task.cron, input.policy.timeZone, from, last.to + task.earlier)) {
       const earlier = placed.get(scheduled);
+      if (scheduled >= last.to && earlier === undefined) continue;
       const begun = earlier ?? scheduled;
       if (begun < first.from) {
         // It runs by now or has run: a known input for as long as it lasts.
@@ -47,6 +51,10 @@ export function taskRuns(input: AllocationInput): TaskRun[] {
       }
       if (earlier !== undefined && earlier < first.to) {
         runs.push({ task, workload, scheduled, starts: [earlier], settled: true });
+        continue;
+      }
+      if (scheduled + task.duration > last.to) {
+        runs.push({ task, workload, scheduled, starts: [earlier ?? scheduled], settled: false, beyond: true });
         continue;
       }
       const starts = slots(task, scheduled, first.from, last.to, input.policy.step);
@@ -70,7 +78,7 @@ function slots(
   const forth = Math.floor(task.later / spacing);
   for (let move = -back; move <= forth; move++) {
     const start = scheduled + move * spacing;
-    if (start >= from && start < to) starts.push(start);
+    if (start >= from && start + task.duration <= to) starts.push(start);
   }
   return starts;
 }

@@ -207,6 +207,81 @@ test('a grant bounds the blocks until it ends, and nothing after that', () => {
   expect(now.plan.blocks[0]?.workloads[0]?.replicas).toBeLessThanOrEqual(4);
 });
 
+describe('where caps on its placement contradict each other', () => {
+  // What a user loses: a critical workload was left short for a placement that could not be had at all, one innocent limit
+  // was named, and what the budget left out was not said.
+  const zoned = (cores: number, parts: Partial<Parameters<typeof simple>[0]> = {}) => {
+    const node = { cpu: 4 };
+    const policy = simple(
+      {
+        pools: [
+          { name: 'od', pricePerHour: 0.4, node, zone: 'a', leadTime: '0s' },
+          { name: 'spot', pricePerHour: 0.1, node, zone: 'b', capacityType: 'spot', leadTime: '0s' },
+        ],
+        ...{ spotMaxShare: 0.5, spotMarketMaxShare: 0.34, surviveZone: 0.5 },
+        ...parts,
+      },
+      { components: { cpu: { request: 1 } }, replicas: { min: 2, max: 30 }, criticality: 'critical' },
+    );
+    return inputOf(policy, [demandOf('web', 'cpu', [cores, cores])]);
+  };
+  const MARKET = 'at most 34 % of web on the spot market /b/spot';
+  const ZONE = '50 % of web survive the loss of zone a';
+
+  test.each([
+    { name: 'an even number', cores: 8 },
+    { name: 'an odd number', cores: 7 },
+    { name: 'many', cores: 30 },
+  ])('demand is served all the same, and the lesser cap gives: $name', ({ cores }) => {
+    const { plan } = allocator.allocate(zoned(cores));
+    const [first] = plan.blocks;
+    expect(first?.workloads[0]?.replicas).toBe(cores);
+    const words = plan.conflict?.set.map((one) => one.words) ?? [];
+    expect(words).toEqual(expect.arrayContaining([MARKET, ZONE]));
+    expect(words).toHaveLength(3);
+    expect(words.some((one) => /^(demand of web|minimum 2 replicas of web)/.test(one))).toBe(true);
+    expect(plan.conflict?.gaveUp).toMatch(
+      new RegExp(`^${MARKET}: ${Math.floor(cores / 2)} of ${cores} replicas there at \\S+$`),
+    );
+    expect(plan.check?.breaches.filter((one) => !one.declared)).toEqual([]);
+  });
+
+  test.each([
+    { name: 'the market’s', parts: { spotMarketMaxShare: 0.5 } },
+    { name: 'the zone’s', parts: { surviveZone: 0.34 } },
+  ])('either can be had alone: $name cap is another', ({ parts }) => {
+    expect(allocator.allocate(zoned(8, parts)).plan.conflict).toBeNull();
+  });
+
+  test.each([
+    { name: 'three are asked for', cores: 3 },
+    { name: 'two are, and a third keeps all of them', cores: 2 },
+  ])('where so few replicas keep them, nothing is given up: $name', ({ cores }) => {
+    const { plan } = allocator.allocate(zoned(cores));
+    expect(plan.conflict).toBeNull();
+    expect(plan.blocks[0]?.workloads[0]?.replicas).toBe(3);
+  });
+
+  test('what one cap asks for by itself holds: nothing on spot, where there is nothing else', () => {
+    const policy = simple({
+      spotMaxShare: 0,
+      pools: [{ name: 'spot', pricePerHour: 0.1, node: { cpu: 4 }, capacityType: 'spot', leadTime: '0s' }],
+    });
+    const { plan } = allocator.allocate(inputOf(policy, two));
+    expect(plan.conflict?.set.map((one) => one.constraint)).toContain('spot-share');
+    expect(plan.conflict?.gaveUp).not.toBe('');
+  });
+
+  test('what a budget leaves out is named first, and the caps besides', () => {
+    const { plan } = allocator.allocate(zoned(30, { budget: { perHour: 0.9 } }));
+    const words = plan.conflict?.set.map((one) => one.words) ?? [];
+    expect(words.some((one) => one.startsWith('budget 0.90 USD/h'))).toBe(true);
+    expect(words.some((one) => one.startsWith('demand of web: 30 cores'))).toBe(true);
+    expect(plan.conflict?.gaveUp).toMatch(/cores of cpu of web unserved of 30 cores/);
+    expect(plan.conflict?.gaveUp).toContain(`${MARKET}: `);
+  });
+});
+
 test('what several limits do together is found out of many, and nothing else is named', () => {
   const items = Array.from({ length: 40 }, (_, index) => `c${index}`);
   const culprits = ['c3', 'c17', 'c38'];

@@ -149,4 +149,26 @@ describe('the money in a reason is what a bill would show', () => {
   test('what goes unserved is weighed, and said to be', () => {
     expect(reasonOf(3, 1)?.rejected[0]?.why).toMatch(/1 cores of cpu unserved at the level, weighed like \d/);
   });
+
+  // What a user loses: a limit left a workload short, and `why` said that more would only be for a higher level.
+  test.each([
+    { name: 'its maximum', account: {}, max: 7, words: /^maximum 7 replicas of web$/ },
+    { name: 'the budget', account: { budget: { perHour: 0.4 } }, max: 20, words: /^budget 0.40 USD\/h$/ },
+  ])('the replicas that the level itself takes are missing for the limit that keeps them away: $name', (one) => {
+    const input = inputOf(simple(one.account, { replicas: { min: 1, max: one.max } }), eight);
+    const reason = allocator.allocate(input).plan.reasons.find(({ number }) => number === 'web.replicas');
+    const more = reason?.rejected.filter(({ alternative }) => alternative.includes('for level')) ?? [];
+    expect(more.map(({ alternative }) => alternative)).toEqual(['8 replicas for level 0.99']);
+    expect(more[0]?.why).toMatch(one.words);
+  });
+
+  test('where the level has what it takes, the next one is what was not asked for', () => {
+    const reason = allocator
+      .allocate(inputOf(simple({}, { replicas: { min: 1, max: 20 } }), eight))
+      .plan.reasons.find(({ number }) => number === 'web.replicas');
+    expect(reason?.rejected.find(({ alternative }) => alternative.includes('for level'))).toMatchObject({
+      alternative: expect.stringMatching(/^1[0-9] replicas for level 0.999$/) as string,
+      why: 'level 0.99 was asked for',
+    });
+  });
 });

@@ -102,5 +102,5 @@ function boundPart(build: Build, workload: PreparedWorkload, block: number, with
   const outside = build.replicas(workload.index, block).filter((column) => !within.has(column.pool));
   if (outside.length === 0) return 1;
   const onlySpot = outside.every(({ pool }) => build.prepared.pools[pool]?.policy.capacityType === 'spot');
-  return onlySpot ? 1 - build.prepared.input.policy.spotMaxShare : 0;
+  return onlySpot ? 1 - (workload.caps.find(({ limit }) => limit === 'spot-share')?.share ?? 1) : 0;
 }
