@@ -1,5 +1,5 @@
 import { blackoutAt } from '../src/allocate/blackout.js';
-import { refreshed } from '../src/domain/answer.js';
+import { refreshed, shareOf } from '../src/domain/answer.js';
 import type { ContingencySet, PreparedAnswer } from '../src/domain/contingency.js';
 import { HeadroomError } from '../src/domain/errors.js';
 import type { Plan, PlanSummary, Verdict } from '../src/domain/plan.js';
@@ -16,7 +16,8 @@ export function createAnswer(deps: Dependencies, policies: Policies): Pick<Activ
     answer: (input) =>
       translated(async (signal) => {
         const policy = await policies.get(input.policyId);
-        const { set, answer } = await find(deps, input);
+        const { set, answer: whole } = await find(deps, input);
+        const answer = forWorkloads(whole, set, input.workloads);
         const state = await deps.cluster(policy.cluster).observe(
           observeRequest(
             policy,
@@ -45,6 +46,42 @@ export function createAnswer(deps: Dependencies, policies: Policies): Pick<Activ
         const workloads = answer.plan.fields.flatMap(({ target }) => ('workload' in target ? [target.workload] : []));
         return { plan, pools: answer.pools, workloads: [...new Set(workloads)] };
       }),
+  };
+}
+
+/** What of an answer is for the workloads that surprised, and what that costs. */
+function forWorkloads(answer: PreparedAnswer, set: ContingencySet, workloads: string[] | undefined): PreparedAnswer {
+  const { plan, block } = answer;
+  const fields = shareOf(answer, workloads);
+  if (fields === plan.fields || workloads === undefined) return answer;
+  const nodesOf = (some: PlanSummary['fields'], pool: string): number | undefined =>
+    some.find(({ target }) => target.field === 'nodes' && target.pool === pool)?.target.value;
+  const [all, kept] = [plan.fields, fields].map((some) =>
+    some.reduce((sum, { target, seen }) => (target.field === 'nodes' ? sum + target.value - seen.value : sum), 0),
+  );
+  const share = all === undefined || all <= 0 ? 1 : (kept ?? 0) / all;
+  return {
+    ...answer,
+    plan: {
+      ...plan,
+      fields,
+      costPerHour: Number((set.costPerHour + share * answer.extraPerHour).toPrecision(9)),
+    },
+    block:
+      block === null
+        ? null
+        : {
+            ...block,
+            workloads: block.workloads.filter(({ workload }) => workloads.includes(workload)),
+            nodes: Object.fromEntries(
+              Object.entries(block.nodes).map(([pool, nodes]) => [
+                pool,
+                nodesOf(plan.fields, pool) === undefined
+                  ? nodes
+                  : Math.min(nodes, nodesOf(fields, pool) ?? set.basis[`${pool}.nodes`] ?? nodes),
+              ]),
+            ),
+          },
   };
 }
 

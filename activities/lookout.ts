@@ -13,7 +13,7 @@ export interface Watch {
   answers: Triggers['answers'];
   /** What of its telemetry is looked at; without it the cluster alone is. */
   usage?: UsageWatch;
-  /** Keys that the account was told of. */
+  /** Keys that the account was told of, of single workloads as `demand of web`. */
   told: Set<string>;
   /** Without another word from a cycle by then, nobody asks for it any more. */
   until: EpochSeconds;

@@ -60,6 +60,8 @@ export interface AnswerInput extends PolicyRef {
   key: string;
   /** What was seen, in words. */
   what: string;
+  /** Whose demand it is: the answer is for them alone. Absent: for all. */
+  workloads?: string[];
 }
 
 export interface AnswerResult {

@@ -81,7 +81,7 @@ async function observe(run: AccountRun): Promise<ObserveResult | null> {
         : {
             contingencies: {
               id: prepared.id,
-              answered: (state.surprises ?? []).map(({ key }) => key),
+              answered: (state.surprises ?? []).flatMap(({ key, concerns }) => (concerns === undefined ? [key] : [])),
             },
           }),
     });

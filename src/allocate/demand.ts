@@ -2,7 +2,7 @@ import { announced } from '../domain/announced.js';
 import type { AccountPolicy, WorkloadPolicy } from '../domain/account.js';
 import type { Component } from '../domain/component.js';
 import { COMPONENTS } from '../domain/component.js';
-import type { AnnouncedEvent, Override } from '../domain/control.js';
+import { reaches, type AnnouncedEvent, type Override } from '../domain/control.js';
 import type { AccountForecast, QuantileForecast, SeriesForecast, WindowLevel } from '../domain/forecast.js';
 import { probit } from '../domain/normal.js';
 import { levelOf } from '../domain/policy-rules.js';
@@ -138,7 +138,7 @@ export function underEvents(
   values: readonly number[],
   level: number,
 ): number {
-  const touching = events.filter((event) => touches(event, bin.from, bin.to));
+  const touching = events.filter((event) => reaches(event, component) && touches(event, bin.from, bin.to));
   const plain = atLevel(levels, values, level);
   if (touching.length === 0) return Math.max(0, plain);
   return withEvents(touching, component, level, atLevel(levels, values, 0.5), plain);

@@ -20,7 +20,7 @@ export function overrideWords(target: OverrideTarget): string {
 export function expectationWords({ expect, uncertainty, workloads }: AnnouncedEvent): string {
   const much =
     'multiplier' in expect
-      ? `${expect.multiplier} × the forecast`
+      ? `${expect.multiplier} × the forecast${expect.components === undefined ? '' : ` of ${expect.components.join(', ')}`}`
       : COMPONENTS.flatMap((component) => {
           const amount = expect.demand[component];
           return amount === undefined ? [] : [`${component} ${formatQuantity(component, amount)}`];

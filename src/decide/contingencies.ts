@@ -7,11 +7,13 @@ import {
   basisOf,
   marketOf,
   PREPARE_EVERY,
+  type AnswerShares,
   type ContingencySet,
   type PreparedAnswer,
   type Trigger,
   type WatchedSeries,
 } from '../domain/contingency.js';
+import { COMPONENTS, type Resources } from '../domain/component.js';
 import type { Plan, PlannedField } from '../domain/plan.js';
 import { seenValue } from '../domain/seen.js';
 import { binStart, formatDuration, type EpochSeconds } from '../domain/time.js';
@@ -66,6 +68,8 @@ interface Candidate {
   caps: Map<string, number>;
   /** It is solved as if there were no forecast. */
   unforeseen?: true;
+  /** Single series fire it: then it is theirs alone. */
+  bySeries?: true;
   /** Seconds ahead, of which `demand` looks at blocks that begin within. */
   reach?: number;
   demand?: (demand: DemandBlocks[], soon: number) => DemandBlocks[];
@@ -163,7 +167,40 @@ function answerOf(
     block: solved.blocks[0] ?? null,
     extraPerHour: Number((solved.costPerHour - plan.costPerHour).toPrecision(9)),
     pools: [...candidate.caps.keys()],
+    ...(candidate.bySeries === true ? { shares: sharesOf(request, solved, answered) } : {}),
   };
+}
+
+/** What of an answer is whose, so that one surprised workload does not raise all others. */
+function sharesOf(
+  { plan, policy }: PrepareRequest,
+  solved: Plan,
+  answered: (field: PlannedField) => boolean,
+): AnswerShares {
+  const planned = plan.fields.filter((field) => answered(field) && addsTo(field));
+  const now = plan.blocks[0]?.workloads ?? [];
+  const nodes = (solved.blocks[0]?.workloads ?? []).map(({ workload, pools, request }) => {
+    const before = now.find((one) => one.workload === workload)?.pools ?? {};
+    const more = Object.entries(pools).flatMap(([pool, replicas]) => {
+      const added = replicas - (before[pool] ?? 0);
+      const node = policy.pools.find(({ name }) => name === pool)?.node ?? {};
+      return added > 1e-6 ? [[pool, Math.ceil(added / replicasOn(node, request) - 1e-6)] as const] : [];
+    });
+    return [workload, Object.fromEntries(more)] as const;
+  });
+  return {
+    planned: Object.fromEntries(planned.map(({ target }) => [fieldName(target), target.value])),
+    nodes: Object.fromEntries(nodes),
+  };
+}
+
+/** Replicas that fit on an empty node, one at least: a plan puts none where none fits. */
+function replicasOn(node: Resources, request: Resources): number {
+  const fits = COMPONENTS.flatMap((component) => {
+    const [offered, asked = 0] = [node[component], request[component]];
+    return offered === undefined || asked === 0 ? [] : [Math.floor(offered / asked + 1e-9)];
+  });
+  return Math.max(1, Math.min(Number.MAX_SAFE_INTEGER, ...fits));
 }
 
 function watchedSeries(request: PrepareRequest, tools: PrepareTools, lasting: number): WatchedSeries[] {
@@ -211,7 +248,8 @@ function onDemand(watched: readonly WatchedSeries[], absent: Absent[]): Candidat
       key: 'demand',
       trigger: { kind: 'demand', bins: ROW },
       for: 0,
-      watches: `a bin above the forecast’s 99.9th percentile, or ${ROW} in a row above the 99th`,
+      bySeries: true,
+      watches: `a bin well above the forecast’s 99.9th percentile, or ${ROW} in a row above the 99th, beyond what is there`,
       assumes: 'demand at the 99.9th percentile of the next hour, and a quarter above what the plan covers',
       caps: new Map(),
       demand: (demand) =>
@@ -301,8 +339,11 @@ function onForecast(request: PrepareRequest, watched: readonly WatchedSeries[]):
       key: 'forecast',
       trigger: { kind: 'forecast', ...MISSES },
       for: 0,
+      bySeries: true,
       watches:
-        (watched.length === 0 ? '' : `${MISSES.misses} of the last ${MISSES.of} bins above the 99th percentile, or `) +
+        (watched.length === 0
+          ? ''
+          : `${MISSES.misses} of the last ${MISSES.of} bins of a series well above the 99th percentile and beyond what is there, or `) +
         'no plan can be made',
       assumes: 'no forecast: the guard, and the peak of the last hour at 70 % of capacity',
       caps: new Map(),

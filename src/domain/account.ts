@@ -242,6 +242,11 @@ const eventSchema = z
     to: time,
     workloads: z.array(name).optional(),
     multiplier: z.number().min(0).max(1000).optional().describe('Expected demand as a multiple of the forecast'),
+    components: z
+      .array(component)
+      .min(1)
+      .optional()
+      .describe('What the multiplier reaches: cpu, io and network where absent'),
     demand: resources.optional().describe('Expected demand, absolute'),
     uncertainty: z.number().min(0).max(5).default(0.2).describe('Relative half-width of a 90 % interval'),
   })

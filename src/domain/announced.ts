@@ -8,7 +8,13 @@ export function announced(event: AccountPolicy['events'][number]): AnnouncedEven
     from: event.from,
     to: event.to,
     ...(event.workloads === undefined ? {} : { workloads: event.workloads }),
-    expect: event.demand === undefined ? { multiplier: event.multiplier ?? 1 } : { demand: event.demand },
+    expect:
+      event.demand === undefined
+        ? {
+            multiplier: event.multiplier ?? 1,
+            ...(event.components === undefined ? {} : { components: event.components }),
+          }
+        : { demand: event.demand },
     uncertainty: event.uncertainty,
     author: 'account file',
   };

@@ -1,6 +1,7 @@
 import type { ClusterState, FieldOwner, FieldTarget, PoolState, WorkloadState } from './cluster.js';
 import { addsTo, fieldName } from './change.js';
-import type { PlannedField } from './plan.js';
+import type { PreparedAnswer } from './contingency.js';
+import type { PlannedField, PlanSummary } from './plan.js';
 import { seenValue } from './seen.js';
 
 /*
@@ -69,6 +70,33 @@ function poolAfter(pool: PoolState, target: FieldTarget): PoolState {
     default:
       return pool;
   }
+}
+
+/**
+ * The part of an answer that is for some workloads: their fields, the nodes that their replicas take, and what the plan
+ * raises itself.
+ * @param workloads whose demand surprised; absent: it is everybody's matter.
+ */
+export function shareOf(
+  { plan, shares }: Pick<PreparedAnswer, 'shares'> & { plan: Pick<PlanSummary, 'fields'> },
+  workloads: readonly string[] | undefined,
+): PlannedField[] {
+  const { fields } = plan;
+  if (shares === undefined || workloads === undefined) return fields;
+  return fields.flatMap((field): PlannedField[] => {
+    const { target } = field;
+    const planned = shares.planned[fieldName(target)];
+    const own = planned === undefined ? [] : [{ ...field, target: { ...target, value: planned } }];
+    if ('workload' in target) return workloads.includes(target.workload) ? [field] : own;
+    if (!('pool' in target)) return [];
+    const { pool } = target;
+    const more = workloads.reduce((sum, workload) => sum + (shares.nodes[workload]?.[pool] ?? 0), 0);
+    if (more === 0) return own;
+    if (target.field !== 'nodes') return [field];
+    // On top of what is there, too: where the plan lets go of something, it may not have gone yet.
+    const value = Math.min(target.value, Math.max(planned ?? 0, field.seen.value) + more);
+    return [{ ...field, target: { ...target, value } }];
+  });
 }
 
 export interface Refreshed {

@@ -68,6 +68,15 @@ export interface PreparedAnswer {
   extraPerHour: number;
   /** Pools that no plan counts on to grow while it lasts. */
   pools: string[];
+  /** Where it may be fired for some workloads alone: what tells their share of it. Absent in records of earlier releases. */
+  shares?: AnswerShares;
+}
+
+export interface AnswerShares {
+  /** By field, the value that the plan itself raises it to: done whoever is surprised. */
+  planned: Record<string, number>;
+  /** By workload and pool: nodes that its additional replicas take, if nobody else’s come. */
+  nodes: Record<string, Record<string, number>>;
 }
 
 /** A record of the store: everything prepared for an account at one moment. */
@@ -121,6 +130,8 @@ export interface LastingSurprise {
   pools: string[];
   /** Workloads that plans do not lower meanwhile. */
   workloads: string[];
+  /** Whose demand it is; absent where it is everybody's matter. */
+  concerns?: string[];
 }
 
 /** Why a change was begun, where a prepared answer fired it. */

@@ -39,11 +39,24 @@ export interface AnnouncedEvent {
   /** Workloads that it touches; all of the account's where absent. */
   workloads?: string[];
   /** Expected demand: a multiple of the forecast, or absolute by component. */
-  expect: { multiplier: number } | { demand: Partial<Record<Component, number>> };
+  expect:
+    /** `components`: those that it multiplies; {@link FOLLOWING} where absent. */
+    { multiplier: number; components?: Component[] } | { demand: Partial<Record<Component, number>> };
   /** Relative half-width of a 90 % interval around what is expected: 0.2 means ± 20 %. */
   uncertainty: number;
   author: string;
 }
+
+/**
+ * Components that an announced multiple reaches by itself: what is used per request comes and goes with requests. Memory and
+ * storage do not follow in any such proportion (caches and heaps stand, data stay): how much they do is in their own history,
+ * or somebody names them. An accelerator is held, not shared out by load; it is named, too.
+ */
+export const FOLLOWING: readonly Component[] = ['cpu', 'io', 'network'];
+
+/** Whether what is announced says anything of a component. */
+export const reaches = ({ expect }: Pick<AnnouncedEvent, 'expect'>, component: Component): boolean =>
+  'demand' in expect ? expect.demand[component] !== undefined : (expect.components ?? FOLLOWING).includes(component);
 
 /** The memo field of the fleet workflow in which the fence is read, without a worker, before every write. */
 export const FREEZE_MEMO = 'HeadroomFreeze';

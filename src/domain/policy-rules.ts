@@ -110,6 +110,9 @@ export function policyProblems(policy: AccountPolicy): PolicyProblem[] {
   });
   policy.events.forEach((event, index) => {
     if (event.to <= event.from) say(['events', index, 'to'], 'must be after from');
+    if (event.components !== undefined && event.multiplier === undefined) {
+      say(['events', index, 'components'], 'is what a multiplier reaches; demand names its components itself');
+    }
     if ((event.multiplier === undefined) === (event.demand === undefined)) {
       say(['events', index], 'needs either multiplier or demand, and not both');
     }

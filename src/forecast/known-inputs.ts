@@ -1,5 +1,5 @@
 import type { Component } from '../domain/component.js';
-import type { AnnouncedEvent } from '../domain/control.js';
+import { reaches, type AnnouncedEvent } from '../domain/control.js';
 import { holidayDates } from '../domain/holidays.js';
 import { binLabel, type Series } from '../domain/series.js';
 import type { EpochSeconds } from '../domain/time.js';
@@ -68,7 +68,7 @@ export function ordinary(
   let values: Float64Array | null = null;
   for (let index = 0; index < series.values.length; index++) {
     const from = binLabel(series, index);
-    const over = own.filter((event) => event.from < from + series.step && event.to > from);
+    const over = own.filter((event) => reaches(event, component) && event.from < from + series.step && event.to > from);
     if (over.length === 0) continue;
     values ??= series.values.slice();
     values[index] = over.reduce((value, { expect }) => without(value, expect, component), values[index] ?? Number.NaN);
@@ -76,9 +76,13 @@ export function ordinary(
   return values === null ? series : { ...series, values };
 }
 
-/** What an announced multiple multiplies; null: memory and storage follow load only in part, dividing would teach too little. */
+/** What an announced multiple multiplies; null: memory and storage follow load in part only, dividing would teach too little. */
 const factorOf = (expect: AnnouncedEvent['expect'], component: Component): number | null =>
-  'demand' in expect || component === 'memory' || component === 'storage' || expect.multiplier <= 0
+  'demand' in expect ||
+  !reaches({ expect }, component) ||
+  component === 'memory' ||
+  component === 'storage' ||
+  expect.multiplier <= 0
     ? null
     : expect.multiplier;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { announced } from '../domain/announced.js';
-import { COMPONENTS } from '../domain/component.js';
+import { COMPONENTS, type Component } from '../domain/component.js';
 import type { AnnouncedEvent } from '../domain/control.js';
 import { mergeEvents, type KnownAhead } from '../forecast/known-inputs.js';
 import type { Store } from '../telemetry/port.js';
@@ -8,16 +8,26 @@ import type { Store } from '../telemetry/port.js';
 /* What was known ahead of an account, from the store: its holidays, its tasks, the events of its file and announced ones. */
 
 const demand = z.partialRecord(z.enum(COMPONENTS), z.number());
+const components = z.array(z.enum(COMPONENTS));
 const span = { name: z.string(), from: z.number(), to: z.number(), workloads: z.array(z.string()).optional() };
+const expectOf = (
+  expect: { multiplier: number; components?: Component[] | undefined } | { demand: Partial<Record<Component, number>> },
+): AnnouncedEvent['expect'] => {
+  if ('demand' in expect) return expect;
+  const { multiplier, components: reached } = expect;
+  return { multiplier, ...(reached === undefined ? {} : { components: reached }) };
+};
+
 const announcedSchema = z
   .object({
     ...span,
-    expect: z.union([z.object({ multiplier: z.number() }), z.object({ demand })]),
+    expect: z.union([z.object({ multiplier: z.number(), components: components.optional() }), z.object({ demand })]),
     uncertainty: z.number(),
     author: z.string(),
   })
-  .transform(({ workloads, ...event }): AnnouncedEvent => ({
+  .transform(({ workloads, expect, ...event }): AnnouncedEvent => ({
     ...event,
+    expect: expectOf(expect),
     ...(workloads === undefined ? {} : { workloads }),
   }));
 
@@ -52,6 +62,7 @@ const policySchema = z.object({
       z.object({
         ...span,
         multiplier: z.number().optional(),
+        components: components.optional(),
         demand: demand.optional(),
         uncertainty: z.number().default(0.2),
       }),
@@ -85,11 +96,12 @@ export async function aheadOf(
 ): Promise<KnownAhead | null> {
   const policy = policySchema.safeParse(body).data;
   if (policy === undefined) return null;
-  const own = policy.events.map(({ workloads, multiplier, demand: amounts, ...event }) =>
+  const own = policy.events.map(({ workloads, multiplier, components: reached, demand: amounts, ...event }) =>
     announced({
       ...event,
       ...(workloads === undefined ? {} : { workloads }),
       ...(multiplier === undefined ? {} : { multiplier }),
+      ...(reached === undefined ? {} : { components: reached }),
       ...(amounts === undefined ? {} : { demand: amounts }),
     }),
   );

@@ -84,13 +84,15 @@ export function createLookout(options: LookoutOptions): Lookout & { close(): Pro
   async function tell(watch: Watch, symptoms: readonly Symptom[], at: EpochSeconds, since: Rounds['since']) {
     const before = since.get(watch.account);
     const held = new Map<string, EpochSeconds>();
-    for (const { key, what } of symptoms) {
+    for (const symptom of symptoms) {
+      const { key, workloads } = symptom;
+      const news = workloads?.map((workload) => `${key} of ${workload}`) ?? [key];
       const first = before?.get(key) ?? at;
       held.set(key, first);
       const lasting = watch.answers.find((answer) => answer.key === key)?.for ?? 0;
-      if (at - first < lasting || watch.told.has(key)) continue;
-      await client.workflow.getHandle(accountWorkflowId(watch.account)).signal(contingencySignal, { key, what });
-      watch.told.add(key);
+      if (at - first < lasting || news.every((one) => watch.told.has(one))) continue;
+      await client.workflow.getHandle(accountWorkflowId(watch.account)).signal(contingencySignal, symptom);
+      for (const one of news) watch.told.add(one);
     }
     since.set(watch.account, held);
   }

@@ -6,6 +6,8 @@ import { blackoutAt } from '../../src/allocate/blackout.js';
 import { occurrences } from '../../src/domain/occurrences.js';
 import { probit } from '../../src/domain/normal.js';
 import { atLevel } from '../../src/allocate/quantile.js';
+import { underEvents } from '../../src/allocate/demand.js';
+import type { Component } from '../../src/domain/component.js';
 import type { AnnouncedEvent, Override } from '../../src/domain/control.js';
 import type { AccountForecast } from '../../src/domain/forecast.js';
 import { AT, blocksOf, demandOf, inputOf, simple } from './allocate-fixtures.js';
@@ -46,6 +48,29 @@ const cover = (
   blocks: Block[],
   more: { events?: AnnouncedEvent[]; overrides?: Override[]; policy?: ReturnType<typeof simple> } = {},
 ) => demandBlocks({ forecast, policy: more.policy ?? simple(), blocks, ...more })[0];
+
+describe('an announced multiple reaches what follows traffic, and what it names', () => {
+  const [values, bin] = [[0.6, 1, 1.3, 1.5], { from: AT, to: AT + 300 }];
+  const sale = (expect: AnnouncedEvent['expect']): AnnouncedEvent => ({
+    ...{ name: 'sale', from: AT, to: AT + 300, uncertainty: 0.2, author: 'ada' },
+    expect,
+  });
+  test.each<[string, AnnouncedEvent['expect'], Component, number]>([
+    ['cpu follows', { multiplier: 3 }, 'cpu', 3],
+    ['network follows', { multiplier: 3 }, 'network', 3],
+    ['stored data stay', { multiplier: 3 }, 'storage', 1],
+    ['memory has its own history', { multiplier: 3 }, 'memory', 1],
+    ['memory that is named', { multiplier: 3, components: ['cpu', 'memory'] }, 'memory', 3],
+    ['network that is not named', { multiplier: 3, components: ['cpu', 'memory'] }, 'network', 1],
+    ['an amount is for what it names', { demand: { memory: 7 } }, 'memory', 7],
+    ['and for nothing else', { demand: { memory: 7 } }, 'cpu', 1],
+  ])('%s', (_name, expected, component, median) => {
+    const event = sale(expected);
+    expect(underEvents([event], component, bin, LEVELS, values, 0.5)).toBeCloseTo(median, 9);
+    // What it does not reach has no more spread either.
+    if (median === 1) expect(underEvents([event], component, bin, LEVELS, values, 0.99)).toBe(1.5);
+  });
+});
 
 describe('levels', () => {
   test.each([

@@ -4,7 +4,7 @@ import { planBlocks } from '../../src/allocate/blocks.js';
 import { prepareAnswers } from '../../src/decide/contingencies.js';
 import { createEngine } from '../../src/decide/engine.js';
 import type { AllocationRequest, Decider, PrepareRequest } from '../../src/decide/port.js';
-import { refreshed, stateAfter } from '../../src/domain/answer.js';
+import { refreshed, shareOf, stateAfter } from '../../src/domain/answer.js';
 import { addsTo, fieldName } from '../../src/domain/change.js';
 import { hasMoved, type ContingencySet, type PreparedAnswer } from '../../src/domain/contingency.js';
 import type { AccountForecast } from '../../src/domain/forecast.js';
@@ -114,6 +114,68 @@ describe('answers, prepared beside a plan', () => {
     expect(watched?.above.length).toBeGreaterThanOrEqual(12);
     for (const [index, above] of (watched?.above ?? []).entries())
       expect(watched?.far[index]).toBeGreaterThanOrEqual(above);
+  });
+
+  it('one surprised workload raises itself and the nodes that it takes, and nobody else', async () => {
+    const names = ['web', 'api', 'batch'];
+    const several = policyOf({
+      level: 0.95,
+      horizons: ['2h'],
+      workloads: names.map((name) => ({
+        ...{ name, components: { cpu: { request: 1 } }, replicas: { min: 1, max: 60 }, leadTime: '5m' },
+      })),
+      pools: [{ name: 'steady', pricePerHour: 0.4, node: { cpu: 2 }, leadTime: '2m' }],
+    });
+    const own = await createEngine();
+    const bins = names.map((workload) => ({ workload, component: 'cpu' as const, series: usage() }));
+    const request: AllocationRequest = {
+      ...requestOf(),
+      policy: several,
+      state: stateOf(several, { web: 12, api: 12, batch: 12 }, { steady: 18 }),
+      recent: bins.map((one) => ({ ...one, series: tail(one.series, 12) })),
+      forecast: await own.forecast({
+        ...{
+          account: 'acme',
+          policyId: 'p1',
+          policy: several,
+          snapshotId: 's1',
+          at: AT + 15,
+          leadTimes: {},
+          events: [],
+        },
+        bins,
+      }),
+    };
+    const set = await own.prepare({ ...request, plan: await own.allocate(request) });
+    const answer = answerTo(set, 'demand');
+    const all = valueOf(answer, 'steady.nodes') ?? Number.NaN;
+    const written = (workloads?: string[]): Record<string, number> =>
+      Object.fromEntries(
+        refreshed(shareOf(answer, workloads), request.state).fields.map(({ target }) => [
+          fieldName(target),
+          target.value,
+        ]),
+      );
+    expect(Object.keys(written()).sort()).toEqual(['api.replicas', 'batch.replicas', 'steady.nodes', 'web.replicas']);
+    const web = written(['web']);
+    expect(Object.keys(web).sort()).toEqual(['steady.nodes', 'web.replicas']);
+    expect(web['web.replicas']).toBe(valueOf(answer, 'web.replicas'));
+    expect(web['steady.nodes']).toBeLessThan(all);
+    // The replicas that come have a node.
+    expect((web['steady.nodes'] ?? 0) * 2).toBeGreaterThanOrEqual(24 + (web['web.replicas'] ?? 0));
+    expect(written(names)).toEqual(written());
+    // What the plan raises itself comes whoever is surprised.
+    const raising = {
+      ...answer,
+      shares: { nodes: {}, planned: { 'api.replicas': 13, 'steady.nodes': 20 } },
+    };
+    expect(shareOf(raising, ['web']).map(({ target }) => [fieldName(target), target.value])).toEqual(
+      expect.arrayContaining([
+        ['api.replicas', 13],
+        ['steady.nodes', 20],
+        ['web.replicas', valueOf(answer, 'web.replicas')],
+      ]),
+    );
   });
 
   it('a spot market lost: its capacity is had on demand, and nothing of the lost pool is written', async () => {

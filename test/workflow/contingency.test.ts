@@ -141,6 +141,28 @@ describe('a prepared answer is fired', () => {
     });
   });
 
+  it('for the workloads that surprised, and again for another one while it lasts', async () => {
+    const fakes = prepared({ key: 'demand' });
+    const asked: (string[] | undefined)[] = [];
+    fakes.answers = (input) => {
+      asked.push(input.workloads);
+      return answerOf(input, [field(fakes.values.get('web.replicas') ?? 0, 9 + asked.length)]);
+    };
+    await live(fakes, policyOf(), async ({ handle, pass }) => {
+      await pass(60);
+      fakes.symptoms = [{ key: 'demand', what: 'web/cpu is 12', workloads: ['web'] }];
+      await pass(2 * HOUR);
+      expect(asked).toEqual([['web']]);
+      fakes.symptoms = [{ key: 'demand', what: 'web/cpu is 12; api/cpu is 7', workloads: ['web', 'api'] }];
+      await pass(HOUR);
+      expect(asked).toEqual([['web'], ['api']]);
+      expect((await handle.query(statusQuery)).surprises).toMatchObject([
+        { key: 'demand', concerns: ['web'] },
+        { key: 'demand', concerns: ['api'] },
+      ]);
+    });
+  });
+
   it('once for one surprise: while it lasts it is not heard again, plans are told, and after it they are not', async () => {
     const fakes = prepared({ key: 'demand' });
     await live(fakes, policyOf(), async ({ handle, pass }) => {
