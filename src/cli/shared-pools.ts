@@ -42,9 +42,17 @@ export async function sharedPoolWarnings(
   }
   return [...byPool].map(
     ([name, accounts]) =>
-      `warning: pool ${name} is also sized by ${accounts.sort().join(', ')}, and no fleet plans it: ${SHARED_REMEDY}`,
+      `warning: pool ${name} is also sized by ${few(accounts.sort())}, and no fleet plans it: ${SHARED_REMEDY}`,
   );
 }
+
+const MOST_NAMED = 3;
+
+/** A few names, and how many more there are. */
+const few = (names: readonly string[]): string =>
+  names.length <= MOST_NAMED + 1
+    ? names.join(', ')
+    : `${names.slice(0, MOST_NAMED).join(', ')} and ${names.length - MOST_NAMED} others`;
 
 /** What to tell who starts an account; it is started whether that can be found out or not. */
 export async function warnOfSharedPools({ store, client }: Session, policy: AccountPolicy): Promise<string[]> {

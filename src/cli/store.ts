@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochSeconds } from '../domain/time.js';
-import { createEmbeddedStore, type EmbeddedStore } from '../telemetry/embedded/store.js';
+import { createEmbeddedStore, storeMemory, type EmbeddedStore } from '../telemetry/embedded/store.js';
 import { withRecordFeed, type RecordFeed } from '../telemetry/record-feed.js';
 import { createStoreService } from '../telemetry/service.js';
 import { newToken, type RuntimeFile } from '../temporal/home.js';
@@ -32,7 +32,9 @@ const COMPACT_EVERY_MS = 3_600_000;
 export async function ownStore(options: OwnStoreOptions): Promise<OwnedStore> {
   const { home, env, host, port, now, say } = options;
   await mkdir(home, { recursive: true });
-  const store = withRecordFeed(await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') }));
+  const store = withRecordFeed(
+    await createEmbeddedStore({ path: join(home, 'telemetry.duckdb'), ...storeMemory(env) }),
+  );
   const given = env[STORE_TOKEN];
   const token = given === undefined || given === '' ? newToken() : given;
   const service = await createStoreService(store, {

@@ -25,7 +25,7 @@ import { HeadroomError } from '../domain/errors.js';
 import type { ModelLibrary } from '../models/library.js';
 import { REAL_TIME, simulatedNow, type TimeScale } from '../domain/time.js';
 import { createOwnMetrics, type MetricsOptions } from '../operate/metrics/own.js';
-import { createEmbeddedStore, type EmbeddedStore } from '../telemetry/embedded/store.js';
+import { createEmbeddedStore, storeMemory, type EmbeddedStore } from '../telemetry/embedded/store.js';
 import { withRecordFeed } from '../telemetry/record-feed.js';
 import { createStoreService } from '../telemetry/service.js';
 import { createAccounts } from './accounts.js';
@@ -120,7 +120,9 @@ export async function startDev(options: DevOptions): Promise<Dev> {
   };
   let scale: TimeScale = REAL_TIME;
   try {
-    const store = withRecordFeed(await createEmbeddedStore({ path: join(home, 'telemetry.duckdb') }));
+    const store = withRecordFeed(
+      await createEmbeddedStore({ path: join(home, 'telemetry.duckdb'), ...storeMemory(process.env) }),
+    );
     closers.push(() => store.close());
     await options.prepare?.(store);
     const compaction = setInterval(() => {

@@ -5,7 +5,7 @@ import { COMPONENTS, type Component } from '../../domain/component.js';
 import { isoTime } from '../../domain/time.js';
 import { createStoreClient } from '../../telemetry/client.js';
 import { censoringColumns, csvSamples, readCsvColumns, type CsvCensoring } from '../../telemetry/csv.js';
-import { createEmbeddedStore } from '../../telemetry/embedded/store.js';
+import { createEmbeddedStore, storeMemory } from '../../telemetry/embedded/store.js';
 import type { StoreErasure } from '../../telemetry/erasure.js';
 import type { BehaviorStore } from '../../telemetry/events/port.js';
 import type { Store } from '../../telemetry/port.js';
@@ -159,7 +159,7 @@ export async function openStore(
       return { store, through: `process ${runtime.pid}` };
     }
     try {
-      return { store: await createEmbeddedStore({ path }), through: path };
+      return { store: await createEmbeddedStore({ path, ...storeMemory(env) }), through: path };
     } catch (error) {
       const inUse = error instanceof Error && error.message.includes(' is in use by ');
       if (!inUse || Date.now() > until) throw error;

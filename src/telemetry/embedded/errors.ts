@@ -60,7 +60,7 @@ const CASES: readonly {
     pattern: /Out of Memory/i,
     kind: 'unavailable',
     problem: () => 'the memory limit of the store is reached',
-    remedy: 'ask for a shorter window, or raise its memoryLimit',
+    remedy: 'restart what owns the store with more of it, as HEADROOM_STORE_MEMORY=512MB in its environment',
   },
   {
     pattern: /Permission denied|Read-only file system|No such file or directory|Cannot open file/i,

@@ -35,4 +35,6 @@ export const SCHEMA: readonly string[] = [
      body VARCHAR NOT NULL,
      PRIMARY KEY (kind, id)
    )`,
+  // A key of two columns is never asked for reading (records.ts).
+  `CREATE INDEX IF NOT EXISTS records_by_id ON records (id)`,
 ];

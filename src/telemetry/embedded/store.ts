@@ -50,7 +50,7 @@ export interface EmbeddedStoreOptions {
   path: string;
   /** How much of the past {@link EmbeddedStore.compact} leaves. Default 120. */
   retentionDays?: number;
-  /** What DuckDB may keep in memory; beyond that it spills to disk. Default 128MB. */
+  /** What DuckDB may keep in memory, see {@link storeMemory}. Default 128MB. */
   memoryLimit?: string;
   /** Default 1: the reads of a cycle are too small to be shared, and the other cores have forecasts to make. */
   threads?: number;
@@ -59,6 +59,21 @@ export interface EmbeddedStoreOptions {
 export interface EmbeddedStore extends Store, BehaviorStore, StoreErasure, UsageCatalogue {
   /** Drops what is past retention; idempotent, and safe beside reads and writes. */
   compact(now: number): Promise<Compaction>;
+}
+
+/** The variable that says how much memory the store may take. */
+export const STORE_MEMORY = 'HEADROOM_STORE_MEMORY';
+
+/**
+ * The memory limit that the environment asks for; none where it says nothing.
+ * @throws HeadroomError `invalid-input` where it is no amount.
+ */
+export function storeMemory(env: NodeJS.ProcessEnv): { memoryLimit?: string } {
+  const given = env[STORE_MEMORY]?.trim() ?? '';
+  if (given === '') return {};
+  const { success } = optionsSchema.shape.memoryLimit.safeParse(given);
+  if (success) return { memoryLimit: given };
+  throw storeError('invalid-input', `reading ${STORE_MEMORY}`, `"${given}" is no amount`, 'write it as 512MB or 1GB');
 }
 
 /**
