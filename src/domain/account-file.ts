@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { accountFileSchema, type AccountPolicy } from './account.js';
 import { withStrategy } from './strategies.js';
 import { policyProblems } from './policy-rules.js';
+import { placementProblems } from './placement-problems.js';
 import { createFileReader, type FileProblem } from './yaml-file.js';
 
 export type { FileProblem };
@@ -9,7 +10,7 @@ export type { FileProblem };
 const reader = createFileReader<AccountPolicy>({
   name: 'account file',
   schema: accountFileSchema,
-  contradictions: policyProblems,
+  contradictions: (policy) => [...policyProblems(policy), ...placementProblems(policy)],
   filled: withStrategy,
   described: 'docs/account.schema.json',
 });
