@@ -87,3 +87,16 @@ export function formatQuantity(component: Component, amount: number): string {
   }
   return String(amount);
 }
+
+/** Writes an amount for people, to three digits: `1.61` cores, `15.2Gi`, `47.7 MiB/s`, `2` devices. Nothing reads it back. */
+export function amountText(component: Component, amount: number): string {
+  const unit = COMPONENT_UNITS[component];
+  const figure = (value: number): string => String(Number(value.toPrecision(3)) + 0);
+  if (unit !== 'bytes' && unit !== 'bytes/s') return figure(amount);
+  for (const suffix of ['Pi', 'Ti', 'Gi', 'Mi', 'Ki'] as const) {
+    const scaled = amount / (SUFFIXES[suffix] ?? 1);
+    // What would be written as 1000 and more of the smaller one.
+    if (scaled >= 0.9995) return unit === 'bytes' ? `${figure(scaled)}${suffix}` : `${figure(scaled)} ${suffix}B/s`;
+  }
+  return unit === 'bytes' ? figure(amount) : `${figure(amount)} B/s`;
+}

@@ -1,5 +1,5 @@
 import type { ClusterState } from './cluster.js';
-import { formatQuantity, type Component } from './component.js';
+import { amountText, type Component } from './component.js';
 import type { ContingencySet, PreparedAnswer, Symptom, WatchedSeries } from './contingency.js';
 import { lastKnownIndex, binLabel, type Series } from './series.js';
 import type { EpochSeconds } from './time.js';
@@ -64,7 +64,7 @@ function seenBy(
               const newest = bins.at(-1);
               if (newest === undefined) return null;
               const { value, far, above } = newest;
-              const amount = (size: number): string => formatQuantity(series.component, size);
+              const amount = (size: number): string => amountText(series.component, size);
               const stands = `${series.workload}/${series.component} is ${amount(value)}`;
               if (asMuch(value, far)) return `${stands}, above ${amount(far)}, the 99.9th percentile`;
               if (newest.hidden)
@@ -145,7 +145,7 @@ function sureOf(watched: readonly WatchedSeries[], look: Look): Sight[] {
     const series = watched.find((one) => one.workload === workload && one.component === component);
     const far = series?.far[Math.round((from - series.from) / series.step)];
     if (series === undefined || far === undefined || !beyond(series, look)(least, far)) return [];
-    const amount = (size: number): string => formatQuantity(component, size);
+    const amount = (size: number): string => amountText(component, size);
     return [
       {
         workload,

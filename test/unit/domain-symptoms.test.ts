@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ClusterState } from '../../src/domain/cluster.js';
+import { amountText, type Component } from '../../src/domain/component.js';
 import { withEarlier, type Trigger, type WatchedSeries } from '../../src/domain/contingency.js';
 import { leastMean, symptomsOf, type Look } from '../../src/domain/symptoms.js';
 
@@ -177,5 +178,21 @@ describe('a trigger', () => {
     const late: WatchedSeries = { ...web, from: T0 + 8 * STEP };
     expect(withEarlier([late], [web])[0]?.from).toBe(T0 + 2 * STEP);
     expect(withEarlier([{ ...web, from: T0 + 99 * STEP }], [web])[0]?.above).toHaveLength(8);
+  });
+});
+
+describe('amounts that people read', () => {
+  it.each<[Component, number, string]>([
+    ['memory', 1_410_000_000, '1.31Gi'],
+    ['storage', 15 * 2 ** 30, '15Gi'],
+    ['memory', 3278 * 2 ** 20, '3.2Gi'],
+    ['memory', 1023.9 * 2 ** 20, '1Gi'],
+    ['memory', 12, '12'],
+    ['network', 5e7, '47.7 MiB/s'],
+    ['network', 0, '0 B/s'],
+    ['cpu', 1.6123, '1.61'],
+    ['gpu', 2, '2'],
+  ])('%s %d is %s', (component, amount, text) => {
+    expect(amountText(component, amount)).toBe(text);
   });
 });

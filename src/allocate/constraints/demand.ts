@@ -1,4 +1,4 @@
-import { COMPONENT_UNITS, formatQuantity, type Component } from '../../domain/component.js';
+import { COMPONENT_UNITS, amountText, type Component } from '../../domain/component.js';
 import { isoTime, type EpochSeconds } from '../../domain/time.js';
 import type { Entry, Group } from '../model.js';
 import type { PreparedNeed, PreparedWorkload } from '../prepare.js';
@@ -115,9 +115,10 @@ const demandGroup = (workload: PreparedWorkload, need: PreparedNeed, block: numb
   },
 });
 
-/** `1.25 cores of cpu`, `16Gi of memory`. */
+/** `1.25 cores of cpu`, `16Gi of memory`, `47.7 MiB/s of network`. */
 export function amountWords(component: Component, amount: number): string {
   if (component === 'cpu') return `${Number(amount.toPrecision(3))} cores of cpu`;
-  if (component === 'memory' || component === 'storage') return `${formatQuantity(component, amount)} of ${component}`;
-  return `${Number(amount.toPrecision(3))} ${COMPONENT_UNITS[component]} of ${component}`;
+  return component === 'gpu'
+    ? `${amountText(component, amount)} ${COMPONENT_UNITS[component]} of ${component}`
+    : `${amountText(component, amount)} of ${component}`;
 }

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { planQuery, policyQuery, statusQuery } from '../../../workflows/messages.js';
 import { fieldName } from '../../domain/change.js';
-import { formatQuantity } from '../../domain/component.js';
+import { amountText } from '../../domain/component.js';
 import type { Plan, PlanBlock, PlanSummary } from '../../domain/plan.js';
 import type { ContingencySet } from '../../domain/contingency.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
@@ -183,7 +183,7 @@ function show(terminal: Terminal, summary: PlanSummary, plan: Plan | null): void
         workload.workload,
         String(workload.replicas),
         Object.entries(workload.request)
-          .map(([component, amount]) => `${component} ${formatQuantity(component as 'cpu', amount)}`)
+          .map(([component, amount]) => `${component} ${amountText(component as 'cpu', amount)}`)
           .join(', '),
         countsOf(workload.pools),
         index === 0 ? countsOf(block.nodes) : '',

@@ -191,7 +191,7 @@ export const register: RegisterCommand = (program, terminal) => {
       if (options.json === true) return printJson(terminal, status);
       terminal.out(`run ${status.run}, ${status.phase}: ${status.detail}`);
       if (typeof status.attention === 'string') terminal.out(terminal.color.red(status.attention));
-      terminal.out(`next run at ${isoTime(status.nextRunAt)}, every ${formatDuration(status.settings.every)}`);
+      terminal.out(nextRunLine(status));
       terminal.out(settingsLine(status.settings));
       for (const { kind, id, until } of status.shadows) {
         terminal.out(`${kind} ${shortId(id)} is scored beside the champion until ${isoTime(until)}`);
@@ -311,4 +311,21 @@ async function isRunning(handle: WorkflowHandle<typeof retrain>): Promise<boolea
     if (error instanceof WorkflowNotFoundError) return false;
     throw error;
   }
+}
+
+/** A run that trained nothing is tried again long before the next one of the schedule. */
+function nextRunLine({
+  nextRunAt,
+  failures = 0,
+  settings,
+}: {
+  nextRunAt: number;
+  failures?: number;
+  settings: { every: number };
+}): string {
+  const every = formatDuration(settings.every);
+  const runs = failures === 1 ? 'the last run' : `the last ${failures} runs`;
+  return failures === 0
+    ? `next run at ${isoTime(nextRunAt)}, every ${every}`
+    : `next run at ${isoTime(nextRunAt)}: another try, since ${runs} trained nothing; every ${every} otherwise`;
 }

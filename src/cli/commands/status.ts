@@ -1,5 +1,5 @@
 import { policyQuery, statusQuery, type AccountStatus } from '../../../workflows/messages.js';
-import { COMPONENTS, formatQuantity } from '../../domain/component.js';
+import { amountText, COMPONENTS } from '../../domain/component.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import { printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
 import { expectationWords, overrideWords, stampWords } from '../control-words.js';
@@ -63,7 +63,7 @@ function grantLine(
 ): string {
   const much = COMPONENTS.flatMap((component) => {
     const amount = amounts[component];
-    return amount === undefined ? [] : [`${component} ${formatQuantity(component, amount)}`];
+    return amount === undefined ? [] : [`${component} ${amountText(component, amount)}`];
   }).join(', ');
   if (source === 'guaranteed') return alarm(`at most ${much}: ${words}`);
   return `granted ${much} until ${until === null ? 'further notice' : isoTime(until)}: ${words}`;
@@ -105,14 +105,19 @@ function show(terminal: Terminal, status: AccountStatus, classes: readonly Class
     table.push([
       `${series.workload}/${series.component}`,
       kind === undefined ? '–' : `${kind.class} ${Math.round(100 * kind.probability)} %`,
-      String(series.median),
-      String(series.atLevel),
+      amountText(series.component, series.median),
+      amountText(series.component, series.atLevel),
       String(series.level),
       scored?.coverage === null || scored === undefined ? '–' : `${(scored.coverage * 100).toFixed(2)} %`,
-      series.open ? (series.cold ? 'open, little history' : 'open') : `closed: ${series.reason ?? ''}`,
+      series.open ? (series.cold ? 'open, little history' : 'open') : 'closed',
     ]);
   }
   if (status.forecast.length > 0) terminal.out(table.toString());
+  // Beneath the table: a reason is a sentence, and there may be several.
+  for (const { workload, component, open, reason } of status.forecast) {
+    if (!open)
+      terminal.out(color.yellow(`gate of ${workload}/${component} closed: ${reason ?? 'no reason was given'}`));
+  }
   for (const { workload, component, drift } of status.forecast) {
     if (drift === undefined) continue;
     const since = `since ${isoTime(drift.since)}`;

@@ -189,6 +189,13 @@ export const METRIC_ROWS: readonly MetricRow[] = [
   },
   {
     ...byAccount,
+    name: 'headroom_frozen',
+    help: '1 where the account knows that all are frozen; headroom_paused is 1 then, too.',
+    fold: 'max',
+    read: ({ status }) => (status === null ? [] : one(flag(status.freeze !== null))),
+  },
+  {
+    ...byAccount,
     name: 'headroom_change_running',
     help: '1 while a change is under way.',
     fold: 'max',
