@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { accountFileSchema, type AccountPolicy } from './account.js';
 import { withStrategy } from './strategies.js';
 import { policyProblems } from './policy-rules.js';
+import { fileMistakes } from './file-mistakes.js';
 import { placementProblems } from './placement-problems.js';
 import { createFileReader, type FileProblem } from './yaml-file.js';
 
@@ -10,7 +11,7 @@ export type { FileProblem };
 const reader = createFileReader<AccountPolicy>({
   name: 'account file',
   schema: accountFileSchema,
-  contradictions: (policy) => [...policyProblems(policy), ...placementProblems(policy)],
+  contradictions: (policy) => [...policyProblems(policy), ...placementProblems(policy), ...fileMistakes(policy)],
   filled: withStrategy,
   described: 'docs/account.schema.json',
 });
