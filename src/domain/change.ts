@@ -84,6 +84,7 @@ export function orderChange(
       reverse: plan.fields
         .map((field) => ({ target: { ...field.target, value: field.seen.value }, owner: field.seen.owner }))
         .reverse(),
+      writes: plan.fields.map(({ target }) => ({ field: fieldName(target), to: target.value })),
       fallbacks: [
         { trigger: 'the cluster does not answer', answer: 'keep trying to restore; the account says needs-attention' },
         {

@@ -183,6 +183,8 @@ export interface Contingency {
   recordedAt: EpochSeconds;
   /** In the order in which to write them. */
   reverse: { target: FieldTarget; owner: FieldOwner }[];
+  /** What the change sets out to write, by {@link fieldName}; absent in records of before. */
+  writes?: { field: string; to: number }[];
   /** What to do where the reverse itself fails. */
   fallbacks: { trigger: string; answer: string }[];
   /** The surprise that the change answers; absent where a plan asked for it. */

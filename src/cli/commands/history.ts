@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bodiesOf } from '../../../activities/bodies.js';
 import type { ChangeOutcome, Contingency } from '../../domain/plan.js';
 import { fieldName } from '../../domain/change.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
@@ -30,7 +31,7 @@ export const register: RegisterCommand = (program, terminal) => {
             else terminal.out(`${files.length} histories written to ${options.export}`);
             return;
           }
-          const changes = await Promise.all(outcomes.map((outcome) => withWrites(outcome, store)));
+          const changes = await withWrites(outcomes, store);
           if (options.json === true) return printJson(terminal, { account: name, changes });
           if (changes.length === 0) return terminal.err(`${name} has ended no change yet`);
           const table = createTable(['change', 'began', 'took', 'result', 'wrote', 'why'], {
@@ -42,7 +43,7 @@ export const register: RegisterCommand = (program, terminal) => {
               isoTime(change.startedAt),
               formatDuration(Math.round(change.endedAt - change.startedAt)),
               change.result,
-              change.back.map(({ field, before }) => `${field} (was ${before})`).join('\n'),
+              change.back.map(writtenWords).join('\n'),
               change.firedBy === undefined
                 ? change.detail
                 : `answers ${change.firedBy.key} (${change.firedBy.what}): ${change.detail}`,
@@ -64,11 +65,41 @@ function storeOf(session: Session): Store {
   );
 }
 
-async function withWrites(outcome: ChangeOutcome, store: Store) {
-  const record = await store.getRecord('contingency', outcome.changeId);
-  const reverse = record === null ? [] : (record.body as Contingency).reverse;
-  return { ...outcome, back: reverse.map(({ target }) => ({ field: fieldName(target), before: target.value })) };
+/** A field that a change wrote; `after` is null in records that do not say it. */
+export interface Written {
+  field: string;
+  before: number;
+  after: number | null;
 }
+
+/** What each change wrote, in its order: as many records are asked for at once as one question may name. */
+export async function withWrites(
+  outcomes: readonly ChangeOutcome[],
+  store: Pick<Store, 'getRecords'>,
+): Promise<(ChangeOutcome & { back: Written[] })[]> {
+  const known = await bodiesOf(
+    store,
+    'contingency',
+    outcomes.map(({ changeId }) => changeId),
+  );
+  return outcomes.map((outcome) => ({
+    ...outcome,
+    back: writtenBy(known.get(outcome.changeId) as Contingency | undefined),
+  }));
+}
+
+function writtenBy(contingency: Contingency | undefined): Written[] {
+  if (contingency === undefined) return [];
+  const after = new Map(contingency.writes?.map(({ field, to }) => [field, to]));
+  return contingency.reverse.map(({ target }) => {
+    const field = fieldName(target);
+    return { field, before: target.value, after: after.get(field) ?? null };
+  });
+}
+
+/** `web.replicas 3 → 5` */
+export const writtenWords = ({ field, before, after }: Written): string =>
+  after === null ? `${field} (was ${before})` : `${field} ${before} → ${after}`;
 
 /** From the store where they were exported, else from the server, which keeps them for its retention. */
 async function exportTo(folder: string, outcomes: ChangeOutcome[], session: Session, store: Store): Promise<string[]> {

@@ -1,3 +1,5 @@
+import { stampWords } from '../control-words.js';
+import type { Freeze, Pause } from '../../domain/control.js';
 import { stringify } from 'yaml';
 import { planQuery, policyQuery, statusQuery } from '../../../workflows/messages.js';
 import { fieldName } from '../../domain/change.js';
@@ -68,7 +70,13 @@ export const register: RegisterCommand = (program, terminal) => {
             const { policy } = await account.query(policyQuery);
             showCheck(terminal, policy, plan, options.json === true);
           } else if (options.json === true) printJson(terminal, plan ?? summary);
-          else show(terminal, summary, plan);
+          else {
+            show(terminal, summary, plan);
+            const { pause, freeze } = await account.query(statusQuery);
+            const stop = pause ?? freeze;
+            if (stop !== null && summary.verdict.kind === 'act')
+              terminal.out(terminal.color.yellow(`no change begins meanwhile: ${name} is ${stopWords(stop)}`));
+          }
         });
       }),
     'plan shop',
@@ -79,6 +87,9 @@ export const register: RegisterCommand = (program, terminal) => {
     'plan --effective -f examples/shop.yaml',
   );
 };
+
+const stopWords = (stop: Pause | Freeze): string =>
+  `${stop.kind === 'pause' ? 'paused' : 'frozen'} ${stampWords(stop)}`;
 
 interface Options {
   effective?: boolean;
