@@ -147,7 +147,7 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
       ['list', 'shop', 'auto'],
       ['status', 'shop', 'policy revision 1', 'web/cpu', 'kept 1'],
       ['plan', 'plan ', 'EUR/h', 'web', 'shop-pool'],
-      ['history', 'shop/1', 'kept', 'web.replicas (was 2)'],
+      ['history', 'shop/1', 'kept', 'web.replicas 2 → '],
     ] as const) {
       const ran = await headroom(env, command, ...(command === 'list' ? [] : ['shop']));
       expect({ command, code: ran.code, missing: says.filter((words) => !ran.out.includes(words)) }).toEqual({
