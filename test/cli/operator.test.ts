@@ -402,6 +402,39 @@ describe.skipIf(NO_SERVER !== null)(`an operator’s day${because(NO_SERVER)}`, 
     }
   });
 
+  it('history --operators says who told the account what, freezes and what a policy changed among it', async () => {
+    const told = z.object({
+      whole: z.boolean(),
+      operators: z.array(z.object({ author: z.string().nullable(), what: z.string(), reason: z.string() })),
+    });
+    const { operators, whole } = await json(env, told, 'history', 'shop', '--operators', '--limit', '100');
+    expect(whole).toBe(true);
+    expect(operators.at(-1)).toMatchObject({ what: 'started' });
+    for (const expected of [
+      { author: 'ada', what: /^pause until 20/, reason: 'migration' },
+      { author: 'ada', what: /^override web\.replicas = 6 until 20/, reason: /./ },
+      { author: 'ada', what: /^policy set: .*workloads\[web\]\.replicas\.max: 10 → 12/, reason: '' },
+      { author: 'ada', what: /^all accounts frozen until 20/, reason: 'incident' },
+    ]) {
+      expect(operators).toContainEqual({
+        author: expected.author,
+        what: expect.stringMatching(expected.what) as string,
+        reason: expect.stringMatching(expected.reason) as string,
+      });
+    }
+    const newest = await json(env, told, 'history', 'shop', '--operators', '--limit', '1');
+    expect(newest).toEqual({ whole: false, operators: operators.slice(0, 1) });
+    expect((await headroom(env, 'history', 'asked', '--operators')).out).toMatch(/rejected the plan.*not today/);
+    await refused(3, ['knows no account nobody'], 'history', 'nobody', '--operators');
+  });
+
+  it('stop takes several accounts: all are told before the first is waited for', async () => {
+    const stopped = z.object({ accounts: z.array(z.object({ account: z.string() })) });
+    const { accounts } = await json(env, stopped, 'stop', 'ghost', 'broke');
+    expect(accounts.map(({ account }) => account)).toEqual(['ghost', 'broke']);
+    await refused(3, ['account nobody is not running', 'ghost is not running'], 'stop', 'ghost', 'nobody');
+  });
+
   it('stop leaves what runs; with --restore it puts back what was there before', async () => {
     const before = await replicasOf('cold');
     expect(before).toBe(4);

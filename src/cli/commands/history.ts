@@ -6,9 +6,17 @@ import { fieldName } from '../../domain/change.js';
 import { formatDuration, isoTime } from '../../domain/time.js';
 import type { Store } from '../../telemetry/port.js';
 import { createHistories } from '../../temporal/histories.js';
-import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand } from '../command.js';
+import { CommandFailure, EXIT, printJson, withExamples, type RegisterCommand, type Terminal } from '../command.js';
+import { operatorHistory } from '../operator-history.js';
 import { createTable } from '../table.js';
 import { numberOf, withSession, type Session } from '../session.js';
+
+interface Options {
+  limit: string;
+  export?: string;
+  operators?: boolean;
+  json?: boolean;
+}
 
 export const register: RegisterCommand = (program, terminal) => {
   withExamples(
@@ -18,11 +26,13 @@ export const register: RegisterCommand = (program, terminal) => {
       .argument('<account>')
       .option('--limit <n>', 'newest so many', '20')
       .option('--export <folder>', 'write the Temporal history of each as JSON, replayable, also past retention')
+      .option('--operators', 'who told it what instead: pauses, overrides, policies, approvals, freezes')
       .option('--json', 'for machines')
-      .action(async (name: string, options: { limit: string; export?: string; json?: boolean }) => {
+      .action(async (name: string, options: Options) => {
         await withSession(terminal, async (session) => {
-          const store = storeOf(session);
           const limit = Math.max(1, Math.round(numberOf(options.limit, '--limit')));
+          if (options.operators === true) return showOperators(terminal, session, name, limit, options.json === true);
+          const store = storeOf(session);
           const records = await store.listRecords('outcome', name, { limit });
           const outcomes = records.map((record) => record.body as ChangeOutcome);
           if (options.export !== undefined) {
@@ -54,8 +64,35 @@ export const register: RegisterCommand = (program, terminal) => {
       }),
     'history shop',
     'history shop --export ./histories',
+    'history shop --operators',
   );
 };
+
+/** From Temporal's own record of what reached the account, which is there without a store of ours. */
+async function showOperators(
+  terminal: Terminal,
+  session: Session,
+  account: string,
+  limit: number,
+  asJson: boolean,
+): Promise<void> {
+  const found = await operatorHistory(session, account, limit);
+  if (found === null) {
+    throw new CommandFailure(
+      EXIT.notFound,
+      `the Temporal server knows no account ${account}; headroom list has those that run`,
+    );
+  }
+  const { told, whole } = found;
+  if (asJson) return printJson(terminal, { account, operators: told, whole });
+  if (told.length === 0)
+    return terminal.err(`nobody has told ${account} anything that the Temporal server still keeps`);
+  const table = createTable(['at', 'who', 'what', 'why'], { colWidths: [null, null, 80, 40] });
+  for (const { at, author, what, reason } of told) table.push([isoTime(at), author ?? '–', what, reason]);
+  terminal.out(table.toString());
+  if (!whole)
+    terminal.err('older ones are there, or were not looked for: give a higher --limit, or see the Temporal UI');
+}
 
 function storeOf(session: Session): Store {
   if (session.store !== null) return session.store;
