@@ -69,6 +69,31 @@ async function rowOf(session: Session, kind: RecordKind, id: string): Promise<re
   return rows.find(([of]) => of === kind);
 }
 
+/** Ids of one question to the index; of the largest records, some 10 MB. */
+const BATCH = 64;
+const MANY = `SELECT kind, id, account, ts, body FROM records WHERE id IN (${Array.from({ length: BATCH }, (_, index) => `$${index + 1}`).join(', ')})`;
+
+/** The same of several, by id: DuckDB asks the index for a list of ids, too, at a twentieth of the cost of one question each. */
+async function rowsOf(
+  session: Session,
+  kind: RecordKind,
+  ids: readonly string[],
+): Promise<Map<string, readonly unknown[]>> {
+  const found = new Map<string, readonly unknown[]>();
+  for (let from = 0; from < ids.length; from += BATCH) {
+    const batch = ids.slice(from, from + BATCH);
+    if (batch.length === 1) {
+      const row = await rowOf(session, kind, batch[0] ?? '');
+      if (row !== undefined) found.set(String(row[1]), row);
+      continue;
+    }
+    // Filled up with what is asked for anyway: one statement, prepared once.
+    const asked = Array.from({ length: BATCH }, (_, index) => batch[index] ?? batch[0] ?? '');
+    for (const row of await session.rows(MANY, asked)) if (row[0] === kind) found.set(String(row[1]), row);
+  }
+  return found;
+}
+
 const ANOTHERS = ['this id belongs to another account', 'put the account into the id'] as const;
 
 /** The documents that the loop leaves behind, by kind and id. */
@@ -141,14 +166,13 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
     });
   };
 
-  /** Bodies of the ids, one after the other, so that no more than the answer is in memory; what is gone is left out. */
+  /** What the ids name, in their order; what is gone is left out. */
   const bodiesOf = async (session: Session, kind: RecordKind, ids: readonly string[]): Promise<StoredRecord[]> => {
-    const found: StoredRecord[] = [];
-    for (const id of ids) {
-      const row = await rowOf(session, kind, id);
-      if (row !== undefined) found.push(recordOf(row));
-    }
-    return found;
+    const rows = await rowsOf(session, kind, ids);
+    return ids.flatMap((id) => {
+      const row = rows.get(id);
+      return row === undefined ? [] : [recordOf(row)];
+    });
   };
 
   return {
@@ -182,7 +206,7 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
           [VARCHAR, VARCHAR, DOUBLE, VARCHAR],
           [records.map(({ id }) => id), records.map(({ account }) => account), records.map(({ at }) => at), texts],
         );
-        // No body is asked for in a scan (see rowOf): those that are there are compared and written one by one.
+        // No body is asked for in a scan (see rowOf): those that are there are compared in batches.
         const there = await session.rows(
           'SELECT id, records.account = incoming.account FROM records JOIN incoming USING (id) WHERE records.kind = $1',
           [kind],
@@ -197,11 +221,17 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
            WHERE id NOT IN (SELECT id FROM records WHERE kind = $1)`,
           [kind],
         );
-        for (const [index, { id, at }] of records.entries()) {
-          if (!known.has(id)) continue;
-          const row = await rowOf(session, kind, id);
-          const body = texts[index] ?? '';
-          if (row?.[3] !== at || row[4] !== body) await rewrite(session, { kind, id, at }, body);
+        for (const part of parts([...records.entries()].filter(([, { id }]) => known.has(id)))) {
+          const rows = await rowsOf(
+            session,
+            kind,
+            part.map(([, { id }]) => id),
+          );
+          for (const [index, { id, at }] of part) {
+            const row = rows.get(id);
+            const body = texts[index] ?? '';
+            if (row?.[3] !== at || row[4] !== body) await rewrite(session, { kind, id, at }, body);
+          }
         }
       });
     },
@@ -270,6 +300,9 @@ export function createRecords(database: Database, queue: WriteQueue): Records {
     },
   };
 }
+
+const parts = <T>(all: readonly T[]): T[][] =>
+  Array.from({ length: Math.ceil(all.length / BATCH) }, (_, index) => all.slice(index * BATCH, (index + 1) * BATCH));
 
 function assertLimit(limit: number, action: string): void {
   if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return;
